@@ -1,0 +1,163 @@
+#!lua
+-- SPDX-License-Identifier: MIT
+-- Everything that one decision changes, or nothing. It is loaded a second time with the flag allow-oom (redis_scripts.h): the gate
+-- and the end of a turn must be possible when Redis has no memory left for new things.
+--
+-- KEYS   1 conversation  2 lock  3 due  4 activity  5 active  6 waiting  7 paused
+--        and, when ARGV goes on behind 9: 8 pending  9 context  10 message_queue, then new mark, marks, job
+-- ARGV   1 expected version ('0': no record)  2 new version  3 record  4 token that must stand in the lock ('': not asked)
+--        5 due ('': not)  6 the other four scores, a space between them, nothing where the conversation is not in
+--        7 conversation id (the member)  8 lease: '' keep, '0' drop, else take it for so many ms  9 its token
+--        and, when something of it is not 0: 10 new marks (0 or 1)  11 marks  12 their TTL
+--        13 items for pending  14 to take from its front  15 '1': into the context
+--        16 items for the context  17 the context's bound (0: none)  18 items for message_queue  19 its bound in bytes (0: none)
+--        20 job: '' none, '0' remove, else its TTL  21 channel of the event ('': none), then the values in the same order
+-- Returns 0 done, 1 conflict, 2 lease lost, 3 full; the mark when it is a duplicate.
+-- It is run three times a turn: locals instead of functions and tables are on purpose.
+local call, try, KEYS, ARGV = redis.call, redis.pcall, KEYS, ARGV
+
+-- Nothing is written before all of this has held.
+local old = call('HMGET', KEYS[1], 'version', 'index')
+if (old[1] or '0') ~= ARGV[1] then
+    return 1
+end
+if ARGV[4] ~= '' and call('GET', KEYS[2]) ~= ARGV[4] then
+    return 2
+end
+local more = ARGV[10]
+local key, value = 11, 22
+if more then
+    if ARGV[19] ~= '0' then
+        local mark = more == '1' and call('GET', KEYS[11])
+        if mark then
+            return mark
+        end
+        if (call('MEMORY', 'USAGE', KEYS[10]) or 0) > tonumber(ARGV[19]) then
+            return 3
+        end
+    end
+    if more == '1' then
+        local mark = call('SET', KEYS[11], ARGV[22], 'NX', 'GET', 'PX', ARGV[12])
+        if mark then
+            return mark
+        end
+        key, value = 12, 23
+    end
+end
+
+-- What can fail: a list or a sorted set under whose name somebody has put a value of another type. Redis does not roll back a script
+-- that fails, so these come first, and what was done before a failure is taken back.
+local failed, done = false, false
+local id, was, now, moves = ARGV[7], nil, nil, 0
+if old[2] ~= ARGV[6] then
+    local scores = '^(%d*) (%d*) (%d*) (%d*)$'
+    was = {string.match(old[2] or '   ', scores)}
+    now = {string.match(ARGV[6], scores)}
+    while moves < 4 and not failed do
+        local score = now[moves + 1]
+        if score ~= was[moves + 1] then
+            done = score ~= '' and try('ZADD', KEYS[moves + 4], score, id) or try('ZREM', KEYS[moves + 4], id)
+            failed = type(done) == 'table' and done
+        end
+        moves = moves + 1
+    end
+end
+local pending, popped, length, context, queued = 0, false, false, 0, 0
+local at = value
+if more and not failed then
+    at = at + ARGV[11]
+    for i = 1, ARGV[13], 1000 do
+        done = try('RPUSH', KEYS[8], unpack(ARGV, at + i - 1, at + math.min(i + 998, ARGV[13] - 1)))
+        failed = type(done) == 'table' and done
+        if failed then
+            break
+        end
+        pending = pending + math.min(1000, ARGV[13] - i + 1)
+    end
+    at = at + ARGV[13]
+    if ARGV[14] ~= '0' and not failed then
+        popped = try('LPOP', KEYS[8], ARGV[14])
+        failed = popped and popped.err and popped
+        if popped and not failed and ARGV[15] == '1' then
+            for i = 1, #popped, 1000 do
+                length = try('RPUSH', KEYS[9], unpack(popped, i, math.min(i + 999, #popped)))
+            end
+            failed = type(length) == 'table' and length
+            context = failed and 0 or #popped
+        end
+    end
+    for i = 1, failed and 0 or ARGV[16], 1000 do
+        length = try('RPUSH', KEYS[9], unpack(ARGV, at + i - 1, at + math.min(i + 998, ARGV[16] - 1)))
+        failed = type(length) == 'table' and length
+        if failed then
+            break
+        end
+        context = context + math.min(1000, ARGV[16] - i + 1)
+    end
+    at = at + ARGV[16]
+    for i = 1, failed and 0 or ARGV[18], 1000 do
+        done = try('RPUSH', KEYS[10], unpack(ARGV, at + i - 1, at + math.min(i + 998, ARGV[18] - 1)))
+        failed = type(done) == 'table' and done
+        if failed then
+            break
+        end
+        queued = queued + math.min(1000, ARGV[18] - i + 1)
+    end
+    at = at + ARGV[18]
+end
+if not failed then
+    done = ARGV[5] ~= '' and try('ZADD', KEYS[3], ARGV[5], id) or try('ZREM', KEYS[3], id)
+    failed = type(done) == 'table' and done
+end
+if failed then
+    if queued > 0 then
+        call('RPOP', KEYS[10], queued)
+    end
+    if context > 0 then
+        call('RPOP', KEYS[9], context)
+    end
+    if popped and not popped.err then
+        for i = #popped, 1, -1 do
+            call('LPUSH', KEYS[8], popped[i])
+        end
+    end
+    if pending > 0 then
+        call('RPOP', KEYS[8], pending)
+    end
+    for i = 1, moves do
+        if now[i] ~= was[i] then -- the last one may be the one that failed: try
+            done = was[i] ~= '' and try('ZADD', KEYS[i + 3], was[i], id) or try('ZREM', KEYS[i + 3], id)
+        end
+    end
+    if more == '1' then
+        call('DEL', KEYS[11])
+    end
+    return failed
+end
+
+-- From here on nothing can fail.
+if more then
+    if length and ARGV[17] ~= '0' and length > tonumber(ARGV[17]) then
+        call('LTRIM', KEYS[9], -ARGV[17], -1)
+    end
+    for i = 1, ARGV[11] do
+        call('SET', KEYS[key], ARGV[value], 'PX', ARGV[12])
+        key, value = key + 1, value + 1
+    end
+    if ARGV[20] == '0' then
+        call('DEL', KEYS[key])
+    elseif ARGV[20] ~= '' then
+        call('SET', KEYS[key], ARGV[at], 'PX', ARGV[20])
+        at = at + 1
+    end
+end
+if ARGV[8] == '0' then
+    call('DEL', KEYS[2])
+elseif ARGV[8] ~= '' then
+    call('SET', KEYS[2], ARGV[9], 'PX', ARGV[8])
+end
+call('HSET', KEYS[1], 'version', ARGV[2], 'record', ARGV[3], 'index', ARGV[6])
+if more and ARGV[21] ~= '' then
+    call('PUBLISH', ARGV[21], ARGV[at])
+end
+return 0

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT
+ * The HTTP side of a responder: takes requests from the web server's FastCGI socket, hands them to the turn engine, answers.
+ *
+ *   api_open(&options, &e)          accepts from here on
+ *   loop_run(...)
+ *   on TERM: api_drain(a, fn, arg)  accepts nothing more; fn when all that was accepted has its answer. turns_drain, called at the
+ *                                   same moment, sees to it that waiting clients get theirs
+ *   api_close(a)                    outside the loop's callbacks, before turns_free */
+#ifndef API_API_H
+#define API_API_H
+
+#include "lib/err.h"
+#include "lib/loop.h"
+
+struct api;
+struct archive;
+struct store;
+struct turns;
+
+struct api_options {
+    struct loop *loop;
+    struct turns *turns;
+    struct store *store;     /* asked whether it is up, no more */
+    struct archive *archive; /* the same; NULL: none is configured */
+    int listen_fd;           /* 0 for a FastCGI program; api_is_listener() says whether it can be used */
+
+    const char *platform_tokens, *admin_tokens; /* PANCAKE_ACCESS_TOKEN, ADMIN_ACCESS_TOKEN: lists with commas */
+    const char *cors_origins;                   /* CORS_ORIGINS: list with commas, "*" for all, "" for none */
+    const char *base_path;                      /* before all paths: "" or "/chat" */
+    int64_t body_max;                           /* MAX_BODY_BYTES, at most 16 MiB */
+    int64_t in_flight_max;    /* MAX_IN_FLIGHT; 0: what the descriptor limit carries at two a request */
+    int64_t sync_wait_ms;     /* SYNC_WAIT_MS */
+    unsigned readers_max;     /* threads; 0: all that are possible (64) */
+    int64_t read_timeout_ms;  /* to read a whole request; 0: 30,000 */
+    int64_t write_timeout_ms; /* without progress; 0: 30,000 */
+};
+
+/* A listening socket. When descriptor 0 is none, the program was started by hand: say how it is meant, exit 64. */
+bool api_is_listener(int fd);
+/* -1 (ERR_INVALID: a token, origin or base path; ERR_RANGE). */
+struct api *api_open(const struct api_options *o, struct err *e) MUST_CHECK;
+/* Takes over tokens, origins, body_max, in_flight_max, sync_wait_ms. -1: nothing has changed. Loop thread. */
+int api_reload(struct api *a, const struct api_options *o, struct err *e) MUST_CHECK;
+void api_drain(struct api *a, loop_fn *fn, void *arg);
+/* Connections that are still open are cut. NULL is allowed. */
+void api_close(struct api *a);
+
+/* Figures since the start. */
+struct api_stat {
+    uint64_t requests; /* answered, refusals among them */
+    uint64_t refused;  /* 401 and 403 */
+    uint64_t busy;     /* 503 for want of room */
+    int64_t in_flight, in_flight_max, connections;
+};
+void api_stat(const struct api *a, struct api_stat *out);
+
+#endif

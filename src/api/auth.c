@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT
+ * Tokens. Every check compares SHA-256 digests with all configured ones, in the same order, to the end. */
+#include "config.h"
+
+#include <stdlib.h>
+
+#include "api/auth.h"
+#include "lib/digest.h"
+
+#define TOKENS_MAX 32 /* of both roles together */
+
+struct token {
+    unsigned char digest[DIGEST_SIZE];
+    enum auth_role role;
+};
+
+struct auth {
+    size_t n;
+    struct token tokens[TOKENS_MAX];
+};
+
+/* What may stand after "Bearer ". Two headers that a web server has joined have a space in them. */
+static bool is_token(struct sv s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] <= ' ' || s.p[i] > '~')
+            return false;
+    }
+    return s.n > 0;
+}
+
+static int add_tokens(struct auth *a, const char *list, enum auth_role role, struct err *e)
+{
+    struct sv rest = sv_from(list != NULL ? list : "");
+
+    while (rest.p != NULL) {
+        struct sv token = sv_trim(sv_split(&rest, ','));
+        if (token.n == 0)
+            return err_set(e, ERR_INVALID, "a token of the %s is empty", auth_role_name(role));
+        if (!is_token(token))
+            return err_set(e, ERR_INVALID, "a token of the %s has characters that no client can send",
+                           auth_role_name(role));
+        if (a->n == TOKENS_MAX)
+            return err_set(e, ERR_RANGE, "more than %d tokens", TOKENS_MAX);
+        digest_sha256(token, a->tokens[a->n].digest);
+        a->tokens[a->n++].role = role;
+    }
+    return 0;
+}
+
+struct auth *auth_new(const char *platform_tokens, const char *admin_tokens, struct err *e)
+{
+    struct auth *a = calloc(1, sizeof(*a));
+
+    if (a == NULL) {
+        (void)err_set(e, ERR_MEMORY, "out of memory");
+        return NULL;
+    }
+    if (add_tokens(a, platform_tokens, ROLE_PLATFORM, e) != 0 || add_tokens(a, admin_tokens, ROLE_ADMIN, e) != 0) {
+        auth_free(a);
+        return NULL;
+    }
+    return a;
+}
+
+void auth_free(struct auth *a)
+{
+    free(a);
+}
+
+/* "Bearer" SP token (RFC 6750 2.1; the scheme in any case, RFC 7235 2.1), and no more. */
+static struct sv bearer(struct sv authorization)
+{
+    struct sv token = authorization;
+    struct sv scheme = sv_split(&token, ' ');
+
+    if (!sv_eq_nocase(scheme, SV("Bearer")))
+        return SV_NONE;
+    while (token.n > 0 && token.p[0] == ' ')
+        token = (struct sv){ token.p + 1, token.n - 1 };
+    return is_token(token) ? token : SV_NONE;
+}
+
+enum auth_role auth_check(const struct auth *a, struct sv authorization)
+{
+    struct sv token = bearer(authorization);
+    unsigned char digest[DIGEST_SIZE];
+    unsigned roles = 0;
+
+    if (token.p == NULL)
+        return ROLE_NOBODY;
+    digest_sha256(token, digest);
+    for (size_t i = 0; i < a->n; i++)
+        roles |= (unsigned)digest_equal(digest, a->tokens[i].digest) << a->tokens[i].role;
+    if ((roles & 1u << ROLE_ADMIN) != 0)
+        return ROLE_ADMIN;
+    return (roles & 1u << ROLE_PLATFORM) != 0 ? ROLE_PLATFORM : ROLE_NOBODY;
+}
+
+bool auth_allows(enum auth_role role, enum auth_access access)
+{
+    switch (access) {
+    case ACCESS_PUBLIC:
+        return true;
+    case ACCESS_PLATFORM:
+        return role == ROLE_PLATFORM || role == ROLE_ADMIN;
+    case ACCESS_ADMIN:
+        return role == ROLE_ADMIN;
+    }
+    return false;
+}
+
+const char *auth_role_name(enum auth_role role)
+{
+    switch (role) {
+    case ROLE_PLATFORM:
+        return "platform";
+    case ROLE_ADMIN:
+        return "admin";
+    case ROLE_NOBODY:
+        break;
+    }
+    return "nobody";
+}

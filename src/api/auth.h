@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT
+ * Who asks, and whether that one may. Reads the Authorization parameter and nothing else; keeps digests, never tokens.
+ * Immutable once made, so that any thread may ask. */
+#ifndef API_AUTH_H
+#define API_AUTH_H
+
+#include "lib/err.h"
+#include "lib/sv.h"
+
+struct auth;
+
+enum auth_role { ROLE_NOBODY, ROLE_PLATFORM, ROLE_ADMIN };
+
+/* Whom a route is for. */
+enum auth_access {
+    ACCESS_PUBLIC,   /* no credential is looked at */
+    ACCESS_PLATFORM, /* platform, admin */
+    ACCESS_ADMIN,
+};
+
+/* Each a list of tokens with commas between (spaces around them are cut). -1 (ERR_INVALID): none, an empty one, or one that no
+ * client could send (RFC 6750 2.1: visible ASCII). A token in both lists is an admin's. */
+struct auth *auth_new(const char *platform_tokens, const char *admin_tokens, struct err *e) MUST_CHECK;
+void auth_free(struct auth *a);
+/* `authorization` is the header's value, SV_NONE when there is none. ROLE_NOBODY for everything but exactly one valid
+ * `Bearer <token>`. The time taken says nothing about how much of a token was right, or which one. */
+enum auth_role auth_check(const struct auth *a, struct sv authorization);
+bool auth_allows(enum auth_role role, enum auth_access access);
+const char *auth_role_name(enum auth_role role);
+
+#endif

@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: MIT
+ * The decisions about a request, in the order in which they are made: path, method, credential, room, size and type of the body, and
+ * only then the body itself. Runs on reader threads; touches nothing but its request, the rules under their lock, and counters. */
+#include "config.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "api/request.h"
+#include "api/validate.h"
+#include "lib/clock.h"
+#include "lib/id.h"
+#include "lib/json.h"
+#include "lib/log.h"
+
+#define SCRATCH_FIRST 2000   /* a usual message fits */
+#define SCRATCH_MAX 67108864 /* far above what the largest body can become */
+#define REFUSALS_LOGGED 10   /* a second */
+
+static bool refuse(struct request *r, enum problem p)
+{
+    r->problem = p;
+    return false;
+}
+
+/* Failed credentials are logged, but nobody may fill a disk with them. */
+static void log_refusal(struct request *r)
+{
+    struct api *a = r->api;
+    long long now = clock_mono_ms() / 1000;
+
+    atomic_fetch_add(&a->refused, 1);
+    if (atomic_exchange(&a->log_second, now) != now)
+        atomic_store(&a->log_count, 0);
+    if (atomic_fetch_add(&a->log_count, 1) < REFUSALS_LOGGED)
+        log_warning("a request was refused", "request_id", r->id, "code", problem_code(r->problem), "route",
+                    r->route->path, "method", cgi_method_name(r->method), "role", auth_role_name(r->role), NULL);
+}
+
+/* The browser's origin when it is on the list. */
+static void set_origin(struct request *r, struct sv origin)
+{
+    struct sv rest = sv_from(r->api->rules.origins);
+
+    if (origin.n == 0)
+        return;
+    while (rest.n > 0 && r->origin == NULL) {
+        struct sv one = sv_trim(sv_split(&rest, ','));
+        if (sv_eq(one, SV("*")) || sv_eq(one, origin))
+            r->origin = strndup(one.p, one.n);
+    }
+}
+
+static void set_id(struct request *r, struct sv given)
+{
+    if (cgi_is_request_id(given))
+        memcpy(r->id, given.p, given.n);
+    else
+        id_uuid7(r->id);
+}
+
+static bool find_route(struct request *r, const struct cgi_head *h)
+{
+    const struct api *a = r->api;
+    struct route_match match;
+
+    switch (route_find(a->routes, a->routes_n, sv_from(a->base_path), r->method, h->param[CGI_REQUEST_URI],
+                       r->f.scratch, &match)) {
+    case ROUTE_FOUND:
+        r->route = match.route;
+        memcpy(r->args, match.args, sizeof(r->args));
+        return true;
+    case ROUTE_WRONG_METHOD:
+        r->allow = match.allow;
+        r->preflight = r->method == CGI_OPTIONS && r->origin != NULL && h->param[CGI_CORS_METHOD].n > 0;
+        return refuse(r, PROBLEM_WRONG_METHOD);
+    case ROUTE_UNKNOWN:
+        return refuse(r, PROBLEM_NOT_FOUND);
+    case ROUTE_BAD:
+        break;
+    }
+    return refuse(r, PROBLEM_BAD_REQUEST);
+}
+
+static bool authorise(struct request *r, struct sv authorization)
+{
+    if (r->route->access == ACCESS_PUBLIC)
+        return true;
+    r->role = auth_check(r->api->rules.auth, authorization);
+    if (auth_allows(r->role, r->route->access))
+        return true;
+    (void)refuse(r, r->role == ROLE_NOBODY ? PROBLEM_UNAUTHORIZED : PROBLEM_FORBIDDEN);
+    log_refusal(r);
+    return false;
+}
+
+static bool find_room(struct request *r)
+{
+    struct api *a = r->api;
+
+    if (!r->route->parks)
+        return true;
+    r->counted = atomic_fetch_add(&a->in_flight, 1) < atomic_load(&a->in_flight_max);
+    if (r->counted)
+        return true;
+    atomic_fetch_sub(&a->in_flight, 1);
+    atomic_fetch_add(&a->busy, 1);
+    return refuse(r, PROBLEM_BUSY);
+}
+
+static bool accept_body(struct request *r, const struct cgi_head *h)
+{
+    struct sv length = h->param[CGI_CONTENT_LENGTH];
+    uint64_t declared = 0;
+
+    if (r->route->input == NULL)
+        return true;
+    if (length.n > 0 && !sv_to_u64(length, &declared))
+        return refuse(r, PROBLEM_BAD_REQUEST);
+    if (declared > (uint64_t)r->api->rules.body_max)
+        return refuse(r, PROBLEM_TOO_LARGE);
+    if (!cgi_is_json(h->param[CGI_CONTENT_TYPE]))
+        return refuse(r, PROBLEM_MEDIA_TYPE);
+    r->declared = length.n > 0 ? (int64_t)declared : -1;
+    return true;
+}
+
+static bool keep_headers(struct request *r, const struct cgi_head *h)
+{
+    struct sv traceparent = h->param[CGI_TRACEPARENT];
+
+    r->respond_async = cgi_prefers(h->param[CGI_PREFER], SV("respond-async"));
+    if (!cgi_is_traceparent(traceparent))
+        return true;
+    r->traceparent = arena_sv(r->f.scratch, traceparent);
+    return r->traceparent.p != NULL || refuse(r, PROBLEM_INTERNAL);
+}
+
+/* With the rules locked. */
+static bool decide(struct request *r, const struct cgi_head *h)
+{
+    set_origin(r, h->param[CGI_ORIGIN]);
+    r->method = cgi_method_parse(h->param[CGI_REQUEST_METHOD]);
+    return find_route(r, h) && authorise(r, h->param[CGI_AUTHORIZATION]) && find_room(r) && accept_body(r, h) &&
+           keep_headers(r, h);
+}
+
+/* The end of its (missing) body can be read without a wait for the client. */
+static bool is_bodyless(const struct request *r, struct sv length)
+{
+    if (length.n > 0)
+        return sv_eq(length, SV("0"));
+    return r->method == CGI_GET || r->method == CGI_HEAD || r->method == CGI_OPTIONS;
+}
+
+static int64_t on_head(void *arg, struct fcgi_request *f)
+{
+    struct request *r = (struct request *)(void *)f;
+    struct cgi_head h;
+    bool clear = cgi_parse(f->params, &h);
+    int64_t body_max;
+
+    r->api = arg;
+    r->declared = -1;
+    set_id(r, h.param[CGI_REQUEST_ID]);
+    if (!clear)
+        (void)refuse(r, PROBLEM_BAD_REQUEST);
+    (void)pthread_rwlock_rdlock(&r->api->lock);
+    clear = clear && decide(r, &h);
+    body_max = r->api->rules.body_max;
+    (void)pthread_rwlock_unlock(&r->api->lock);
+    if (!clear || r->route->input == NULL)
+        return is_bodyless(r, h.param[CGI_CONTENT_LENGTH]) ? 0 : FCGI_REFUSE;
+    return r->declared >= 0 ? r->declared : body_max;
+}
+
+static void check_input(struct request *r, const json_t *json)
+{
+    struct buf detail = { 0 };
+    int wrong = -1;
+
+    r->input = arena_alloc(r->f.scratch, r->route->input->size);
+    if (r->input != NULL)
+        wrong = validate(r->route->input, json, r->f.scratch, r->input, &detail);
+    if (wrong > 0) {
+        r->problem = PROBLEM_FIELDS;
+        r->problem_detail = arena_sv(r->f.scratch, buf_sv(&detail));
+    } else if (wrong < 0) {
+        r->problem = PROBLEM_INTERNAL;
+    }
+    buf_fini(&detail);
+}
+
+/* JSON that jansson did not read. A number beyond 64 bits is JSON all the same, with a field that no one can use. */
+static void set_unread(struct request *r, const struct err *e)
+{
+    r->problem = e->code == ERR_INVALID ? PROBLEM_NOT_JSON : e->code == ERR_RANGE ? PROBLEM_FIELDS : PROBLEM_INTERNAL;
+    r->problem_text = arena_sv(r->f.scratch, sv_from(e->text));
+    if (r->problem == PROBLEM_FIELDS)
+        r->problem_detail =
+            SV("[{\"loc\":[\"body\"],\"msg\":\"Numbers should fit 64 bits\",\"type\":\"number_range\"}]");
+}
+
+static void on_body(void *arg, struct fcgi_request *f, struct sv body, bool longer)
+{
+    struct request *r = (struct request *)(void *)f;
+    struct err e;
+    json_t *json;
+
+    (void)arg;
+    if (r->problem != PROBLEM_NONE || r->route->input == NULL)
+        return;
+    if (longer || (r->declared >= 0 && body.n != (size_t)r->declared)) {
+        r->problem = longer && r->declared < 0 ? PROBLEM_TOO_LARGE : PROBLEM_BODY_LENGTH;
+        return;
+    }
+    json = json_read(body, true, &e);
+    if (json == NULL) {
+        set_unread(r, &e);
+        return;
+    }
+    check_input(r, json);
+    json_decref(json);
+}
+
+static void on_closed(void *arg, struct fcgi_request *f)
+{
+    struct request *r = (struct request *)(void *)f;
+
+    (void)arg;
+    if (r->counted)
+        atomic_fetch_sub(&r->api->in_flight, 1);
+    free(r->origin);
+}
+
+/* ---- the loop ---- */
+
+double request_took_ms(const struct request *r)
+{
+    return (double)(clock_mono_us() - r->f.began_us) / 1000.0;
+}
+
+struct buf *request_body(struct request *r)
+{
+    buf_clear(&r->api->body);
+    return &r->api->body;
+}
+
+void request_park(struct request *r)
+{
+    fcgi_park(&r->f);
+}
+
+static void send_reply(struct request *r, struct reply *reply)
+{
+    struct buf *b = &r->api->answer;
+
+    buf_clear(b);
+    reply->request_id = r->id;
+    reply->origin = r->origin;
+    reply->head = r->method == CGI_HEAD;
+    reply_format(b, reply);
+    if (!buf_ok(b)) {
+        log_error("an answer was dropped: out of memory", "request_id", r->id, NULL);
+        buf_clear(b);
+    }
+    r->api->requests++;
+    if (LOG_DEBUG >= log_threshold) {
+        char status[16], took[32];
+        (void)snprintf(status, sizeof(status), "%d", reply->status);
+        (void)snprintf(took, sizeof(took), "%.3f", request_took_ms(r));
+        log_debug("answered", "request_id", r->id, "method", cgi_method_name(r->method), "route",
+                  r->route != NULL ? r->route->path : "-", "status", status, "ms", took, NULL);
+    }
+    fcgi_reply(&r->f, buf_sv(b));
+}
+
+void request_answer(struct request *r, int status, struct sv json)
+{
+    send_reply(r, &(struct reply){ .status = status, .body = json, .async = status == 202 && r->respond_async });
+}
+
+static void answer_problem(struct request *r, enum problem p, int64_t retry_after_ms, struct sv text, struct sv detail)
+{
+    struct buf *body = request_body(r);
+
+    reply_problem(body, p, text, detail, r->id);
+    send_reply(r, &(struct reply){ .status = problem_status(p),
+                                   .body = buf_sv(body),
+                                   .allow = r->allow,
+                                   .retry_after_ms = retry_after_ms });
+}
+
+void request_fail(struct request *r, enum problem p, int64_t retry_after_ms)
+{
+    answer_problem(r, p, retry_after_ms, SV_NONE, SV_NONE);
+}
+
+static void on_handle(void *arg, struct fcgi_request *f)
+{
+    struct request *r = (struct request *)(void *)f;
+
+    (void)arg;
+    if (r->preflight)
+        send_reply(r, &(struct reply){ .status = 204, .allow = r->allow, .preflight = true });
+    else if (r->problem != PROBLEM_NONE)
+        answer_problem(r, r->problem, 0, r->problem_text, r->problem_detail);
+    else
+        r->route->handle(r);
+}
+
+const struct fcgi_ops request_ops = {
+    .request_size = sizeof(struct request),
+    .scratch_first = SCRATCH_FIRST,
+    .scratch_max = SCRATCH_MAX,
+    .head = on_head,
+    .body = on_body,
+    .handle = on_handle,
+    .closed = on_closed,
+};

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT
+ * From method and request target to an entry of a table. Knows paths, no endpoint: the table is api/endpoints.c's. */
+#ifndef API_ROUTE_H
+#define API_ROUTE_H
+
+#include "api/auth.h"
+#include "api/cgi.h"
+#include "api/validate.h"
+#include "lib/arena.h"
+
+struct request;
+
+#define ROUTE_ARGS_MAX 2
+
+struct route {
+    enum cgi_method method; /* CGI_GET answers HEAD too */
+    const char *path;       /* "/api/v1/chat/jobs/{job_id}": a segment in braces stands for any one */
+    enum auth_access access;
+    bool parks;                /* waits for others: counts against MAX_IN_FLIGHT */
+    const struct input *input; /* a JSON body, and what must be in it. NULL: a body is ignored */
+    void (*handle)(struct request *r);
+};
+
+enum route_result {
+    ROUTE_FOUND,
+    ROUTE_BAD,          /* no path at all: wrong escapes, control characters, not UTF-8 */
+    ROUTE_UNKNOWN,      /* a path that nobody serves */
+    ROUTE_WRONG_METHOD, /* `allow` says which ones there are */
+};
+
+struct route_match {
+    const struct route *route;      /* FOUND */
+    struct sv args[ROUTE_ARGS_MAX]; /* the segments in braces, decoded; in the arena */
+    unsigned allow;                 /* FOUND, WRONG_METHOD: 1u << enum cgi_method for each method of this path */
+};
+
+/* `uri` is REQUEST_URI: a path or (RFC 9112 3.2.2) an absolute URI, raw. The path is cut at slashes first and decoded after, so that
+ * %2F is part of a segment; empty segments, "." and ".." belong to no route. `base` ("" or "/chat") is what the web server puts before
+ * all our paths. ROUTE_BAD also when the arena is full. */
+enum route_result route_find(const struct route *table, size_t n, struct sv base, enum cgi_method method, struct sv uri,
+                             struct arena *a, struct route_match *out) MUST_CHECK;
+
+#endif

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT
+ * One function a kind of field. A check either stores the value or adds one line to the detail. */
+#include "config.h"
+
+#include <math.h>
+
+#include "api/validate.h"
+#include "lib/clock.h"
+
+#define YEAR_10000_S 253402300800.0
+
+struct check {
+    struct arena *a;
+    struct json_out out; /* the array of details */
+    int wrong;
+    bool memory; /* it was short */
+};
+
+/* Where a field stands: "body", the member, and what is inside it. */
+struct where {
+    const char *outer, *inner; /* NULL: not that deep */
+    int64_t index;             /* -1: none */
+};
+
+static void wrong(struct check *c, const struct where *w, const char *type, const char *msg)
+{
+    struct json_out *o = &c->out;
+
+    if (c->wrong++ >= VALIDATE_DETAILS_MAX)
+        return;
+    json_obj(o);
+    json_key(o, "loc");
+    json_arr(o);
+    json_str(o, SV("body"));
+    if (w->outer != NULL)
+        json_str(o, sv_from(w->outer));
+    if (w->inner != NULL)
+        json_str(o, sv_from(w->inner));
+    if (w->index >= 0)
+        json_int(o, w->index);
+    json_arr_end(o);
+    json_kstr(o, "msg", sv_from(msg));
+    json_kstr(o, "type", sv_from(type));
+    json_obj_end(o);
+}
+
+static void too_long(struct check *c, const struct where *w, size_t limit, const char *unit)
+{
+    struct sv msg = arena_printf(c->a, "String should have at most %zu %s", limit, unit);
+
+    c->memory = c->memory || msg.p == NULL;
+    wrong(c, w, "string_too_long", msg.p != NULL ? msg.p : "");
+}
+
+static void keep(struct check *c, const struct field *f, char *target, struct sv value)
+{
+    struct sv copy;
+
+    if (f->offset == FIELD_UNKEPT)
+        return;
+    copy = arena_sv(c->a, value);
+    c->memory = c->memory || copy.p == NULL;
+    memcpy(target + f->offset, &copy, sizeof(copy));
+}
+
+/* C0, DEL, C1 (U+0080 to U+009F are C2 80 to C2 9F). */
+static bool has_control(struct sv s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned char ch = (unsigned char)s.p[i];
+        if (ch < ' ' || ch == 0x7F)
+            return true;
+        if (ch == 0xC2 && i + 1 < s.n && (unsigned char)s.p[i + 1] < 0xA0)
+            return true;
+    }
+    return false;
+}
+
+static size_t characters(struct sv s)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < s.n; i++)
+        n += ((unsigned char)s.p[i] & 0xC0) != 0x80;
+    return n;
+}
+
+static bool take_string(struct check *c, const struct where *w, const json_t *value, struct sv *out)
+{
+    if (!json_is_string(value)) {
+        wrong(c, w, "string_type", "Input should be a valid string");
+        return false;
+    }
+    *out = (struct sv){ json_string_value(value), json_string_length(value) };
+    if (out->n == 0) {
+        wrong(c, w, "string_too_short", "String should have at least 1 character");
+        return false;
+    }
+    return true;
+}
+
+static void check_id(struct check *c, const struct field *f, const struct where *w, const json_t *value, char *target)
+{
+    struct sv s;
+
+    if (!take_string(c, w, value, &s))
+        return;
+    if (characters(s) > VALIDATE_ID_CHARACTERS)
+        too_long(c, w, VALIDATE_ID_CHARACTERS, "characters");
+    else if (s.n > f->max)
+        too_long(c, w, f->max, "bytes of UTF-8");
+    else if (has_control(s))
+        wrong(c, w, "string_control_character", "String should not contain control characters");
+    else
+        keep(c, f, target, s);
+}
+
+static void check_text(struct check *c, const struct field *f, const struct where *w, const json_t *value, char *target)
+{
+    struct sv s;
+
+    if (!take_string(c, w, value, &s))
+        return;
+    if (s.n > f->max)
+        too_long(c, w, f->max, "bytes of UTF-8");
+    else
+        keep(c, f, target, s);
+}
+
+static void check_choice(struct check *c, const struct field *f, const struct where *w, const json_t *value,
+                         char *target)
+{
+    struct buf msg = { 0 };
+
+    for (int i = 0; json_is_string(value) && f->choices[i] != NULL; i++) {
+        if (sv_eq((struct sv){ json_string_value(value), json_string_length(value) }, sv_from(f->choices[i]))) {
+            memcpy(target + f->offset, &i, sizeof(i));
+            return;
+        }
+    }
+    buf_add(&msg, SV("Input should be "));
+    for (size_t i = 0; f->choices[i] != NULL; i++)
+        buf_printf(&msg, "%s'%s'", i == 0 ? "" : f->choices[i + 1] != NULL ? ", " : " or ", f->choices[i]);
+    c->memory = c->memory || !buf_ok(&msg);
+    wrong(c, w, "enum", msg.p != NULL ? msg.p : "");
+    buf_fini(&msg);
+}
+
+static void check_time(struct check *c, const struct field *f, const struct where *w, const json_t *value, char *target)
+{
+    int64_t ms = 0;
+
+    if (json_is_number(value)) {
+        double seconds = json_number_value(value);
+        if (!(seconds >= 0 && seconds < YEAR_10000_S)) {
+            wrong(c, w, "timestamp_range", "Input should be seconds since 1970-01-01, up to the year 9999");
+            return;
+        }
+        ms = (int64_t)llround(seconds * 1000.0);
+    } else if (!json_is_string(value)) {
+        wrong(c, w, "timestamp_type", "Input should be a number of seconds or an ISO 8601 string");
+        return;
+    } else if (!clock_parse(json_string_value(value), &ms)) {
+        wrong(c, w, "timestamp_parsing", "Input should be a number of seconds or an ISO 8601 string");
+        return;
+    } else if (ms < 0 || ms >= (int64_t)(YEAR_10000_S * 1000.0)) {
+        wrong(c, w, "timestamp_range", "Input should be between 1970-01-01 and the year 9999");
+        return;
+    }
+    memcpy(target + f->offset, &ms, sizeof(ms));
+}
+
+static void keep_json(struct check *c, const struct field *f, const json_t *value, char *target)
+{
+    struct buf text = { 0 };
+
+    if (c->wrong > 0) /* nobody will look at it */
+        return;
+    json_dump_to(&text, value);
+    if (buf_ok(&text))
+        keep(c, f, target, buf_sv(&text));
+    else
+        c->memory = true;
+    buf_fini(&text);
+}
+
+static void check_fields(struct check *c, const struct field *fields, size_t n, const char *outer, const json_t *object,
+                         char *target);
+
+static void check_object(struct check *c, const struct field *f, const struct where *w, const json_t *value,
+                         char *target)
+{
+    if (!json_is_object(value)) {
+        wrong(c, w, "dict_type", "Input should be a valid dictionary");
+        return;
+    }
+    if (f->members_n > 0)
+        check_fields(c, f->members, f->members_n, f->name, value, target);
+    keep_json(c, f, value, target);
+}
+
+static void check_objects(struct check *c, const struct field *f, const struct where *w, const json_t *value,
+                          char *target)
+{
+    if (!json_is_array(value)) {
+        wrong(c, w, "list_type", "Input should be a valid list");
+        return;
+    }
+    for (size_t i = 0; i < json_array_size(value); i++) {
+        struct where item = { .outer = w->outer, .inner = w->inner, .index = (int64_t)i };
+        if (!json_is_object(json_array_get(value, i)))
+            wrong(c, &item, "dict_type", "Input should be a valid dictionary");
+    }
+    keep_json(c, f, value, target);
+}
+
+typedef void check_fn(struct check *c, const struct field *f, const struct where *w, const json_t *value, char *target);
+
+static check_fn *const checks[] = {
+    [FIELD_ID] = check_id,     [FIELD_TEXT] = check_text,     [FIELD_CHOICE] = check_choice,
+    [FIELD_TIME] = check_time, [FIELD_OBJECT] = check_object, [FIELD_OBJECTS] = check_objects,
+};
+
+static void check_fields(struct check *c, const struct field *fields, size_t n, const char *outer, const json_t *object,
+                         char *target)
+{
+    for (size_t i = 0; i < n; i++) {
+        const struct field *f = &fields[i];
+        const json_t *value = json_object_get(object, f->name);
+        struct where w = { .outer = outer != NULL ? outer : f->name,
+                           .inner = outer != NULL ? f->name : NULL,
+                           .index = -1 };
+        if (value == NULL || (json_is_null(value) && !f->required)) {
+            if (f->required)
+                wrong(c, &w, "missing", "Field required");
+            continue;
+        }
+        checks[f->kind](c, f, &w, value, target);
+    }
+}
+
+int validate(const struct input *in, const json_t *body, struct arena *a, void *target, struct buf *detail)
+{
+    struct check c = { .a = a, .out = { .b = detail } };
+    const struct where whole = { .index = -1 };
+
+    memset(target, 0, in->size);
+    json_arr(&c.out);
+    if (!json_is_object(body))
+        wrong(&c, &whole, "dict_type", "Input should be a valid dictionary");
+    else
+        check_fields(&c, in->fields, in->fields_n, NULL, body, target);
+    json_arr_end(&c.out);
+    return c.memory || !buf_ok(detail) ? -1 : c.wrong;
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT
+ * PORT: what is kept for good. Written only by the daemon, from the items of message_queue, in batches, at least once: every write is
+ * idempotent. Read by everybody for context of conversations that the store has forgotten and for history.
+ *
+ * Items are JSON objects, one of two kinds (docs/message-queue.md is the public text):
+ *   {"type":"turn","v":1,"conversation_id":C,"turn_id":T,"seq":N,"status":S,"reason":R?,"at":ms,
+ *    "messages":[M...],"reply":{the seed's ai_response}?,"actions":[{"type":..,"data":..,"status":..,"reason":..?}...],
+ *    "restarts":n,"fence":n,"ai_ms":n,"storage":"Redis"}
+ *   {"type":"message","v":1,"conversation_id":C,"seq":N,"reason":R,"message":M}
+ *   M = {"message_id":..,"content":..,"sender_id":..,"sender_type":..,"timestamp":ms,"received":ms,"seq":n,
+ *        "metadata":{..}?,"attachments":[..]?}
+ * A turn's reply stands on the newest of its messages. A message whose turn was withheld comes with the turn that answered it.
+ *
+ * Callbacks come exactly once, on the loop, never from inside the call. */
+#ifndef ARCHIVE_ARCHIVE_H
+#define ARCHIVE_ARCHIVE_H
+
+#include "lib/arena.h"
+#include "lib/err.h"
+#include "lib/sv.h"
+
+struct archive;
+struct loop;
+
+enum archive_status { ARCHIVE_DONE, ARCHIVE_DOWN };
+
+/* verdicts[i] for items[i] after COMMIT: NULL: kept (or was there already); else why it never can be (poison). DOWN: nothing is
+ * known, write the batch again. `items` stay valid until the callback. */
+typedef void archive_write_fn(void *arg, enum archive_status status, const char *const *verdicts);
+void archive_write(struct archive *a, const struct sv *items, size_t n, archive_write_fn *fn, void *arg);
+
+/* The last `max` messages and replies of a conversation, oldest first, as context entries:
+ * {"role":"user|assistant|agent|system|bot","content":..,"timestamp":ms,"message_id":..?}; n = 0: unknown conversation. */
+typedef void archive_context_fn(void *arg, enum archive_status status, const struct sv *entries, size_t n);
+void archive_context(struct archive *a, struct sv conversation_id, size_t max, archive_context_fn *fn, void *arg);
+
+/* What became of one message, for duplicates that are older than the dedupe marks: {"status":S,"turn_id":T?} or SV_NONE. */
+typedef void archive_message_fn(void *arg, enum archive_status status, struct sv outcome);
+void archive_message(struct archive *a, struct sv conversation_id, struct sv message_id, archive_message_fn *fn, void *arg);
+
+struct archive_stat {
+    bool up;
+    int64_t pool_size, in_use;
+    struct sv text; /* JSON object: connections, database_size_bytes, commit_total */
+};
+typedef void archive_stat_fn(void *arg, enum archive_status status, const struct archive_stat *stat);
+void archive_stat(struct archive *a, archive_stat_fn *fn, void *arg);
+
+const char *archive_name(const struct archive *a); /* "PostgreSQL", "SQLite" */
+bool archive_is_up(const struct archive *a);
+void archive_close(struct archive *a);
+
+struct archive_postgres_options {
+    const char *conninfo; /* keyword/value or URI for libpq */
+    int pool_size;
+    int64_t timeout_ms; /* of one statement, connecting included; 0: 5000 */
+};
+/* Connects in the background, non-blocking, pipeline mode, reconnects with backoff. */
+struct archive *archive_postgres_open(struct loop *l, const struct archive_postgres_options *o, struct err *e) MUST_CHECK;
+/* On the file of the embedded store, own thread and connection, the same inter-process lock as the store's. */
+struct archive *archive_sqlite_open(struct loop *l, const char *path, struct err *e) MUST_CHECK;
+
+/* Applies the numbered files of `dir` (sql/postgres or sql/sqlite) that schema_migrations does not list, in order, each in its own
+ * transaction, under a lock, so that any number of processes may do it at once. Blocking: for mains before their loop runs.
+ * *applied: how many. -1: which file and why. A database that is ahead of the files is an error (ERR_RANGE). */
+int migrate_postgres(const char *conninfo, const char *dir, int *applied, struct err *e) MUST_CHECK;
+int migrate_sqlite(const char *path, const char *dir, int *applied, struct err *e) MUST_CHECK;
+
+/* ---- for backends: first member of each one's struct ---- */
+struct archive_ops {
+    const char *name;
+    void (*write)(struct archive *a, const struct sv *items, size_t n, archive_write_fn *fn, void *arg);
+    void (*context)(struct archive *a, struct sv conversation_id, size_t max, archive_context_fn *fn, void *arg);
+    void (*message)(struct archive *a, struct sv conversation_id, struct sv message_id, archive_message_fn *fn, void *arg);
+    void (*stat)(struct archive *a, archive_stat_fn *fn, void *arg);
+    bool (*is_up)(const struct archive *a);
+    void (*close)(struct archive *a);
+};
+struct archive {
+    const struct archive_ops *ops;
+};
+
+#endif

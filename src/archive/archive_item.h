@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT
+ * The door of the archive: one item of message_queue (docs/message-queue.md), parsed and checked so that whatever passes here is
+ * accepted by PostgreSQL and SQLite. What cannot pass gets a reason, once, here; it is poison and will never become good.
+ * Only what breaks the format is refused. What is merely odd is taken: a text that is too long for its column is cut, a time outside the
+ * years 1970 to 9999 is clamped, since the message was accepted from a customer long before. Knows no database. */
+#ifndef ARCHIVE_ARCHIVE_ITEM_H
+#define ARCHIVE_ARCHIVE_ITEM_H
+
+#include "lib/arena.h"
+#include "lib/err.h"
+
+#define ITEM_BYTES_MAX (64u << 20) /* of one item */
+#define ITEM_ID_MAX 1024           /* bytes of an id: 256 characters of 4 */
+#define ITEM_CONTENT_MAX 65536
+#define ITEM_UUID_BYTES 16
+
+struct item_message {
+    struct sv message_id, sender_id, content;
+    const char *sender_type; /* user, agent, bot, system */
+    int64_t timestamp_ms;    /* as the platform said, inside 1970..9999 */
+    int64_t received_ms;
+    int64_t order_ms; /* the timestamp, at most 30 days before and 5 minutes after it was received: what orders a history */
+    int64_t seq;      /* arrival number in the conversation; 0: not known */
+    struct sv metadata, attachments; /* JSON; SV_NONE: none */
+    /* Made of order_ms, seq and a hash of the name, in the form of a UUID of version 7: the same each time, and in the order of the history. */
+    unsigned char id[ITEM_UUID_BYTES];
+};
+
+struct item_action {
+    struct sv type, reason; /* reason SV_NONE: none */
+    const char *status;     /* one of the seven of message_actions */
+    struct sv data;         /* JSON */
+    int64_t retry_count;
+};
+
+struct item {
+    struct sv conversation_id;
+    struct sv status, reason; /* of the messages; reason SV_NONE: none */
+    bool has_turn;
+    unsigned char turn_id[ITEM_UUID_BYTES];
+    int64_t fence; /* of the lease under which this was decided: a higher one replaces a lower one */
+    int64_t seq, at_ms, restarts;
+    struct sv storage, model; /* SV_NONE: not said */
+    struct sv reply;          /* JSON object; SV_NONE: none */
+    bool has_ai_ms;
+    double ai_ms;
+    bool said; /* the reply's text reached the customer, or may have */
+    const struct item_message *messages; /* at least one */
+    size_t messages_n;
+    size_t newest; /* index of the message that carries the reply: highest seq */
+    const struct item_action *actions;
+    size_t actions_n;
+};
+
+/* Everything in *out lives as long as the arena and the text, of which it borrows. -1: the reason, without quoting the item (ERR_INVALID, ERR_RANGE), or ERR_MEMORY,
+ * which says nothing about the item. */
+int item_parse(struct arena *a, struct sv text, struct item *out, struct err *e) MUST_CHECK;
+
+/* The user of a session is its first customer by arrival; one whose arrival number is not known counts as late. */
+static inline int64_t item_user_seq(const struct item_message *m)
+{
+    return m->seq > 0 ? m->seq : INT64_MAX - 1;
+}
+
+/* What may be asked for: 1 to ITEM_ID_MAX bytes of UTF-8 without NUL. Anything else cannot be in an archive. */
+bool item_is_id(struct sv id);
+/* 36 characters to 16 bytes and back; the text gets a NUL. */
+bool item_uuid_parse(struct sv text, unsigned char out[ITEM_UUID_BYTES]);
+void item_uuid_format(const unsigned char id[ITEM_UUID_BYTES], char out[37]);
+
+#endif

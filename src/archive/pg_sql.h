@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT
+ * Every statement that the archive sends to PostgreSQL, by name; the texts stand in pg_sql.c. */
+#ifndef ARCHIVE_PG_SQL_H
+#define ARCHIVE_PG_SQL_H
+
+#include "archive/pg_link.h"
+
+enum pg_sql {
+    PG_SQL_MESSAGES, /* a batch */
+    PG_SQL_ACTIONS,
+    PG_SQL_SESSIONS,
+    PG_SQL_CONTEXT, /* conversation_id, limit */
+    PG_SQL_MESSAGE, /* conversation_id, message_id */
+    PG_SQL_STAT,
+    PG_SQL_N,
+};
+
+#define PG_MESSAGE_COLUMNS 22
+#define PG_ACTION_COLUMNS 11
+#define PG_SESSION_COLUMNS 5
+
+extern const struct pg_statement pg_sql[PG_SQL_N];
+
+#endif

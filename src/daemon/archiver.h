@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT
+ * Carries items from message_queue into the archive, in batches. An item leaves the queue only after COMMIT; what the archive can never take goes
+ * to the dead letters with its reason; while the archive is away, the queue keeps everything. Any number of daemons may do this. */
+#ifndef DAEMON_ARCHIVER_H
+#define DAEMON_ARCHIVER_H
+
+#include "archive/archive.h"
+#include "store/store.h"
+
+struct archiver;
+struct alive;
+struct loop;
+
+struct archiver *archiver_new(struct loop *l, struct store *s, struct archive *a, struct alive *alive) MUST_CHECK;
+/* fn when no batch is under way any more: at once, after the one in flight, or when the archive is away (the batch then stays for the next
+ * daemon). */
+void archiver_stop(struct archiver *v, void (*fn)(void *arg), void *arg);
+void archiver_free(struct archiver *v);
+
+#endif

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT
+ * Visits every conversation that is due: expired leases, messages that wait for a turn (restart, retry, quiet window), open send intents
+ * of lost owners. What a visit does is decided in turn/; this only sees to it that each one is visited in time, at a cost that depends
+ * on how many are due. Any number of daemons may do this at once. */
+#ifndef DAEMON_SWEEP_H
+#define DAEMON_SWEEP_H
+
+#include "store/store.h"
+#include "turn/turn.h"
+
+struct sweep;
+struct loop;
+
+/* running_max: turns that this process runs at once. */
+struct sweep *sweep_new(struct loop *l, struct store *s, struct turns *t, size_t running_max) MUST_CHECK;
+/* Something became due: look now. */
+void sweep_wake(struct sweep *w);
+/* No further visits; fn when no look and no visit is under way any more. */
+void sweep_stop(struct sweep *w, void (*fn)(void *arg), void *arg);
+void sweep_free(struct sweep *w); /* after fn, or before the loop ran */
+
+#endif

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT
+ * The port's front: hands each call to the backend. */
+#include "config.h"
+
+#include "outside/ai.h"
+
+struct ai_call *ai_ask(struct ai *ai, const struct ai_request *r, ai_fn *fn, void *arg)
+{
+    return ai->ops->ask(ai, r, fn, arg);
+}
+
+void ai_abort(struct ai *ai, struct ai_call *call)
+{
+    if (call != NULL)
+        ai->ops->abort(ai, call);
+}
+
+const char *ai_name(const struct ai *ai)
+{
+    return ai->ops->name;
+}
+
+void ai_close(struct ai *ai)
+{
+    if (ai != NULL)
+        ai->ops->close(ai);
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT
+ * PORT: the service that writes the answers.
+ * One call asks one question; retries on connect errors, 429 and 5xx (backoff, jitter, Retry-After) happen inside, within the deadline. */
+#ifndef OUTSIDE_AI_H
+#define OUTSIDE_AI_H
+
+#include "lib/arena.h"
+#include "lib/err.h"
+#include "lib/json.h"
+#include "lib/sv.h"
+
+struct ai;
+struct ai_call;
+struct http;
+struct loop;
+
+/* Content and id are JSON strings, with quotes and escapes: a context of forty messages is passed on, not taken apart. */
+struct ai_message {
+    struct sv role; /* user, assistant, agent, system */
+    struct sv content_json;
+    int64_t timestamp_ms;
+    struct sv message_id_json; /* SV_NONE: none */
+};
+
+struct ai_request {
+    struct sv conversation_id, message_id; /* of the newest message to be answered */
+    struct sv message;                     /* its text */
+    const struct ai_message *messages;     /* context and everything to be answered, in order */
+    size_t messages_n;
+    struct sv metadata; /* JSON object, or SV_NONE */
+    struct sv bot;      /* JSON object: id, name, settings of the bot */
+    struct sv turn_id;  /* Idempotency-Key */
+    struct sv request_id, traceparent; /* headers; SV_NONE: none */
+    int64_t timeout_ms;
+};
+
+enum ai_outcome {
+    AI_ANSWERED,
+    AI_UNREACHABLE, /* connect error, 429, 5xx, timeout: may be asked again later */
+    AI_REFUSED,     /* 4xx: asking again will not help */
+    AI_INVALID,     /* an answer that is none: not JSON, no response_text. May be asked again */
+};
+
+/* response is the seed's `ai_response` object with response_text, processing_time_ms and model_used filled in; actions is the
+ * reply's own `actions` array or NULL. Both are borrowed until the callback returns (incref to keep). */
+struct ai_answer {
+    enum ai_outcome outcome;
+    json_t *response, *actions;
+    int64_t took_ms;
+    int64_t retry_after_ms; /* -1: not said */
+    struct err err;
+};
+
+typedef void ai_fn(void *arg, const struct ai_answer *answer);
+/* fn comes exactly once, never from inside the call. NULL: memory is short, fn will not come. */
+struct ai_call *ai_ask(struct ai *ai, const struct ai_request *r, ai_fn *fn, void *arg) MUST_CHECK;
+/* fn will not come; a request on the wire is cut. */
+void ai_abort(struct ai *ai, struct ai_call *call);
+const char *ai_name(const struct ai *ai);
+void ai_close(struct ai *ai);
+
+struct ai_native_options {
+    const char *url, *path; /* AI_SERVICE_URL, AI_SERVICE_PATH */
+    const char *token;      /* bearer; "" none */
+    const char *model;      /* model_used where the reply names none */
+    int retries;
+};
+struct ai *ai_native_open(struct loop *l, struct http *h, const struct ai_native_options *o, struct err *e) MUST_CHECK;
+/* Answers by itself after `delay_ms` with a sentence that names the messages it saw. */
+struct ai *ai_simulated_open(struct loop *l, int64_t delay_ms, struct err *e) MUST_CHECK;
+
+/* ---- for backends: first member of each one's struct ---- */
+struct ai_ops {
+    const char *name;
+    struct ai_call *(*ask)(struct ai *ai, const struct ai_request *r, ai_fn *fn, void *arg);
+    void (*abort)(struct ai *ai, struct ai_call *call);
+    void (*close)(struct ai *ai);
+};
+struct ai {
+    const struct ai_ops *ops;
+};
+
+#endif

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT
+ * HTTP requests to the AI and the platform: one curl multi handle on the loop, the only user of libcurl.
+ * Connections are kept alive and reused, redirects are not followed, proxies of the environment are ignored, TLS is verified,
+ * answers are cut off at a limit. The question that matters after a failure is whether the peer may have acted: `sent` answers it. */
+#ifndef OUTSIDE_HTTP_H
+#define OUTSIDE_HTTP_H
+
+#include "lib/buf.h"
+#include "lib/err.h"
+#include "lib/sv.h"
+
+struct http;
+struct http_call;
+struct loop;
+
+struct http_options {
+    int64_t connect_timeout_ms; /* 0: 3000 */
+    size_t answer_max;          /* bytes of an answer's body; 0: 4 MiB */
+    long connections_max;       /* kept and parallel, per host; 0: no bound but the descriptor limit */
+};
+
+enum http_outcome {
+    HTTP_ANSWERED,    /* a whole answer with any status */
+    HTTP_NOT_SENT,    /* not one byte of the request left: connect error, name, TLS, or too late */
+    HTTP_TOO_LATE,    /* send_before_ms had passed when the connection was ready: not one byte left */
+    HTTP_UNKNOWN,     /* the request may have arrived; no whole answer came (timeout, cut, garbage, too large) */
+};
+
+struct http_header {
+    const char *name;
+    struct sv value; /* CR, LF or NUL in it: the call ends as NOT_SENT with ERR_INVALID */
+};
+
+struct http_request {
+    const char *url;
+    struct sv body;         /* POST, application/json; copied unless body_borrowed */
+    bool body_borrowed;     /* stays valid until the callback */
+    const struct http_header *headers;
+    size_t headers_n;
+    int64_t timeout_ms;     /* from now to the whole answer */
+    int64_t send_before_ms; /* clock_mono_ms by which the first byte must leave; 0: no such limit. Checked right before it does */
+    /* Never on the wire twice. Without it, a request whose kept connection was closed by the peer before a byte of an
+     * answer came is repeated on a fresh one; the peer may then have seen it twice. */
+    bool once;
+};
+
+struct http_answer {
+    enum http_outcome outcome;
+    int status; /* of ANSWERED */
+    struct sv body;
+    int64_t retry_after_ms; /* Retry-After (seconds or date), -1: none */
+    int64_t took_ms;
+    struct err err; /* of the others: text for logs, without the URL's query. ERR_PROTOCOL: what came is no HTTP, or too large;
+                     * ERR_INVALID, ERR_RANGE: the request itself; ERR_MEMORY; else ERR_UNAVAILABLE */
+};
+
+/* base and path with exactly one slash between them, NUL terminated. */
+void http_join_url(struct buf *b, const char *base, const char *path);
+/* 0, or -1 with ERR_INVALID: not a whole http or https URL. */
+int http_check_url(const char *url, struct err *e) MUST_CHECK;
+
+/* NULL: memory. curl_global_init is done by the first one. */
+struct http *http_open(struct loop *l, const struct http_options *o, struct err *e) MUST_CHECK;
+typedef void http_fn(void *arg, const struct http_answer *answer);
+/* fn comes exactly once, never from inside the call. NULL: memory is short, fn will not come. */
+struct http_call *http_post(struct http *h, const struct http_request *r, http_fn *fn, void *arg) MUST_CHECK;
+/* Closes the connection at once; fn will not come. The peer sees it. */
+void http_abort(struct http_call *c);
+/* Calls that are under way are aborted. */
+void http_close(struct http *h);
+
+#endif

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT
+ * The port's front: hands each call to the backend. */
+#include "config.h"
+
+#include "outside/platform.h"
+
+struct platform_call *platform_send(struct platform *p, const struct platform_request *r, platform_fn *fn, void *arg)
+{
+    return p->ops->send(p, r, fn, arg);
+}
+
+void platform_abort(struct platform *p, struct platform_call *call)
+{
+    if (call != NULL)
+        p->ops->abort(p, call);
+}
+
+const char *platform_name(const struct platform *p)
+{
+    return p->ops->name;
+}
+
+void platform_close(struct platform *p)
+{
+    if (p != NULL)
+        p->ops->close(p);
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT
+ * PORT: where a reply's actions go. One call, one delivery attempt, never repeated in here: whoever holds the send intent decides. */
+#ifndef OUTSIDE_PLATFORM_H
+#define OUTSIDE_PLATFORM_H
+
+#include "lib/err.h"
+#include "lib/json.h"
+#include "lib/sv.h"
+
+struct platform;
+struct platform_call;
+struct http;
+struct loop;
+
+struct platform_request {
+    struct sv body;            /* the seed's request body, rendered by turn/; stays valid until the callback */
+    struct sv idempotency_key; /* turn id */
+    struct sv conversation_id; /* for logs */
+    struct sv request_id;      /* header; SV_NONE: none */
+    size_t actions_n;          /* in the body: what actions_executed is when the platform names no number */
+    int64_t timeout_ms;
+    int64_t send_before_ms; /* clock_mono_ms: past it nothing may leave */
+};
+
+enum platform_outcome {
+    PLATFORM_SENT,        /* accepted */
+    PLATFORM_FAILED,      /* understood and refused (4xx but 408/429, or success: false): trying again will not help */
+    PLATFORM_UNREACHABLE, /* proved not applied (connect error, 429, 503): may be tried again */
+    PLATFORM_TOO_LATE,    /* not one byte left */
+    PLATFORM_UNKNOWN,     /* it may have been applied (timeout, cut, 408, other 5xx) */
+};
+
+struct platform_answer {
+    enum platform_outcome outcome;
+    int64_t actions_executed;
+    int64_t retry_after_ms; /* -1: not said */
+    int64_t took_ms;
+    struct err err;
+};
+
+typedef void platform_fn(void *arg, const struct platform_answer *answer);
+struct platform_call *platform_send(struct platform *p, const struct platform_request *r, platform_fn *fn, void *arg) MUST_CHECK;
+/* fn will not come. What was sent stays sent. */
+void platform_abort(struct platform *p, struct platform_call *call);
+const char *platform_name(const struct platform *p);
+void platform_close(struct platform *p);
+
+struct platform_actions_options {
+    const char *url, *path; /* PANCAKE_BASE_URL, PANCAKE_ACTIONS_PATH */
+    const char *token;      /* PANCAKE_OUTBOUND_TOKEN; "" none */
+};
+struct platform *platform_actions_open(struct loop *l, struct http *h, const struct platform_actions_options *o, struct err *e) MUST_CHECK;
+/* Appends each body as one line to a file, which is then the ledger; sent means synced, on a thread of its own.
+ * "": only the program's log. */
+struct platform *platform_log_open(struct loop *l, const char *path, struct err *e) MUST_CHECK;
+
+struct platform_ops {
+    const char *name;
+    struct platform_call *(*send)(struct platform *p, const struct platform_request *r, platform_fn *fn, void *arg);
+    void (*abort)(struct platform *p, struct platform_call *call);
+    void (*close)(struct platform *p);
+};
+struct platform {
+    const struct platform_ops *ops;
+};
+
+#endif

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT
+ * Every setting of the programs: one table (settings.c) gives name, type, default, range, whether it reloads, and one line of help. Only the
+ * mains and what they set up see this; the layers get their own option structs. */
+#ifndef SETTINGS_H
+#define SETTINGS_H
+
+#include <stdio.h>
+
+#include "lib/arena.h"
+#include "lib/err.h"
+
+enum environment { ENVIRONMENT_DEVELOPMENT, ENVIRONMENT_TEST, ENVIRONMENT_STAGING, ENVIRONMENT_PRODUCTION };
+enum ai_provider { AI_PROVIDER_NATIVE, AI_PROVIDER_SIMULATED };
+enum pancake_provider { PANCAKE_PROVIDER_ACTIONS, PANCAKE_PROVIDER_LOG };
+enum fallback_choice { FALLBACK_AUTO, FALLBACK_EMBEDDED, FALLBACK_SPOOL, FALLBACK_REJECT };
+
+struct settings {
+    const char *api_host;
+    int64_t api_port;
+    const char *base_path;
+    bool debug;
+    int environment;
+    const char *log_level, *log_file;
+
+    const char *platform_token, *admin_token;
+    const char *cors_origins;
+    int64_t max_body_bytes, max_in_flight, sync_wait_ms;
+
+    const char *redis_url, *redis_host, *redis_user, *redis_password;
+    int64_t redis_port, redis_db, redis_command_timeout_ms;
+    int64_t redis_max_connections, redis_socket_timeout_s;
+    const char *state_file, *run_dir, *sql_dir;
+    int store_fallback;
+    int64_t queue_max_bytes;
+
+    const char *database_url, *postgres_host, *postgres_db, *postgres_user, *postgres_password;
+    int postgres_sslmode; /* index into settings_sslmodes */
+    int64_t postgres_port, postgres_pool_size;
+    bool migrate;
+
+    int ai_provider;
+    const char *ai_url, *ai_path, *ai_token, *ai_model;
+    int64_t ai_timeout_s, ai_retries, ai_simulated_delay_ms;
+
+    int pancake_provider;
+    const char *pancake_url, *pancake_path, *pancake_token, *pancake_log_file;
+    int64_t pancake_timeout_s;
+    bool pancake_idempotent;
+
+    const char *bot_name;
+    int on_newer; /* enum on_newer */
+    int64_t debounce_ms, max_wait_ms, restart_max, pending_max, context_messages, human_lease_minutes;
+    int64_t lock_ttl_s, state_ttl_s;
+    int64_t job_max_attempts, retry_for_hours;
+    int64_t shutdown_grace_s;
+};
+
+struct conf_source;
+
+/* Reads, and checks what belongs together (tokens, production's rules, URLs). Strings live in the arena. path NULL: TURNKEEPER_CONF,
+ * else $sysconfdir/turnkeeper/turnkeeper.conf when it is there. -1: the first error, with file and line when it is from a file. */
+int settings_load(struct settings *s, const char *path, struct arena *a, struct err *e) MUST_CHECK;
+void settings_dump(FILE *out);    /* NAME=value lines, secrets masked, of the last settings_load */
+void settings_example(FILE *out); /* environment.example */
+
+/* What the single variables and the URLs come to. */
+struct settings_redis {
+    bool used;
+    const char *host, *user, *password, *unix_path;
+    int port, database;
+    bool local; /* loopback or a Unix socket */
+};
+int settings_redis(const struct settings *s, struct arena *a, struct settings_redis *out, struct err *e) MUST_CHECK;
+/* libpq's connection string, NULL: no PostgreSQL. */
+int settings_postgres(const struct settings *s, struct arena *a, const char **conninfo, struct err *e) MUST_CHECK;
+
+#endif

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT
+ * Checks across settings, and the URLs taken apart. */
+#include "config.h"
+
+#include <stdio.h>
+
+#include "lib/buf.h"
+#include "lib/log.h"
+#include "settings_check.h"
+
+static const char *const sslmodes[] = { "disable", "allow", "prefer", "require", "verify-ca", "verify-full" };
+
+/* The tokens that the documents print. */
+static const char *const examples[] = {
+    "your-secure-pancake-token-here", "your-secure-admin-token-here", "your-pancake-token-here", "your-admin-token-here",
+    "change-me-platform-token", "change-me-admin-token",
+};
+
+static int check_token(const struct settings *s, const char *name, const char *value, struct err *e)
+{
+    struct sv rest = sv_from(value);
+    bool one = false;
+    while (rest.p != NULL) {
+        struct sv token = sv_trim(sv_split(&rest, ','));
+        if (token.n == 0)
+            continue;
+        one = true;
+        for (size_t i = 0; s->environment == ENVIRONMENT_PRODUCTION && i < ARRAY_LEN(examples); i++)
+            if (sv_eq(token, sv_from(examples[i])))
+                return err_set(e, ERR_RANGE, "%s is an example's token: ENVIRONMENT=production refuses it", name);
+        for (size_t i = 0; i < token.n; i++)
+            if (token.p[i] <= ' ' || token.p[i] > '~')
+                return err_set(e, ERR_RANGE, "%s holds a character that no token has", name);
+    }
+    return one ? 0 : err_set(e, ERR_RANGE, "%s is empty: nobody could be let in", name);
+}
+
+static int check_url(const char *name, const char *url, struct err *e)
+{
+    struct sv s = sv_from(url);
+    if (!sv_starts(s, SV("http://")) && !sv_starts(s, SV("https://")))
+        return err_set(e, ERR_RANGE, "%s must begin with http:// or https://", name);
+    struct sv rest = { strchr(url, ':') + 3, 0 };
+    rest.n = strcspn(rest.p, "/?#");
+    if (rest.n == 0)
+        return err_set(e, ERR_RANGE, "%s names no host", name);
+    if (memchr(rest.p, '@', rest.n) != NULL) /* it would stand in logs and dumps */
+        return err_set(e, ERR_RANGE, "%s must not hold a user or password: tokens have settings of their own", name);
+    return 0;
+}
+
+/* ---- Redis ---- */
+
+static bool is_local(const char *host)
+{
+    return strcmp(host, "localhost") == 0 || strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0;
+}
+
+static int hex(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = (char)(c | 0x20);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Percent-decoding (RFC 3986 2.1) of a URL's user or password. */
+static const char *decoded(struct arena *a, struct sv s)
+{
+    char *out = arena_str(a, s);
+    char *to = out;
+    for (size_t i = 0; out != NULL && i < s.n; i++) {
+        bool escape = s.p[i] == '%' && i + 2 < s.n && hex(s.p[i + 1]) >= 0 && hex(s.p[i + 2]) >= 0;
+        *to++ = escape ? (char)(hex(s.p[i + 1]) << 4 | hex(s.p[i + 2])) : s.p[i];
+        i += escape ? 2 : 0;
+    }
+    if (to != NULL)
+        *to = '\0';
+    return out;
+}
+
+static int parse_authority(struct sv authority, struct arena *a, struct settings_redis *out, struct err *e)
+{
+    const char *at = authority.n > 0 ? memrchr(authority.p, '@', authority.n) : NULL;
+    if (at != NULL) {
+        struct sv password = { authority.p, (size_t)(at - authority.p) };
+        struct sv user = sv_split(&password, ':');
+        out->user = decoded(a, user);
+        out->password = password.p != NULL ? decoded(a, password) : "";
+        authority = (struct sv){ at + 1, authority.n - (size_t)(at + 1 - authority.p) };
+    }
+    struct sv host = authority, port = SV_NONE;
+    if (authority.n > 0 && authority.p[0] == '[') { /* an IPv6 address */
+        const char *end = memchr(authority.p, ']', authority.n);
+        if (end == NULL)
+            return err_set(e, ERR_RANGE, "REDIS_URL: the address has no closing bracket");
+        host = (struct sv){ authority.p + 1, (size_t)(end - authority.p - 1) };
+        port = (struct sv){ end + 1, authority.n - (size_t)(end + 1 - authority.p) };
+        if (port.n > 0 && port.p[0] == ':')
+            port.p++, port.n--;
+    } else {
+        port = authority;
+        host = sv_split(&port, ':');
+    }
+    uint64_t n = 6379;
+    if (port.n > 0 && (!sv_to_u64(port, &n) || n == 0 || n > 65535))
+        return err_set(e, ERR_RANGE, "REDIS_URL: the port is not a number from 1 to 65535");
+    out->port = (int)n;
+    out->host = host.n > 0 ? arena_str(a, host) : "localhost";
+    return out->host == NULL ? err_set(e, ERR_MEMORY, "no memory") : 0;
+}
+
+static int parse_redis_url(const char *text, struct arena *a, struct settings_redis *out, struct err *e)
+{
+    struct sv url = sv_from(text);
+    if (sv_starts(url, SV("unix:"))) {
+        const char *path = text + 5;
+        while (path[0] == '/' && path[1] == '/')
+            path++;
+        out->unix_path = path;
+        out->host = "";
+        return 0;
+    }
+    if (!sv_starts(url, SV("redis://")))
+        return err_set(e, ERR_RANGE, "REDIS_URL must begin with redis:// or unix:");
+    struct sv rest = { url.p + 8, url.n - 8 };
+    struct sv authority = sv_split(&rest, '/');
+    uint64_t database = 0;
+    if (rest.n > 0 && (!sv_to_u64(rest, &database) || database > 1023))
+        return err_set(e, ERR_RANGE, "REDIS_URL: the database is not a number");
+    out->database = (int)database;
+    return parse_authority(authority, a, out, e);
+}
+
+int settings_redis(const struct settings *s, struct arena *a, struct settings_redis *out, struct err *e)
+{
+    *out = (struct settings_redis){ .used = s->redis_url[0] != '\0' || s->redis_host[0] != '\0',
+                                    .host = s->redis_host,
+                                    .user = s->redis_user,
+                                    .password = s->redis_password,
+                                    .unix_path = "",
+                                    .port = (int)s->redis_port,
+                                    .database = (int)s->redis_db };
+    if (s->redis_url[0] != '\0') {
+        if (parse_redis_url(s->redis_url, a, out, e) != 0)
+            return -1;
+    } else if (s->redis_host[0] == '/') {
+        out->unix_path = s->redis_host;
+    }
+    if (out->password[0] == '\0')
+        out->password = s->redis_password; /* a URL without a password and REDIS_PASSWORD beside it, as seed B prints */
+    out->local = out->unix_path[0] != '\0' || is_local(out->host);
+    return 0;
+}
+
+/* ---- PostgreSQL ---- */
+
+/* libpq's quoting of a keyword's value: single quotes, backslash before quote and backslash. */
+static void quoted(struct buf *b, const char *key, const char *value)
+{
+    buf_printf(b, "%s%s='", b->n > 0 ? " " : "", key);
+    for (; *value != '\0'; value++) {
+        if (*value == '\'' || *value == '\\')
+            buf_addc(b, '\\');
+        buf_addc(b, *value);
+    }
+    buf_addc(b, '\'');
+}
+
+int settings_postgres(const struct settings *s, struct arena *a, const char **conninfo, struct err *e)
+{
+    *conninfo = NULL;
+    struct sv url = sv_from(s->database_url);
+    if (url.n > 0) {
+        static const char driver[] = "postgresql+asyncpg://"; /* as seed B prints it */
+        struct sv rest = { url.p + sizeof(driver) - 1, url.n - (sizeof(driver) - 1) };
+        *conninfo = sv_starts(url, sv_from(driver)) ? arena_printf(a, "postgresql://%.*s", SV_FMT(rest)).p : s->database_url;
+        return *conninfo == NULL ? err_set(e, ERR_MEMORY, "no memory") : 0;
+    }
+    if (s->postgres_host[0] == '\0')
+        return 0;
+    struct buf b = { 0 };
+    quoted(&b, "host", s->postgres_host);
+    buf_printf(&b, " port=%d", (int)s->postgres_port);
+    quoted(&b, "dbname", s->postgres_db);
+    quoted(&b, "user", s->postgres_user);
+    if (s->postgres_password[0] != '\0')
+        quoted(&b, "password", s->postgres_password);
+    quoted(&b, "sslmode", sslmodes[s->postgres_sslmode]);
+    quoted(&b, "application_name", "turnkeeper");
+    *conninfo = buf_ok(&b) ? arena_str(a, buf_sv(&b)) : NULL;
+    buf_fini(&b);
+    return *conninfo == NULL ? err_set(e, ERR_MEMORY, "no memory") : 0;
+}
+
+/* ---- all of it ---- */
+
+static bool is_conninfo(const char *text)
+{
+    struct sv s = sv_from(text);
+    bool url = sv_starts(s, SV("postgresql://")) || sv_starts(s, SV("postgres://")) || sv_starts(s, SV("postgresql+asyncpg://"));
+    return s.n == 0 || url || (strstr(text, "://") == NULL && strchr(text, '=') != NULL);
+}
+
+static int check_servers(const struct settings *s, struct err *e)
+{
+    struct arena *a = arena_new(0, 65536);
+    struct settings_redis redis;
+    if (a == NULL)
+        return err_set(e, ERR_MEMORY, "no memory");
+    int rc = settings_redis(s, a, &redis, e);
+    arena_free(a);
+    if (rc == 0 && !is_conninfo(s->database_url))
+        rc = err_set(e, ERR_RANGE, "DATABASE_URL must begin with postgresql:// or be a connection string of PostgreSQL");
+    return rc;
+}
+
+int settings_check(const struct settings *s, struct err *e)
+{
+    enum log_level level;
+    if (check_token(s, "PANCAKE_ACCESS_TOKEN", s->platform_token, e) != 0 || check_token(s, "ADMIN_ACCESS_TOKEN", s->admin_token, e) != 0)
+        return -1;
+    if (s->debug && s->environment == ENVIRONMENT_PRODUCTION)
+        return err_set(e, ERR_RANGE, "DEBUG is not allowed with ENVIRONMENT=production");
+    if (!log_level_parse(s->log_level, &level))
+        return err_set(e, ERR_RANGE, "LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR");
+    if (s->ai_provider == AI_PROVIDER_NATIVE && check_url("AI_SERVICE_URL", s->ai_url, e) != 0)
+        return -1;
+    if (s->pancake_provider == PANCAKE_PROVIDER_ACTIONS && check_url("PANCAKE_BASE_URL", s->pancake_url, e) != 0)
+        return -1;
+    if (s->base_path[0] != '\0' && (s->base_path[0] != '/' || s->base_path[strlen(s->base_path) - 1] == '/'))
+        return err_set(e, ERR_RANGE, "BASE_PATH must begin with a slash and not end with one");
+    return check_servers(s, e);
+}

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT
+ * Backends are chosen here and nowhere else. */
+#include "config.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+
+#include "lib/alive.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "lib/loop.h"
+#include "setup.h"
+#include "store/store_backends.h"
+
+#define MINUTE_MS 60000LL
+#define HOUR_MS 3600000LL
+#define CONNECT_PATIENCE_MS 5000
+
+static const char *state_path(const struct settings *s, struct arena *a, const char *name)
+{
+    return arena_printf(a, "%s/%s", s->run_dir, name).p;
+}
+
+/* The last part of the path only: what is above belongs to the administrator. */
+static int make_dir(const char *path, mode_t mode, struct err *e)
+{
+    if (mkdir(path, mode) == 0 || errno == EEXIST)
+        return 0;
+    return err_set_errno(e, errno, "the directory %s cannot be made", path);
+}
+
+static int make_state_dir(const char *file, struct arena *a, struct err *e)
+{
+    const char *slash = strrchr(file, '/');
+    if (slash == NULL || slash == file)
+        return 0;
+    const char *dir = arena_str(a, (struct sv){ file, (size_t)(slash - file) });
+    return dir == NULL ? err_set(e, ERR_MEMORY, "no memory") : make_dir(dir, 0750, e);
+}
+
+/* ---- store ---- */
+
+static struct store *open_embedded(struct setup *u, struct err *e)
+{
+    const struct store_sqlite_options o = { .path = u->settings->state_file, .queue_max_bytes = u->settings->queue_max_bytes };
+    return store_sqlite_open(u->loop, &o, e);
+}
+
+static struct store *open_redis(struct setup *u, const struct settings_redis *r, struct arena *a, struct err *e)
+{
+    const struct settings *s = u->settings;
+    const struct store_redis_options o = {
+        .host = r->host, .port = r->port, .unix_path = r->unix_path, .user = r->user, .password = r->password, .database = r->database,
+        .command_timeout_ms = s->redis_command_timeout_ms, .idle_ms = s->redis_socket_timeout_s * 1000, .queue_max_bytes = s->queue_max_bytes,
+    };
+    enum store_fallback fallback = s->store_fallback == FALLBACK_REJECT  ? STORE_FALLBACK_REJECT
+                                   : s->store_fallback == FALLBACK_SPOOL ? STORE_FALLBACK_SPOOL
+                                                                         : STORE_FALLBACK_EMBEDDED;
+    if (s->store_fallback == FALLBACK_AUTO && !r->local)
+        fallback = STORE_FALLBACK_SPOOL;
+    struct store *redis = store_redis_open(u->loop, &o, e);
+    if (redis == NULL)
+        return NULL;
+    struct store *file = NULL;
+    if (fallback != STORE_FALLBACK_REJECT && (file = open_embedded(u, e)) == NULL) {
+        store_close(redis);
+        return NULL;
+    }
+    const struct store_switch_options w = { .fallback = fallback, .mode_path = state_path(s, a, "store.mode"), .join = turns_join };
+    struct store *both = store_switch_open(u->loop, redis, file, &w, e);
+    if (both == NULL) {
+        store_close(redis);
+        store_close(file);
+    }
+    return both;
+}
+
+static int open_store(struct setup *u, struct arena *a, struct err *e)
+{
+    struct settings_redis r;
+    if (settings_redis(u->settings, a, &r, e) != 0)
+        return -1;
+    u->store = r.used ? open_redis(u, &r, a, e) : open_embedded(u, e);
+    return u->store == NULL ? -1 : 0;
+}
+
+/* ---- archive ---- */
+
+static int open_archive(struct setup *u, struct arena *a, struct err *e)
+{
+    const struct settings *s = u->settings;
+    if (settings_postgres(s, a, &u->conninfo, e) != 0)
+        return -1;
+    if (u->conninfo != NULL) {
+        const struct archive_postgres_options o = { .conninfo = u->conninfo, .pool_size = (int)s->postgres_pool_size };
+        u->archive = archive_postgres_open(u->loop, &o, e);
+        return u->archive == NULL ? -1 : 0;
+    }
+    if (strcmp(s->state_file, ":memory:") == 0)
+        return 0;
+    int applied;
+    if (setup_migrate(s, a, &applied, e) != 0)
+        return -1;
+    u->archive = archive_sqlite_open(u->loop, s->state_file, e);
+    return u->archive == NULL ? -1 : 0;
+}
+
+int setup_migrate(const struct settings *s, struct arena *a, int *applied, struct err *e)
+{
+    const char *conninfo;
+    if (settings_postgres(s, a, &conninfo, e) != 0)
+        return -1;
+    const char *dir = arena_printf(a, "%s/%s", s->sql_dir, conninfo != NULL ? "postgres" : "sqlite").p;
+    if (dir == NULL)
+        return err_set(e, ERR_MEMORY, "no memory");
+    if (conninfo != NULL)
+        return migrate_postgres(conninfo, dir, applied, e);
+    *applied = 0;
+    return strcmp(s->state_file, ":memory:") == 0 ? 0 : migrate_sqlite(s->state_file, dir, applied, e);
+}
+
+/* ---- outside ---- */
+
+static int open_outside(struct setup *u, struct err *e)
+{
+    const struct settings *s = u->settings;
+    const struct http_options h = { 0 };
+    if ((u->http = http_open(u->loop, &h, e)) == NULL)
+        return -1;
+    const struct ai_native_options native = { .url = s->ai_url, .path = s->ai_path, .token = s->ai_token, .model = s->ai_model,
+                                              .retries = (int)s->ai_retries };
+    u->ai = s->ai_provider == AI_PROVIDER_SIMULATED ? ai_simulated_open(u->loop, s->ai_simulated_delay_ms, e)
+                                                    : ai_native_open(u->loop, u->http, &native, e);
+    if (u->ai == NULL)
+        return -1;
+    const struct platform_actions_options actions = { .url = s->pancake_url, .path = s->pancake_path, .token = s->pancake_token };
+    u->platform = s->pancake_provider == PANCAKE_PROVIDER_LOG ? platform_log_open(u->loop, s->pancake_log_file, e)
+                                                              : platform_actions_open(u->loop, u->http, &actions, e);
+    return u->platform == NULL ? -1 : 0;
+}
+
+/* ---- turns ---- */
+
+static struct policy policy_of(const struct settings *s)
+{
+    return (struct policy){
+        .on_newer = (enum on_newer)s->on_newer,
+        .debounce_ms = s->debounce_ms,
+        .max_wait_ms = s->max_wait_ms,
+        .restart_max = (uint32_t)s->restart_max,
+        .pending_max = (uint32_t)s->pending_max,
+        .lease_ttl_ms = s->lock_ttl_s * 1000,
+        .human_lease_ms = s->human_lease_minutes * MINUTE_MS,
+        .ai_timeout_ms = s->ai_timeout_s * 1000,
+        .send_timeout_ms = s->pancake_timeout_s * 1000,
+        .send_idempotent = s->pancake_idempotent,
+        .sends_max = 5,
+        .attempts_max = (uint32_t)s->job_max_attempts,
+        .retry_for_ms = s->retry_for_hours * HOUR_MS,
+        .retry_base_ms = 1000,
+        .retry_cap_ms = MINUTE_MS,
+    };
+}
+
+static int open_turns(struct setup *u, size_t turns_max, struct err *e)
+{
+    const struct turns_options o = {
+        .loop = u->loop, .store = u->store, .ai = u->ai, .platform = u->platform, .archive = u->archive, .alive = u->alive,
+        .policy = policy_of(u->settings), .bot_id = "default", .bot_name = u->settings->bot_name,
+        .context_max = (size_t)u->settings->context_messages, .mark_ttl_ms = 48 * HOUR_MS, .answer_ttl_ms = HOUR_MS,
+        .turns_max = turns_max,
+    };
+    u->turns = turns_new(&o, e);
+    return u->turns == NULL ? -1 : 0;
+}
+
+int setup_open(struct setup *u, const struct settings *s, struct arena *a, size_t turns_max, struct err *e)
+{
+    *u = (struct setup){ .settings = s, .loop = loop_new() };
+    if (u->loop == NULL)
+        return err_set(e, ERR_MEMORY, "no event loop");
+    const char *alive_dir = state_path(s, a, "alive");
+    int rc = make_dir(s->run_dir, 0755, e);
+    if (rc == 0 && strcmp(s->state_file, ":memory:") != 0)
+        rc = make_state_dir(s->state_file, a, e);
+    if (rc == 0 && (u->alive = alive_open(alive_dir, e)) == NULL)
+        rc = -1;
+    if (rc == 0)
+        rc = open_store(u, a, e);
+    if (rc == 0)
+        rc = open_archive(u, a, e);
+    if (rc == 0)
+        rc = open_outside(u, e);
+    if (rc == 0)
+        rc = open_turns(u, turns_max, e);
+    if (rc != 0)
+        setup_close(u);
+    return rc;
+}
+
+void setup_close(struct setup *u)
+{
+    turns_free(u->turns);
+    if (u->platform != NULL)
+        platform_close(u->platform);
+    if (u->ai != NULL)
+        ai_close(u->ai);
+    if (u->http != NULL)
+        http_close(u->http);
+    if (u->archive != NULL)
+        archive_close(u->archive);
+    store_close(u->store);
+    if (u->alive != NULL)
+        alive_close(u->alive);
+    if (u->loop != NULL)
+        loop_free(u->loop);
+    *u = (struct setup){ 0 };
+}
+
+int setup_connect(const struct settings *s, struct err *e)
+{
+    struct arena *a = arena_new(0, 1u << 20);
+    struct setup u;
+    if (a == NULL)
+        return err_set(e, ERR_MEMORY, "no memory");
+    struct settings strict = *s;
+    strict.store_fallback = FALLBACK_REJECT; /* the question is whether Redis is there, not what happens without it */
+    int rc = setup_open(&u, &strict, a, 0, e);
+    if (rc == 0) {
+        int64_t until_ms = clock_mono_ms() + CONNECT_PATIENCE_MS;
+        struct loop_timer *tick = loop_timer_new(u.loop, (loop_fn *)loop_stop, u.loop);
+        bool store_up = false, archive_up = false;
+        while (clock_mono_ms() < until_ms && !(store_up && archive_up)) {
+            loop_timer_set(tick, 50);
+            loop_run(u.loop);
+            store_up = store_is_up(u.store);
+            archive_up = u.archive == NULL || archive_is_up(u.archive);
+        }
+        if (!store_up)
+            rc = err_set(e, ERR_UNAVAILABLE, "the store cannot be reached");
+        else if (!archive_up)
+            rc = err_set(e, ERR_UNAVAILABLE, "PostgreSQL cannot be reached");
+        loop_timer_free(tick);
+        setup_close(&u);
+    }
+    arena_free(a);
+    return rc;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT
+ * The Lua scripts of sql/redis/, which the build puts into the library (redis_lua.awk), and in which order a link knows them. */
+#ifndef STORE_REDIS_SCRIPTS_H
+#define STORE_REDIS_SCRIPTS_H
+
+#include "store/redis_link.h"
+
+enum redis_script_id {
+    SCRIPT_LOAD,
+    SCRIPT_APPLY,
+    SCRIPT_FINISH, /* apply, allowed when Redis is out of memory */
+    SCRIPT_RENEW,
+    SCRIPT_DUE,
+    SCRIPT_TAKE,
+    SCRIPT_ACK,
+    SCRIPT_RECOVER,
+    SCRIPT_STAT,
+    SCRIPTS_N,
+};
+
+extern const struct redis_script redis_scripts[SCRIPTS_N];
+
+/* generated: sql/redis/<name>.lua as text */
+extern const char redis_lua_load[], redis_lua_apply[], redis_lua_renew[], redis_lua_due[], redis_lua_take[],
+    redis_lua_ack[], redis_lua_recover[], redis_lua_stat[];
+
+#endif

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT
+ * See sqlite_merge.h. Items are bound by a range of the owner <key> and the batch 0, which no taker gets. */
+#include "config.h"
+
+#include "lib/clock.h"
+#include "store/sqlite_merge.h"
+
+#define BATCH 0
+#define ITEMS_MAX 1000
+#define VALUES_MAX 100
+
+/* ---- OP_WHOLE ---- */
+
+/* The key that is bound, in the arena of `a`; SV_NONE: none. */
+static int bound_key(struct session *x, struct answer *a, struct sv *key)
+{
+    *key = SV_NONE;
+    int rc = db_ask(x->db, SQL_BOUND, DB_NO_ARGS);
+    if (rc != 1)
+        return rc;
+    *key = db_text(x->db, SQL_BOUND, 0);
+    bool kept = answer_keep(a, key);
+    db_end(x->db, SQL_BOUND);
+    return kept ? 0 : db_no_memory(x->db);
+}
+
+/* One text of a statement without arguments but a number. */
+static int one_text(struct session *x, enum sql which, int64_t n, struct answer *a, struct sv *text)
+{
+    *text = SV_NONE;
+    int rc = db_ask(x->db, which, DB_ARGS(db_i(n)));
+    if (rc != 1)
+        return rc;
+    *text = db_text(x->db, which, 0);
+    bool kept = answer_keep(a, text);
+    db_end(x->db, which);
+    return kept ? 0 : db_no_memory(x->db);
+}
+
+/* Nobody takes from this file any more when it is emptied: what is taken is free again; what is dead gets another try.
+ */
+static int free_queue(struct session *x)
+{
+    if (db_do(x->db, SQL_RANGES_FREE_ALL, DB_NO_ARGS) != 0)
+        return -1;
+    x->counts.queue += x->counts.queue_taken;
+    x->counts.queue_taken = 0;
+    if (x->counts.dead == 0)
+        return 0;
+    if (db_do(x->db, SQL_DEAD_TO_QUEUE, DB_ARGS(db_i(x->counts.queue_next))) != 0)
+        return -1;
+    int64_t n = db_changes(x->db);
+    if (db_ask(x->db, SQL_QUEUE_BYTES, DB_ARGS(db_i(x->counts.queue_next), db_i(x->counts.queue_next + n - 1))) != 1)
+        return -1;
+    x->counts.queue_bytes += db_int(x->db, SQL_QUEUE_BYTES, 0);
+    db_end(x->db, SQL_QUEUE_BYTES);
+    x->counts.queue_next += n;
+    x->counts.queue += n;
+    x->counts.dead = 0;
+    return db_do(x->db, SQL_DEAD_DROP, DB_NO_ARGS);
+}
+
+/* "merge:<file>:<conversation>:<version>:<number>": no two states of any file ever get the same. */
+static int make_key(struct session *x, struct answer *a, const struct row *c, struct sv *key)
+{
+    struct arena *arena = answer_arena(a);
+    if (db_ask(x->db, SQL_FILE_TOKEN, DB_NO_ARGS) != 1)
+        return -1;
+    int64_t file = db_int(x->db, SQL_FILE_TOKEN, 0);
+    db_end(x->db, SQL_FILE_TOKEN);
+    int64_t number = x->counts.queue > 0 ? x->counts.batch_next++ : 0;
+    *key = arena != NULL ? arena_printf(arena, "merge:%lld:%lld:%llu:%lld", (long long)file, (long long)c->n,
+                                        (unsigned long long)c->version, (long long)number)
+                         : SV_NONE;
+    return key->p != NULL ? 0 : db_no_memory(x->db);
+}
+
+static bool key_fits(struct sv key, const struct row *c)
+{
+    int64_t n = -1;
+    uint64_t version = 0;
+    (void)sv_split(&key, ':');
+    (void)sv_split(&key, ':');
+    return sv_to_i64(sv_split(&key, ':'), &n) && sv_to_u64(sv_split(&key, ':'), &version) && n == c->n &&
+           version == c->version;
+}
+
+static int64_t key_conversation(struct sv key)
+{
+    int64_t n = 0;
+    (void)sv_split(&key, ':');
+    (void)sv_split(&key, ':');
+    return sv_to_i64(sv_split(&key, ':'), &n) ? n : 0;
+}
+
+static int read_marks(struct session *x, int64_t n, struct answer *a, struct sqlite_whole *w)
+{
+    struct sqlite_mark *marks = NULL;
+    size_t room = 0;
+    int64_t now_ms = clock_wall_ms();
+    int rc = db_ask(x->db, SQL_MARKS_OF, DB_ARGS(db_i(n), db_i(now_ms)));
+    for (; rc == 1; rc = db_next(x->db, SQL_MARKS_OF)) {
+        if (w->marks_n == room) {
+            room = room * 2 + 16;
+            struct sqlite_mark *more = arena_array(a->arena, room, sizeof *more);
+            if (more == NULL)
+                return db_no_memory(x->db);
+            if (w->marks_n > 0)
+                memcpy(more, marks, w->marks_n * sizeof *more);
+            marks = more;
+        }
+        struct sqlite_mark *m = &marks[w->marks_n++];
+        *m = (struct sqlite_mark){ db_text(x->db, SQL_MARKS_OF, 0), db_text(x->db, SQL_MARKS_OF, 2),
+                                   db_int(x->db, SQL_MARKS_OF, 1) - now_ms };
+        if (!answer_keep(a, &m->message_id) || !answer_keep(a, &m->value))
+            return db_no_memory(x->db);
+    }
+    w->marks = marks;
+    return rc;
+}
+
+static int read_whole(struct session *x, struct answer *a, const struct row *c, struct sqlite_whole *w)
+{
+    w->record = c->version > 0 ? c->record : SV_NONE;
+    w->version = c->version;
+    w->pending_n = (size_t)(c->pending_next - c->pending_first);
+    w->context_n = (size_t)(c->context_next - c->context_first);
+    if (read_marks(x, c->n, a, w) != 0 || op_items(x, SQL_PENDING, c->n, w->pending_n, a, &w->pending) != 0)
+        return -1;
+    return op_items(x, SQL_CONTEXT, c->n, w->context_n, a, &w->context);
+}
+
+/* The items of a key that is bound already. */
+static int read_bound(struct session *x, struct answer *a, struct sqlite_whole *w)
+{
+    if (db_ask(x->db, SQL_OWNER_ITEMS, DB_ARGS(db_s(w->key))) != 1)
+        return -1;
+    w->items_n = (size_t)db_int(x->db, SQL_OWNER_ITEMS, 0);
+    db_end(x->db, SQL_OWNER_ITEMS);
+    struct sv *items = arena_array(a->arena, w->items_n + 1, sizeof *items);
+    if (items == NULL)
+        return db_no_memory(x->db);
+    w->items = items;
+    size_t n = 0;
+    int rc = db_ask(x->db, SQL_BOUND_ITEMS, DB_ARGS(db_s(w->key)));
+    for (; rc == 1 && n < w->items_n; rc = db_next(x->db, SQL_BOUND_ITEMS), n++) {
+        items[n] = db_text(x->db, SQL_BOUND_ITEMS, 0);
+        if (!answer_keep(a, &items[n]))
+            return db_no_memory(x->db);
+    }
+    w->items_n = n;
+    return rc < 0 ? -1 : 0;
+}
+
+static int bind_items(struct session *x, struct answer *a, const struct row *c, struct sqlite_whole *w)
+{
+    struct store_batch b = { 0 };
+    if (make_key(x, a, c, &w->key) != 0)
+        return -1;
+    if (x->counts.queue > 0 && op_queue_take(x, a, w->key, BATCH, ITEMS_MAX, &b) != 0)
+        return -1;
+    w->items = b.items;
+    w->items_n = b.n;
+    return 0;
+}
+
+int op_whole(struct session *x, struct op *op)
+{
+    struct answer *a = op->answer;
+    struct arena *arena = answer_arena(a);
+    struct sqlite_whole *w = arena != NULL ? arena_alloc(arena, sizeof *w) : NULL;
+    struct row c;
+    a->status = STORE_DONE;
+    if (w == NULL)
+        return db_no_memory(x->db);
+    if (bound_key(x, a, &w->key) != 0)
+        return -1;
+    bool is_bound = w->key.p != NULL;
+    if (!is_bound && free_queue(x) != 0)
+        return -1;
+    int rc = is_bound ? one_text(x, SQL_CONVERSATION_ID, key_conversation(w->key), a, &w->id)
+                      : one_text(x, SQL_FIRST_CONVERSATION, 0, a, &w->id);
+    if (rc != 0)
+        return -1;
+    if (!is_bound && w->id.p == NULL && x->counts.queue == 0)
+        return 0; /* is.other stays NULL: all is done */
+    if (w->id.p == NULL)
+        w->id = SV("merge"); /* items without any conversation */
+    if (op_row(x, w->id, a, &c) != 0 || (is_bound ? read_bound(x, a, w) : bind_items(x, a, &c, w)) != 0)
+        return -1;
+    w->is_stale = !key_fits(w->key, &c);
+    a->is.other = w;
+    return read_whole(x, a, &c, w);
+}
+
+/* ---- OP_FORGET ---- */
+
+static int drop_lists(struct session *x, const struct row *c)
+{
+    if (db_do(x->db, SQL_MARKS_DROP, DB_ARGS(db_i(c->n))) != 0 ||
+        db_do(x->db, SQL_PENDING_DROP, DB_ARGS(db_i(c->n), db_i(c->pending_next))) != 0)
+        return -1;
+    return db_do(x->db, SQL_CONTEXT_DROP, DB_ARGS(db_i(c->n), db_i(c->context_next)));
+}
+
+/* The last conversation stays, without its lists, while there are items that need one to go with. */
+static int drop_conversation(struct session *x, const struct row *c)
+{
+    if (drop_lists(x, c) != 0)
+        return -1;
+    if (x->counts.queue > 0 && x->counts.conversations == 1)
+        return db_do(x->db, SQL_CONVERSATION_EMPTY, DB_ARGS(db_i(c->n)));
+    op_count(&x->counts, c->listed, c->due > 0, -1);
+    return db_do(x->db, SQL_CONVERSATION_DROP, DB_ARGS(db_i(c->n)));
+}
+
+int op_forget(struct session *x, struct op *op)
+{
+    struct row c;
+    bool was;
+    struct sv key = op->ask.forget.key;
+    op->answer->status = STORE_DONE;
+    if (!op->ask.forget.merged) { /* its items are free again */
+        if (db_ask(x->db, SQL_OWNER_ITEMS, DB_ARGS(db_s(key))) != 1)
+            return -1;
+        x->counts.queue += db_int(x->db, SQL_OWNER_ITEMS, 0);
+        x->counts.queue_taken -= db_int(x->db, SQL_OWNER_ITEMS, 0);
+        db_end(x->db, SQL_OWNER_ITEMS);
+        return db_do(x->db, SQL_OWNER_FREE, DB_ARGS(db_s(key)));
+    }
+    if (op_queue_forget(x, key, BATCH, &was) != 0 || op_row(x, op->ask.forget.id, op->answer, &c) != 0)
+        return -1;
+    return c.version > 0 && key_fits(key, &c) ? drop_conversation(x, &c) : 0;
+}
+
+/* ---- OP_STOCK ---- */
+
+int op_stock(struct session *x, struct op *op)
+{
+    struct arena *arena = answer_arena(op->answer);
+    struct sqlite_values *v = arena != NULL ? arena_alloc(arena, sizeof *v) : NULL;
+    struct sqlite_value *at = v != NULL ? arena_array(arena, VALUES_MAX, sizeof *at) : NULL;
+    int64_t now_ms = clock_wall_ms();
+    op->answer->status = STORE_DONE;
+    if (at == NULL)
+        return db_no_memory(x->db);
+    v->at = at;
+    op->answer->is.other = v;
+    int rc = db_ask(x->db, SQL_FIRST_VALUES, DB_ARGS(db_i(now_ms), db_i(VALUES_MAX)));
+    for (; rc == 1; rc = db_next(x->db, SQL_FIRST_VALUES)) {
+        struct sqlite_value *one = &at[v->n++];
+        *one = (struct sqlite_value){ db_text(x->db, SQL_FIRST_VALUES, 0), db_text(x->db, SQL_FIRST_VALUES, 2),
+                                      db_int(x->db, SQL_FIRST_VALUES, 1) - now_ms };
+        if (!answer_keep(op->answer, &one->name) || !answer_keep(op->answer, &one->value))
+            return db_no_memory(x->db);
+    }
+    return rc;
+}

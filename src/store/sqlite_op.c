@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT
+ * Copies of a call's arguments, and which function runs what. */
+#include "config.h"
+
+#include <stdlib.h>
+
+#include "store/sqlite_op.h"
+
+#define OP_ARENA_MAX (256u << 20)
+
+static bool keep(struct op *op, struct sv *s)
+{
+    if (s->p == NULL)
+        return true;
+    *s = arena_sv(op->arena, *s);
+    return s->p != NULL;
+}
+
+static bool keep_all(struct op *op, const struct sv **items, size_t n)
+{
+    if (n == 0)
+        return true;
+    struct sv *kept = arena_array(op->arena, n, sizeof *kept);
+    bool all = kept != NULL;
+    for (size_t i = 0; all && i < n; i++) {
+        kept[i] = (*items)[i];
+        all = keep(op, &kept[i]);
+    }
+    *items = kept;
+    return all;
+}
+
+static bool keep_change(struct op *op, struct store_change *c)
+{
+    struct store_pair *marks = arena_array(op->arena, c->marks_n + 1, sizeof *marks);
+    bool all = marks != NULL;
+    for (size_t i = 0; all && i < c->marks_n; i++) {
+        marks[i] = c->marks[i];
+        all = keep(op, &marks[i].key) && keep(op, &marks[i].value);
+    }
+    c->marks = marks;
+    return all && keep(op, &c->conversation_id) && keep(op, &c->need_token) && keep(op, &c->record) &&
+           keep(op, &c->lease_token) && keep(op, &c->mark_new.key) && keep(op, &c->mark_new.value) &&
+           keep(op, &c->pending_add) && keep_all(op, &c->pending_more, c->pending_more_n) &&
+           keep_all(op, &c->context_add, c->context_add_n) && keep_all(op, &c->queue_add, c->queue_add_n) &&
+           keep(op, &c->job.key) && keep(op, &c->job.value) && keep(op, &c->event);
+}
+
+int op_keep(struct op *op)
+{
+    bool all = true;
+    op->arena = arena_new(0, OP_ARENA_MAX);
+    if (op->arena == NULL)
+        return -1;
+    switch (op->kind) {
+    case OP_LOAD:
+        all = keep(op, &op->ask.load.conversation_id) && keep(op, &op->ask.load.message_id);
+        break;
+    case OP_APPLY:
+        all = keep_change(op, &op->ask.apply);
+        break;
+    case OP_RENEW:
+        all = keep(op, &op->ask.renew.id) && keep(op, &op->ask.renew.token);
+        break;
+    case OP_TAKE:
+        all = keep(op, &op->ask.take.owner);
+        break;
+    case OP_ACK:
+        all = keep(op, &op->ask.ack.batch) && keep_all(op, &op->ask.ack.dead, op->ask.ack.dead_n) &&
+              keep_all(op, &op->ask.ack.again, op->ask.ack.again_n);
+        break;
+    case OP_RECOVER:
+        all = keep_all(op, &op->ask.recover.owners, op->ask.recover.n);
+        break;
+    case OP_PUT:
+        all = keep(op, &op->ask.put.name) && keep(op, &op->ask.put.value);
+        break;
+    case OP_GET:
+        all = keep(op, &op->ask.get);
+        break;
+    case OP_FORGET:
+        all = keep(op, &op->ask.forget.id) && keep(op, &op->ask.forget.key);
+        break;
+    case OP_DUE:
+    case OP_OWNERS:
+    case OP_STAT:
+    case OP_WHOLE:
+    case OP_STOCK:
+        break;
+    }
+    return all ? 0 : -1;
+}
+
+void op_free(struct op *op)
+{
+    arena_free(op->arena);
+    answer_free(op->answer);
+    free(op);
+}
+
+static const struct {
+    bool writes;
+    int (*run)(struct session *x, struct op *op);
+} kinds[] = {
+    [OP_LOAD] = { false, op_load },     [OP_APPLY] = { true, op_apply },     [OP_RENEW] = { true, op_renew },
+    [OP_DUE] = { false, op_due },       [OP_TAKE] = { true, op_take },       [OP_ACK] = { true, op_ack },
+    [OP_OWNERS] = { false, op_owners }, [OP_RECOVER] = { true, op_recover }, [OP_PUT] = { true, op_put },
+    [OP_GET] = { false, op_get },       [OP_STAT] = { false, op_stat },      [OP_WHOLE] = { true, op_whole },
+    [OP_FORGET] = { true, op_forget },  [OP_STOCK] = { false, op_stock },
+};
+_Static_assert(ARRAY_LEN(kinds) == OP_STOCK + 1, "one line for each kind");
+
+bool op_writes(const struct op *op)
+{
+    return kinds[op->kind].writes;
+}
+
+int op_run(struct session *x, struct op *op)
+{
+    answer_clear(op->answer);
+    return kinds[op->kind].run(x, op);
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT
+ * One call of the port on its way through the SQLite store: the loop's thread fills in the question (copied), the
+ * store's thread runs it inside a transaction that it shares with others, the answer goes back. Knows nothing of
+ * threads. An operation decides by reading before it writes anything, so that one that is refused leaves the others'
+ * transaction clean. */
+#ifndef STORE_SQLITE_OP_H
+#define STORE_SQLITE_OP_H
+
+#include "store/answer.h"
+#include "store/sqlite_db.h"
+
+enum op_kind {
+    OP_LOAD,
+    OP_APPLY,
+    OP_RENEW,
+    OP_DUE,
+    OP_TAKE,
+    OP_ACK,
+    OP_OWNERS, /* recover, first half: whose batches there are (ANSWER_LIST) */
+    OP_RECOVER,
+    OP_PUT,
+    OP_GET,
+    OP_STAT,
+    OP_WHOLE, /* for store_merge, see sqlite_merge.h */
+    OP_FORGET,
+    OP_STOCK,
+};
+
+struct op {
+    struct op *next; /* in whichever list has it */
+    enum op_kind kind;
+    struct answer *answer;
+    struct arena *arena; /* the question's copies */
+    union {
+        struct store_load load;
+        struct store_change apply;
+        struct {
+            struct sv id, token;
+            int64_t ttl_ms;
+        } renew;
+        size_t due_max;
+        struct {
+            struct sv owner;
+            size_t max;
+        } take;
+        struct store_ack ack;
+        struct {
+            const struct sv *owners;
+            size_t n;
+        } recover;
+        struct {
+            struct sv name, value;
+            int64_t ttl_ms;
+        } put;
+        struct sv get;
+        struct {
+            struct sv id, key;
+            bool merged;
+        } forget;
+    } ask;
+
+    struct op *asked_prev, *asked_next; /* loop's thread: all that have not been told, oldest first */
+    int64_t deadline_ms;                /* monotonic */
+    bool taken;                         /* by the store's thread (guarded by its mutex) */
+    bool told;                          /* its time was up; the answer will be thrown away */
+};
+
+/* The row state_counts. */
+union counts {
+    struct {
+        int64_t conversations, active, waiting, paused, due, queue, queue_taken, queue_bytes, dead;
+        int64_t queue_head, queue_next, batch_next, event_next, conversation_next;
+    };
+    int64_t all[14];
+};
+
+/* A transaction, as operations see it. */
+struct session {
+    struct db *db;
+    union counts counts; /* read at its begin, written at its end when changed */
+    int64_t queue_max_bytes;
+};
+
+/* Copies the arguments that `op` points to into its arena. -1: memory is short. */
+int op_keep(struct op *op) MUST_CHECK;
+void op_free(struct op *op);
+bool op_writes(const struct op *op);
+
+/* 0: answered (op->answer); -1: the database failed, see db_trouble. */
+int op_run(struct session *x, struct op *op) MUST_CHECK;
+int op_load(struct session *x, struct op *op) MUST_CHECK;
+int op_apply(struct session *x, struct op *op) MUST_CHECK;
+int op_renew(struct session *x, struct op *op) MUST_CHECK;
+int op_due(struct session *x, struct op *op) MUST_CHECK;
+int op_take(struct session *x, struct op *op) MUST_CHECK;
+int op_ack(struct session *x, struct op *op) MUST_CHECK;
+int op_owners(struct session *x, struct op *op) MUST_CHECK;
+int op_recover(struct session *x, struct op *op) MUST_CHECK;
+int op_put(struct session *x, struct op *op) MUST_CHECK;
+int op_get(struct session *x, struct op *op) MUST_CHECK;
+int op_stat(struct session *x, struct op *op) MUST_CHECK;
+int op_whole(struct session *x, struct op *op) MUST_CHECK;
+int op_forget(struct session *x, struct op *op) MUST_CHECK;
+int op_stock(struct session *x, struct op *op) MUST_CHECK;
+
+/* Appends to message_queue. */
+int op_queue_add(struct session *x, const struct sv *items, size_t n) MUST_CHECK;
+/* Moves up to `max` items to a batch; answers in the arena of `a`. */
+int op_queue_take(struct session *x, struct answer *a, struct sv owner, int64_t batch, int64_t max,
+                  struct store_batch *b) MUST_CHECK;
+/* Removes the items of a batch; *was: there were some. */
+int op_queue_forget(struct session *x, struct sv owner, int64_t batch, bool *was) MUST_CHECK;
+/* value SV_NONE removes. */
+int op_value_set(struct session *x, struct sv name, struct sv value, int64_t until_ms) MUST_CHECK;
+int op_event_add(struct session *x, struct sv event) MUST_CHECK;
+
+/* The row of a conversation; texts in the arena of `a`. */
+struct row {
+    int64_t n;
+    uint64_t version; /* 0: there is no row, all is empty */
+    struct sv record, token;
+    int64_t lease_until, due; /* 0: never */
+    int64_t pending_first, pending_next, context_first, context_next;
+    int64_t listed, activity, active, waiting, paused;
+};
+int op_row(struct session *x, struct sv id, struct answer *a, struct row *c) MUST_CHECK;
+/* All rows of `which` (one text each) for a conversation. */
+int op_items(struct session *x, enum sql which, int64_t n, size_t count, struct answer *a,
+             const struct sv **items) MUST_CHECK;
+/* What follows from the change of a conversation's listings. */
+void op_count(union counts *c, int64_t listed, bool was_due, int64_t by);
+
+#endif

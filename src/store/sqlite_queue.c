@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: MIT
+ * Operations on what all conversations share: message_queue, small values, numbers.
+ * An item of the queue is written once and deleted once. Taking moves a number (counts.queue_head) and notes a range;
+ * giving back only forgets whose range it was, so items come back in the order in which they once were put. */
+#include "config.h"
+
+#include "lib/clock.h"
+#include "store/sqlite_op.h"
+
+#define ITEMS_MAX 10000 /* of one batch, whatever is asked */
+
+int op_queue_add(struct session *x, const struct sv *items, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (db_do(x->db, SQL_QUEUE_ADD,
+                  DB_ARGS(db_i(x->counts.queue_next), db_i((int64_t)items[i].n), db_s(items[i]))) != 0)
+            return -1;
+        x->counts.queue_next++;
+        x->counts.queue++;
+        x->counts.queue_bytes += (int64_t)items[i].n;
+    }
+    return 0;
+}
+
+struct range {
+    int64_t first, last;
+};
+
+/* The first row of a SELECT of ranges. 1, 0, -1. */
+static int range_ask(struct session *x, enum sql which, const struct db_arg *args, size_t n, struct range *r)
+{
+    int rc = db_ask(x->db, which, args, n);
+    if (rc != 1)
+        return rc;
+    *r = (struct range){ db_int(x->db, which, 0), db_int(x->db, which, 1) };
+    db_end(x->db, which);
+    return 1;
+}
+
+struct taking {
+    struct answer *answer;
+    struct sv owner;
+    int64_t batch;
+    struct sv *items; /* with room for all */
+    size_t n;
+};
+
+/* Notes the range as the batch's and reads its items. */
+static int take_range(struct session *x, struct taking *t, struct range r)
+{
+    if (db_do(x->db, SQL_RANGE_SET, DB_ARGS(db_i(r.first), db_i(r.last), db_i(t->batch), db_s(t->owner))) != 0)
+        return -1;
+    int64_t count = r.last - r.first + 1;
+    x->counts.queue -= count;
+    x->counts.queue_taken += count;
+    int rc = db_ask(x->db, SQL_QUEUE_ITEMS, DB_ARGS(db_i(r.first), db_i(r.last)));
+    for (; rc == 1; rc = db_next(x->db, SQL_QUEUE_ITEMS), t->n++) {
+        t->items[t->n] = db_text(x->db, SQL_QUEUE_ITEMS, 0);
+        if (!answer_keep(t->answer, &t->items[t->n]))
+            return db_no_memory(x->db);
+    }
+    return rc;
+}
+
+static int take_some(struct session *x, struct taking *t, int64_t max)
+{
+    struct range r;
+    int rc = 1;
+    while (max > 0 && rc == 1) {
+        rc = range_ask(x, SQL_RANGES_FREE, DB_NO_ARGS, &r);
+        if (rc != 1)
+            break;
+        if (r.last - r.first + 1 > max) { /* its rest stays free */
+            if (db_do(x->db, SQL_RANGE_SET, DB_ARGS(db_i(r.first + max), db_i(r.last), db_s(SV_NONE), db_s(SV_NONE))) !=
+                0)
+                return -1;
+            r.last = r.first + max - 1;
+        }
+        max -= r.last - r.first + 1;
+        if (take_range(x, t, r) != 0)
+            return -1;
+    }
+    int64_t waiting = x->counts.queue_next - x->counts.queue_head, more = max < waiting ? max : waiting;
+    if (rc < 0 || more == 0)
+        return rc < 0 ? -1 : 0;
+    r = (struct range){ x->counts.queue_head, x->counts.queue_head + more - 1 };
+    x->counts.queue_head += more;
+    return take_range(x, t, r);
+}
+
+int op_queue_take(struct session *x, struct answer *a, struct sv owner, int64_t batch, int64_t max,
+                  struct store_batch *b)
+{
+    struct arena *arena = answer_arena(a);
+    struct taking t = { .answer = a, .owner = owner, .batch = batch };
+    if (max > x->counts.queue)
+        max = x->counts.queue;
+    t.items = arena != NULL ? arena_array(arena, (size_t)max + 1, sizeof *t.items) : NULL;
+    if (t.items == NULL)
+        return db_no_memory(x->db);
+    if (take_some(x, &t, max) != 0)
+        return -1;
+    b->items = t.items;
+    b->n = t.n;
+    b->left = (size_t)x->counts.queue;
+    return 0;
+}
+
+int op_take(struct session *x, struct op *op)
+{
+    struct store_batch *b = &op->answer->is.batch;
+    int64_t max = op->ask.take.max < ITEMS_MAX ? (int64_t)op->ask.take.max : ITEMS_MAX;
+    op->answer->status = STORE_DONE;
+    b->name = SV("");
+    if (x->counts.queue <= 0)
+        return 0;
+    int64_t batch = x->counts.batch_next++;
+    if (op_queue_take(x, op->answer, op->ask.take.owner, batch, max, b) != 0)
+        return -1;
+    b->name = arena_printf(op->answer->arena, "%.*s:%lld", SV_FMT(op->ask.take.owner), (long long)batch);
+    return b->name.p != NULL ? 0 : db_no_memory(x->db);
+}
+
+/* "owner:number" */
+static bool parse_batch(struct sv name, struct sv *owner, int64_t *batch)
+{
+    size_t colon = name.n;
+    while (colon > 0 && name.p[colon - 1] != ':')
+        colon--;
+    if (colon == 0)
+        return false;
+    *owner = (struct sv){ name.p, colon - 1 };
+    return sv_to_i64((struct sv){ name.p + colon, name.n - colon }, batch);
+}
+
+int op_queue_forget(struct session *x, struct sv owner, int64_t batch, bool *was)
+{
+    struct range r;
+    int rc;
+    *was = false;
+    while ((rc = range_ask(x, SQL_RANGES_OF, DB_ARGS(db_i(batch), db_s(owner)), &r)) == 1) {
+        *was = true;
+        if (db_ask(x->db, SQL_QUEUE_BYTES, DB_ARGS(db_i(r.first), db_i(r.last))) != 1)
+            return -1;
+        x->counts.queue_bytes -= db_int(x->db, SQL_QUEUE_BYTES, 0);
+        db_end(x->db, SQL_QUEUE_BYTES);
+        x->counts.queue_taken -= r.last - r.first + 1;
+        if (db_do(x->db, SQL_QUEUE_DROP, DB_ARGS(db_i(r.first), db_i(r.last))) != 0 ||
+            db_do(x->db, SQL_RANGE_DROP, DB_ARGS(db_i(r.first))) != 0)
+            return -1;
+    }
+    return rc;
+}
+
+int op_ack(struct session *x, struct op *op)
+{
+    const struct store_ack *ack = &op->ask.ack;
+    struct sv owner;
+    int64_t batch;
+    bool was = false;
+    op->answer->status = STORE_DONE;
+    if (!parse_batch(ack->batch, &owner, &batch))
+        return 0;
+    if (op_queue_forget(x, owner, batch, &was) != 0)
+        return -1;
+    if (!was) /* acknowledged before, or given back meanwhile: nothing may come twice */
+        return 0;
+    for (size_t i = 0; i < ack->dead_n; i++) {
+        if (db_do(x->db, SQL_DEAD_ADD, DB_ARGS(db_s(ack->dead[i]))) != 0)
+            return -1;
+        x->counts.dead++;
+    }
+    return op_queue_add(x, ack->again, ack->again_n);
+}
+
+int op_owners(struct session *x, struct op *op)
+{
+    struct answer_list *l = &op->answer->is.list;
+    struct arena *arena = answer_arena(op->answer);
+    struct sv *owners = NULL;
+    size_t room = 0;
+    op->answer->status = STORE_DONE;
+    int rc = db_ask(x->db, SQL_OWNERS, DB_NO_ARGS);
+    for (; rc == 1; rc = db_next(x->db, SQL_OWNERS)) {
+        if (l->n == room) {
+            room = room * 2 + 16;
+            struct sv *more = arena != NULL ? arena_array(arena, room, sizeof *more) : NULL;
+            if (more == NULL)
+                return db_no_memory(x->db);
+            if (l->n > 0)
+                memcpy(more, owners, l->n * sizeof *more);
+            owners = more;
+        }
+        owners[l->n] = db_text(x->db, SQL_OWNERS, 0);
+        if (!answer_keep(op->answer, &owners[l->n]))
+            return db_no_memory(x->db);
+        l->n++;
+    }
+    l->items = owners;
+    return rc;
+}
+
+int op_recover(struct session *x, struct op *op)
+{
+    op->answer->status = STORE_DONE;
+    for (size_t i = 0; i < op->ask.recover.n; i++) {
+        struct sv owner = op->ask.recover.owners[i];
+        if (db_ask(x->db, SQL_OWNER_ITEMS, DB_ARGS(db_s(owner))) != 1)
+            return -1;
+        int64_t n = db_int(x->db, SQL_OWNER_ITEMS, 0);
+        db_end(x->db, SQL_OWNER_ITEMS);
+        if (db_do(x->db, SQL_OWNER_FREE, DB_ARGS(db_s(owner))) != 0)
+            return -1;
+        x->counts.queue += n;
+        x->counts.queue_taken -= n;
+    }
+    return 0;
+}
+
+/* ---- small values, numbers ---- */
+
+int op_value_set(struct session *x, struct sv name, struct sv value, int64_t until_ms)
+{
+    if (value.p == NULL)
+        return db_do(x->db, SQL_VALUE_DROP, DB_ARGS(db_s(name)));
+    return db_do(x->db, SQL_VALUE_SET, DB_ARGS(db_s(name), db_i(until_ms), db_s(value)));
+}
+
+int op_put(struct session *x, struct op *op)
+{
+    op->answer->status = STORE_DONE;
+    return op_value_set(x, op->ask.put.name, op->ask.put.value, clock_wall_ms() + op->ask.put.ttl_ms);
+}
+
+int op_get(struct session *x, struct op *op)
+{
+    struct sv *value = &op->answer->is.value;
+    op->answer->status = STORE_DONE;
+    *value = SV_NONE;
+    int rc = db_ask(x->db, SQL_VALUE, DB_ARGS(db_s(op->ask.get), db_i(clock_wall_ms())));
+    if (rc != 1)
+        return rc;
+    *value = db_text(x->db, SQL_VALUE, 0);
+    bool kept = answer_keep(op->answer, value);
+    db_end(x->db, SQL_VALUE);
+    return kept ? 0 : db_no_memory(x->db);
+}
+
+int op_stat(struct session *x, struct op *op)
+{
+    struct store_stat *s = &op->answer->is.stat;
+    const union counts *c = &x->counts;
+    struct arena *arena = answer_arena(op->answer);
+    op->answer->status = STORE_DONE;
+    *s = (struct store_stat){
+        .up = true,
+        .conversations = c->conversations,
+        .active = c->active,
+        .waiting = c->waiting,
+        .paused = c->paused,
+        .due = c->due,
+        .queue = c->queue,
+        .queue_taken = c->queue_taken,
+        .dead = c->dead,
+    };
+    s->text = arena != NULL
+                  ? arena_printf(arena, "{\"sqlite_version\":\"%s\",\"file_bytes\":%lld,\"queue_bytes\":%lld}",
+                                 db_version(), (long long)db_size_bytes(x->db), (long long)c->queue_bytes)
+                  : SV_NONE;
+    return s->text.p != NULL ? 0 : db_no_memory(x->db);
+}

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT
+ * Tables and statements of the state that lives in a SQLite file. Ids and contents are bound as text whatever their
+ * bytes are (SQLite compares and keeps them byte by byte), so that a person with sqlite3 can read and query them.
+ *
+ *  state_conversation  one row each; pending and context are numbered rows of their own, [first, next) each, without
+ * gaps
+ *  state_mark          marks by message id                 ("until": past it, a row counts as absent and is swept some
+ * time)
+ *  state_value         small values by name
+ *  state_item          message_queue: items never move or change, batches are ranges of their numbers
+ *  state_range         numbers before counts.queue_head that are not acknowledged yet; batch NULL: given back, taken
+ * first
+ *  state_dead          message_queue:dead
+ *  state_event         the last events, numbered without gaps, read by all processes
+ *  state_counts        one row: numbers for stat, and the next number of everything that is numbered */
+#include "config.h"
+
+#include "store/sqlite_sql.h"
+
+const char sqlite_schema[] =
+    "CREATE TABLE IF NOT EXISTS state_meta(key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS state_counts("
+    " one INTEGER PRIMARY KEY CHECK(one = 1),"
+    " conversations INTEGER NOT NULL DEFAULT 0, active INTEGER NOT NULL DEFAULT 0, waiting INTEGER NOT NULL DEFAULT 0,"
+    " paused INTEGER NOT NULL DEFAULT 0, due INTEGER NOT NULL DEFAULT 0, queue INTEGER NOT NULL DEFAULT 0,"
+    " queue_taken INTEGER NOT NULL DEFAULT 0, queue_bytes INTEGER NOT NULL DEFAULT 0, dead INTEGER NOT NULL DEFAULT 0,"
+    " queue_head INTEGER NOT NULL DEFAULT 1, queue_next INTEGER NOT NULL DEFAULT 1, batch_next INTEGER NOT NULL "
+    "DEFAULT 1,"
+    " event_next INTEGER NOT NULL DEFAULT 1, conversation_next INTEGER NOT NULL DEFAULT 1);"
+    "INSERT OR IGNORE INTO state_counts(one) VALUES(1);"
+    "CREATE TABLE IF NOT EXISTS state_conversation("
+    " n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, version INTEGER NOT NULL, record TEXT NOT NULL,"
+    " lease_token TEXT, lease_until INTEGER NOT NULL, due INTEGER,"
+    " pending_first INTEGER NOT NULL, pending_next INTEGER NOT NULL,"
+    " context_first INTEGER NOT NULL, context_next INTEGER NOT NULL,"
+    " listed INTEGER NOT NULL, activity INTEGER NOT NULL, active INTEGER NOT NULL, waiting INTEGER NOT NULL,"
+    " paused INTEGER NOT NULL);"
+    "CREATE INDEX IF NOT EXISTS state_conversation_due ON state_conversation(due) WHERE due IS NOT NULL;"
+    "CREATE TABLE IF NOT EXISTS state_mark("
+    " conversation INTEGER NOT NULL, message_id TEXT NOT NULL, until INTEGER NOT NULL, value TEXT NOT NULL,"
+    " PRIMARY KEY(conversation, message_id)) WITHOUT ROWID;"
+    "CREATE INDEX IF NOT EXISTS state_mark_until ON state_mark(until);"
+    "CREATE TABLE IF NOT EXISTS state_pending("
+    " conversation INTEGER NOT NULL, seq INTEGER NOT NULL, item TEXT NOT NULL, PRIMARY KEY(conversation, seq)) WITHOUT "
+    "ROWID;"
+    "CREATE TABLE IF NOT EXISTS state_context("
+    " conversation INTEGER NOT NULL, seq INTEGER NOT NULL, item TEXT NOT NULL, PRIMARY KEY(conversation, seq)) WITHOUT "
+    "ROWID;"
+    "CREATE TABLE IF NOT EXISTS state_value("
+    " name TEXT PRIMARY KEY, until INTEGER NOT NULL, value TEXT NOT NULL) WITHOUT ROWID;"
+    "CREATE INDEX IF NOT EXISTS state_value_until ON state_value(until);"
+    "CREATE TABLE IF NOT EXISTS state_item(seq INTEGER PRIMARY KEY, bytes INTEGER NOT NULL, item TEXT NOT NULL);"
+    "CREATE TABLE IF NOT EXISTS state_range("
+    " first INTEGER PRIMARY KEY, last INTEGER NOT NULL, batch INTEGER, owner TEXT);"
+    "CREATE TABLE IF NOT EXISTS state_dead(seq INTEGER PRIMARY KEY, item TEXT NOT NULL);"
+    "CREATE TABLE IF NOT EXISTS state_event(seq INTEGER PRIMARY KEY, event TEXT NOT NULL);";
+
+#define FREE_ORDER " ORDER BY first"
+
+const char *const sqlite_sql[SQL_N] = {
+    [SQL_BEGIN_READ] = "BEGIN",
+    [SQL_BEGIN_WRITE] = "BEGIN IMMEDIATE",
+    [SQL_COMMIT] = "COMMIT",
+    [SQL_ROLLBACK] = "ROLLBACK",
+    [SQL_DATA_VERSION] = "PRAGMA data_version",
+
+    [SQL_COUNTS] =
+        "SELECT conversations, active, waiting, paused, due, queue, queue_taken, queue_bytes, dead, queue_head,"
+        " queue_next, batch_next, event_next, conversation_next FROM state_counts WHERE one = 1",
+    [SQL_COUNTS_SET] =
+        "UPDATE state_counts SET conversations = ?1, active = ?2, waiting = ?3, paused = ?4, due = ?5, queue = ?6,"
+        " queue_taken = ?7, queue_bytes = ?8, dead = ?9, queue_head = ?10, queue_next = ?11, batch_next = ?12,"
+        " event_next = ?13, conversation_next = ?14 WHERE one = 1",
+
+    [SQL_CONVERSATION] =
+        "SELECT n, version, record, lease_token, lease_until, due, pending_first, pending_next, context_first,"
+        " context_next, listed, activity, active, waiting, paused FROM state_conversation WHERE id = ?1",
+    [SQL_CONVERSATION_ADD] =
+        "INSERT INTO state_conversation(n, version, record, lease_token, lease_until, due, pending_first,"
+        " pending_next, context_first, context_next, listed, activity, active, waiting, paused, id)"
+        " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+    [SQL_CONVERSATION_SET] =
+        "UPDATE state_conversation SET version = ?2, record = ?3, lease_token = ?4, lease_until = ?5, due = ?6,"
+        " pending_first = ?7, pending_next = ?8, context_first = ?9, context_next = ?10, listed = ?11,"
+        " activity = ?12, active = ?13, waiting = ?14, paused = ?15 WHERE n = ?1",
+    [SQL_LEASE_SET] = "UPDATE state_conversation SET lease_until = ?2, due = ?3 WHERE n = ?1",
+    [SQL_MARK] = "SELECT value FROM state_mark WHERE conversation = ?1 AND message_id = ?2 AND until > ?3",
+    [SQL_MARK_SET] = "INSERT INTO state_mark(conversation, message_id, until, value) VALUES(?1, ?2, ?3, ?4)"
+                     " ON CONFLICT DO UPDATE SET until = excluded.until, value = excluded.value",
+    [SQL_PENDING] = "SELECT item FROM state_pending WHERE conversation = ?1 ORDER BY seq",
+    [SQL_PENDING_ADD] = "INSERT INTO state_pending(conversation, seq, item) VALUES(?1, ?2, ?3)",
+    /* ?2: first number that stays; ?3: how far the context's numbers are from the pending ones' */
+    [SQL_PENDING_TO_CONTEXT] =
+        "INSERT INTO state_context(conversation, seq, item)"
+        " SELECT conversation, seq + ?3, item FROM state_pending WHERE conversation = ?1 AND seq < ?2",
+    [SQL_PENDING_DROP] = "DELETE FROM state_pending WHERE conversation = ?1 AND seq < ?2",
+    [SQL_CONTEXT] = "SELECT item FROM state_context WHERE conversation = ?1 ORDER BY seq",
+    [SQL_CONTEXT_ADD] = "INSERT INTO state_context(conversation, seq, item) VALUES(?1, ?2, ?3)",
+    [SQL_CONTEXT_DROP] = "DELETE FROM state_context WHERE conversation = ?1 AND seq < ?2",
+    [SQL_DUE] = "SELECT id, due FROM state_conversation WHERE due IS NOT NULL ORDER BY due LIMIT ?1",
+
+    [SQL_VALUE] = "SELECT value FROM state_value WHERE name = ?1 AND until > ?2",
+    [SQL_VALUE_SET] = "INSERT INTO state_value(name, until, value) VALUES(?1, ?2, ?3)"
+                      " ON CONFLICT DO UPDATE SET until = excluded.until, value = excluded.value",
+    [SQL_VALUE_DROP] = "DELETE FROM state_value WHERE name = ?1",
+
+    [SQL_QUEUE_ADD] = "INSERT INTO state_item(seq, bytes, item) VALUES(?1, ?2, ?3)",
+    [SQL_QUEUE_ITEMS] = "SELECT item FROM state_item WHERE seq BETWEEN ?1 AND ?2 ORDER BY seq",
+    [SQL_QUEUE_BYTES] = "SELECT coalesce(sum(bytes), 0) FROM state_item WHERE seq BETWEEN ?1 AND ?2",
+    [SQL_QUEUE_DROP] = "DELETE FROM state_item WHERE seq BETWEEN ?1 AND ?2",
+    [SQL_RANGES_FREE] = "SELECT first, last FROM state_range WHERE batch IS NULL" FREE_ORDER,
+    [SQL_RANGES_OF] = "SELECT first, last FROM state_range WHERE batch = ?1 AND owner = ?2" FREE_ORDER,
+    [SQL_RANGE_SET] = "INSERT INTO state_range(first, last, batch, owner) VALUES(?1, ?2, ?3, ?4)"
+                      " ON CONFLICT DO UPDATE SET last = excluded.last, batch = excluded.batch, owner = excluded.owner",
+    [SQL_RANGE_DROP] = "DELETE FROM state_range WHERE first = ?1",
+    [SQL_OWNERS] = "SELECT DISTINCT owner FROM state_range WHERE batch > 0",
+    [SQL_OWNER_ITEMS] = "SELECT coalesce(sum(last - first + 1), 0) FROM state_range WHERE owner = ?1",
+    [SQL_OWNER_FREE] = "UPDATE state_range SET batch = NULL, owner = NULL WHERE owner = ?1",
+    [SQL_DEAD_ADD] = "INSERT INTO state_dead(item) VALUES(?1)",
+
+    [SQL_EVENT_ADD] = "INSERT INTO state_event(seq, event) VALUES(?1, ?2)",
+    [SQL_EVENTS] = "SELECT seq, event FROM state_event WHERE seq > ?1 ORDER BY seq",
+    [SQL_EVENTS_DROP] = "DELETE FROM state_event WHERE seq <= ?1",
+
+    [SQL_MARKS_SWEEP] = "DELETE FROM state_mark WHERE (conversation, message_id) IN"
+                        " (SELECT conversation, message_id FROM state_mark WHERE until <= ?1 ORDER BY until LIMIT ?2)",
+    [SQL_VALUES_SWEEP] = "DELETE FROM state_value WHERE name IN"
+                         " (SELECT name FROM state_value WHERE until <= ?1 ORDER BY until LIMIT ?2)",
+
+    [SQL_FILE_TOKEN] = "SELECT value FROM state_meta WHERE key = 'file'",
+    [SQL_FIRST_CONVERSATION] = "SELECT id FROM state_conversation WHERE n > ?1 ORDER BY n LIMIT 1",
+    [SQL_CONVERSATION_ID] = "SELECT id FROM state_conversation WHERE n = ?1",
+    [SQL_CONVERSATION_EMPTY] = "UPDATE state_conversation SET version = version + 1, pending_first = pending_next,"
+                               " context_first = context_next WHERE n = ?1",
+    [SQL_CONVERSATION_DROP] = "DELETE FROM state_conversation WHERE n = ?1",
+    [SQL_MARKS_OF] = "SELECT message_id, until, value FROM state_mark WHERE conversation = ?1 AND until > ?2",
+    [SQL_MARKS_DROP] = "DELETE FROM state_mark WHERE conversation = ?1",
+    [SQL_BOUND] = "SELECT owner FROM state_range WHERE batch = 0 LIMIT 1",
+    [SQL_BOUND_ITEMS] = "SELECT i.item FROM state_range r JOIN state_item i ON i.seq BETWEEN r.first AND r.last"
+                        " WHERE r.batch = 0 AND r.owner = ?1 ORDER BY i.seq",
+    [SQL_RANGES_FREE_ALL] = "UPDATE state_range SET batch = NULL, owner = NULL WHERE batch IS NOT NULL",
+    [SQL_DEAD_TO_QUEUE] =
+        "INSERT INTO state_item(seq, bytes, item)"
+        " SELECT ?1 - 1 + row_number() OVER (ORDER BY seq), length(CAST(item AS BLOB)), item FROM state_dead",
+    [SQL_DEAD_DROP] = "DELETE FROM state_dead",
+    [SQL_FIRST_VALUES] = "SELECT name, until, value FROM state_value WHERE until > ?1 ORDER BY name LIMIT ?2",
+};

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT
+ * The port's front: checks what callers hand over, so that backends need not.
+ * What depends on data from outside is answered, never fatal: an id that is empty or over STORE_ID_MAX gives FULL
+ * ("over a bound; nothing changed"), through the callback and not from inside the call. What only a wrong program can
+ * ask for aborts with one line in the log: a missing callback or record, a list that is NULL with a count, a TTL or
+ * `max` that is not positive, a lease without a token. */
+#include "config.h"
+
+#include <stdlib.h>
+
+#include "lib/log.h"
+#include "store/answer.h"
+#include "store/store.h"
+
+#define NAME_MAX_BYTES (STORE_ID_MAX + 64) /* "job:" and its like before an id */
+
+static void must(bool what, const char *call, const char *says)
+{
+    if (what)
+        return;
+    log_error("store: wrong call", "call", call, "needs", says, NULL);
+    abort();
+}
+
+static bool is_id(struct sv id)
+{
+    return id.p != NULL && id.n >= 1 && id.n <= STORE_ID_MAX;
+}
+
+static bool is_list(const struct sv *items, size_t n)
+{
+    if (n > 0 && items == NULL)
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        if (items[i].p == NULL)
+            return false;
+    }
+    return true;
+}
+
+static void refuse(struct store *s, const struct answer *a)
+{
+    if (s->refused == NULL)
+        s->refused = answers_new(s->loop);
+    if (s->refused == NULL)
+        abort();
+    answers_later(s->refused, answer_new(a));
+}
+
+void store_load(struct store *s, const struct store_load *what, store_load_fn *fn, void *arg)
+{
+    must(fn != NULL, "load", "a callback");
+    if (!is_id(what->conversation_id) || (what->message_id.p != NULL && !is_id(what->message_id))) {
+        refuse(s, &(struct answer){ .kind = ANSWER_LOAD, .status = STORE_FULL, .fn.load = fn, .arg = arg });
+        return;
+    }
+    s->ops->load(s, what, fn, arg);
+}
+
+static bool ids_fit(const struct store_change *c)
+{
+    if (!is_id(c->conversation_id) || (c->mark_new.key.p != NULL && !is_id(c->mark_new.key)))
+        return false;
+    for (size_t i = 0; i < c->marks_n; i++) {
+        if (!is_id(c->marks[i].key))
+            return false;
+    }
+    return c->lease_token.n <= STORE_ID_MAX && c->need_token.n <= STORE_ID_MAX && c->job.key.n <= STORE_ID_MAX;
+}
+
+static void check_change(const struct store_change *c)
+{
+    must(c->record.p != NULL, "apply", "a record");
+    must(c->lease != STORE_LEASE_TAKE || (c->lease_token.n > 0 && c->lease_ttl_ms > 0), "apply",
+         "token and TTL of the lease");
+    must(c->marks_n == 0 || c->marks != NULL, "apply", "marks");
+    must((c->marks_n == 0 && c->mark_new.key.p == NULL) || c->mark_ttl_ms > 0, "apply", "TTL of the marks");
+    must(c->mark_new.key.p == NULL || c->mark_new.value.p != NULL, "apply", "value of the new mark");
+    for (size_t i = 0; i < c->marks_n; i++)
+        must(c->marks[i].value.p != NULL, "apply", "value of a mark");
+    must(is_list(c->pending_more, c->pending_more_n), "apply", "pending items");
+    must(is_list(c->context_add, c->context_add_n), "apply", "items for the context");
+    must(is_list(c->queue_add, c->queue_add_n), "apply", "items for the queue");
+    must(c->job.key.p == NULL || c->job.value.p == NULL || c->job_ttl_ms > 0, "apply", "TTL of the job");
+    must(c->due_ms >= 0, "apply", "a due time that is not negative");
+}
+
+void store_apply(struct store *s, const struct store_change *change, store_apply_fn *fn, void *arg)
+{
+    must(fn != NULL, "apply", "a callback");
+    check_change(change);
+    if (!ids_fit(change)) {
+        refuse(s, &(struct answer){ .kind = ANSWER_APPLY, .status = STORE_FULL, .fn.apply = fn, .arg = arg });
+        return;
+    }
+    s->ops->apply(s, change, fn, arg);
+}
+
+static void refuse_status(struct store *s, store_status_fn *fn, void *arg)
+{
+    refuse(s, &(struct answer){ .kind = ANSWER_STATUS, .status = STORE_FULL, .fn.status = fn, .arg = arg });
+}
+
+void store_renew(struct store *s, struct sv conversation_id, struct sv token, int64_t ttl_ms, store_status_fn *fn,
+                 void *arg)
+{
+    must(fn != NULL && ttl_ms > 0, "renew", "a callback and a TTL");
+    if (!is_id(conversation_id) || !is_id(token)) {
+        refuse_status(s, fn, arg);
+        return;
+    }
+    s->ops->renew(s, conversation_id, token, ttl_ms, fn, arg);
+}
+
+void store_due(struct store *s, size_t max, store_list_fn *fn, void *arg)
+{
+    must(fn != NULL && max > 0, "due", "a callback and a maximum");
+    s->ops->due(s, max, fn, arg);
+}
+
+void store_take(struct store *s, struct sv owner, size_t max, store_take_fn *fn, void *arg)
+{
+    must(fn != NULL && max > 0, "take", "a callback and a maximum");
+    if (!is_id(owner)) {
+        refuse(s, &(struct answer){ .kind = ANSWER_BATCH, .status = STORE_FULL, .fn.batch = fn, .arg = arg });
+        return;
+    }
+    s->ops->take(s, owner, max, fn, arg);
+}
+
+void store_ack(struct store *s, const struct store_ack *ack, store_status_fn *fn, void *arg)
+{
+    must(fn != NULL, "ack", "a callback");
+    must(is_list(ack->dead, ack->dead_n) && is_list(ack->again, ack->again_n), "ack", "items");
+    if (ack->batch.p == NULL || ack->batch.n == 0 || ack->batch.n > NAME_MAX_BYTES) {
+        refuse_status(s, fn, arg);
+        return;
+    }
+    s->ops->ack(s, ack, fn, arg);
+}
+
+void store_recover(struct store *s, store_dead_fn *is_dead, void *dead_arg, store_status_fn *fn, void *arg)
+{
+    must(fn != NULL && is_dead != NULL, "recover", "two callbacks");
+    s->ops->recover(s, is_dead, dead_arg, fn, arg);
+}
+
+void store_put(struct store *s, struct sv name, struct sv value, int64_t ttl_ms, store_status_fn *fn, void *arg)
+{
+    must(fn != NULL && (value.p == NULL || ttl_ms > 0), "put", "a callback and a TTL");
+    if (name.p == NULL || name.n == 0 || name.n > NAME_MAX_BYTES) {
+        refuse_status(s, fn, arg);
+        return;
+    }
+    s->ops->put(s, name, value, ttl_ms, fn, arg);
+}
+
+void store_get(struct store *s, struct sv name, store_value_fn *fn, void *arg)
+{
+    must(fn != NULL, "get", "a callback");
+    if (name.p == NULL || name.n == 0 || name.n > NAME_MAX_BYTES) {
+        refuse(s, &(struct answer){ .kind = ANSWER_VALUE, .status = STORE_FULL, .fn.value = fn, .arg = arg });
+        return;
+    }
+    s->ops->get(s, name, fn, arg);
+}
+
+void store_stat(struct store *s, store_stat_fn *fn, void *arg)
+{
+    must(fn != NULL, "stat", "a callback");
+    s->ops->stat(s, fn, arg);
+}
+
+void store_subscribe(struct store *s, store_event_fn *fn, void *arg)
+{
+    s->on_event = fn;
+    s->event_arg = arg;
+}
+
+const char *store_backend(const struct store *s)
+{
+    return s->backend;
+}
+
+bool store_is_up(const struct store *s)
+{
+    return s->ops->is_up(s);
+}
+
+void store_close(struct store *s)
+{
+    if (s == NULL)
+        return;
+    answers_close(s->refused);
+    s->ops->close(s);
+}
+
+bool store_is_standing_in(const struct store *s)
+{
+    return s->standing_in;
+}
+
+bool store_is_spooling(const struct store *s)
+{
+    return s->spooling;
+}

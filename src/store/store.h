@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT
+ * PORT: what all processes share and what must change in one step. Knows conversations only as an id, an opaque record and the
+ * lists around it; what they mean is decided in turn/.
+ *
+ * The life of a message, seen from here:
+ *   store_load   record, version, lease, dedupe mark, pending, context, the store's clock      (one round trip)
+ *   store_apply  everything that a decision changes, in one atomic unit, or nothing             (one round trip)
+ *   store_renew  while the AI works
+ *   store_apply  the gate, then the end
+ * Beside them: who needs the daemon (due), the queue of history items (take, ack), small values (jobs), events.
+ *
+ * All calls are asynchronous and belong to the loop's thread. The callback comes exactly once, never from inside the call,
+ * and never later than the backend's command timeout. What a callback receives is borrowed until it returns. Arguments
+ * are borrowed until the call returns. "Down" says nothing about whether the store did it: apply it again with the same
+ * expected version, or load. */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include "lib/arena.h"
+#include "lib/err.h"
+#include "lib/sv.h"
+
+struct store;
+struct loop;
+struct answers;
+
+/* Bytes of a conversation id, message id or owner (the limit of the contract). A longer or an empty one is answered
+ * FULL. */
+#define STORE_ID_MAX 256
+
+enum store_status {
+    STORE_DONE,
+    STORE_CONFLICT,   /* the version is another: load and decide again */
+    STORE_LEASE_LOST, /* the needed token is not in the lock */
+    STORE_DUPLICATE,  /* the mark that was to be new is there already: nothing changed */
+    STORE_FULL,       /* out of memory or over a bound; nothing changed */
+    STORE_DOWN,       /* no answer in time, or none at all */
+};
+
+/* ---- one conversation ---- */
+
+struct store_load {
+    struct sv conversation_id;
+    struct sv message_id; /* whose dedupe mark to read; SV_NONE: none */
+    bool want_lists;      /* pending and context too */
+};
+
+struct store_view {
+    uint64_t version; /* 0: no record */
+    struct sv record;
+    struct sv lease_token; /* what stands in lock:<id>; SV_NONE: nobody holds it */
+    int64_t lease_left_ms; /* 0 when nobody holds it */
+    struct sv mark;        /* SV_NONE: unknown message */
+    const struct sv *pending; /* arrival order */
+    size_t pending_n;
+    const struct sv *context; /* oldest first */
+    size_t context_n;
+    int64_t now_ms; /* the store's clock, wall time */
+};
+
+enum store_lease {
+    STORE_LEASE_KEEP = 0, /* as it is */
+    STORE_LEASE_TAKE,     /* set to lease_token for lease_ttl_ms, whatever stood there */
+    STORE_LEASE_DROP,     /* remove, whatever stood there */
+};
+
+/* Which listings the conversation is in after the change (activity is always one of them). */
+#define STORE_IN_ACTIVE 1u  /* a turn runs; score: when it began */
+#define STORE_IN_WAITING 2u /* messages wait for an answer; score: arrival of the oldest */
+#define STORE_IN_PAUSED 4u  /* the bot is silent; score: until when */
+
+struct store_pair {
+    struct sv key, value;
+};
+
+struct store_change {
+    struct sv conversation_id;
+    uint64_t expect_version; /* 0: there must be no record */
+    struct sv need_token;    /* this token must stand in the lock; SV_NONE: not asked */
+    struct sv record;        /* the new record; its version becomes expect_version + 1 */
+
+    enum store_lease lease;
+    struct sv lease_token;
+    int64_t lease_ttl_ms;
+
+    struct store_pair mark_new;      /* key: message id; DUPLICATE when it exists. key SV_NONE: none */
+    const struct store_pair *marks;  /* overwritten without question */
+    size_t marks_n;
+    int64_t mark_ttl_ms;
+
+    struct sv pending_add;       /* one item behind the last; SV_NONE: none */
+    const struct sv *pending_more; /* and these behind it (only store_merge has more than one) */
+    size_t pending_more_n;
+    size_t pending_drop;         /* after that, this many from the front are removed ... */
+    bool pending_drop_to_context; /* ... and appended to the context, in order */
+    const struct sv *context_add; /* appended after those */
+    size_t context_add_n;
+    size_t context_max; /* when something is appended, older entries are cut to this many; 0: none are */
+
+    const struct sv *queue_add; /* to message_queue */
+    size_t queue_add_n;
+
+    struct store_pair job; /* value with a TTL under job:<key>; key SV_NONE: none */
+    int64_t job_ttl_ms;
+
+    int64_t due_ms; /* when the conversation needs the daemon (store clock); 0: not at all */
+    unsigned in;    /* STORE_IN_* */
+    int64_t activity_ms, active_ms, waiting_ms, paused_ms; /* scores, store clock */
+
+    struct sv event; /* told to every subscriber after the change; SV_NONE: none */
+    bool finishing;  /* a turn's gate or end: allowed even when admission of new things is refused (out of memory) */
+};
+
+struct store_applied {
+    uint64_t version;
+    struct sv mark;  /* DUPLICATE: the mark that is there */
+    int64_t now_ms;  /* store clock */
+};
+
+typedef void store_load_fn(void *arg, enum store_status status, const struct store_view *view); /* view only on DONE */
+typedef void store_apply_fn(void *arg, enum store_status status, const struct store_applied *applied); /* DONE, DUPLICATE */
+typedef void store_status_fn(void *arg, enum store_status status);
+
+void store_load(struct store *s, const struct store_load *what, store_load_fn *fn, void *arg);
+void store_apply(struct store *s, const struct store_change *change, store_apply_fn *fn, void *arg);
+/* Lease, due time and the record's deadline move to now + ttl when the token stands in the lock, else LEASE_LOST. The record's version
+ * stays. */
+void store_renew(struct store *s, struct sv conversation_id, struct sv token, int64_t ttl_ms, store_status_fn *fn, void *arg);
+
+/* ---- who needs the daemon ---- */
+
+/* Conversations whose due time has come, earliest first, at most `max`. They stay listed until an apply moves them.
+ * next_ms: milliseconds until the next one is due (-1: none), when all due ones were returned. */
+typedef void store_list_fn(void *arg, enum store_status status, const struct sv *items, size_t n, int64_t next_ms);
+void store_due(struct store *s, size_t max, store_list_fn *fn, void *arg);
+
+/* ---- message_queue ---- */
+
+/* Moves up to `max` items out of the queue into the batch `owner:number` (chosen by the store) and returns them. A batch stays until it is
+ * acknowledged: also when this process dies; then store_recover gives it back to the queue's front. */
+struct store_batch {
+    struct sv name; /* "" when there was nothing to take */
+    const struct sv *items;
+    size_t n;
+    size_t left; /* still in the queue */
+};
+typedef void store_take_fn(void *arg, enum store_status status, const struct store_batch *batch);
+void store_take(struct store *s, struct sv owner, size_t max, store_take_fn *fn, void *arg);
+/* Forgets the batch. `dead` items (with their reason inside, made by the caller) go to message_queue:dead, `again` items back to the
+ * queue's end, in the same step. */
+struct store_ack {
+    struct sv batch;
+    const struct sv *dead, *again;
+    size_t dead_n, again_n;
+};
+void store_ack(struct store *s, const struct store_ack *ack, store_status_fn *fn, void *arg);
+/* Gives back the batches of owners for which is_dead(arg, owner) says true. */
+typedef bool store_dead_fn(void *arg, struct sv owner);
+void store_recover(struct store *s, store_dead_fn *is_dead, void *dead_arg, store_status_fn *fn, void *arg);
+
+/* ---- small values (jobs, heartbeats) ---- */
+
+/* value SV_NONE removes. Names have their prefix: "job:<id>", "daemon:<owner>". */
+void store_put(struct store *s, struct sv name, struct sv value, int64_t ttl_ms, store_status_fn *fn, void *arg);
+typedef void store_value_fn(void *arg, enum store_status status, struct sv value); /* SV_NONE: not there */
+void store_get(struct store *s, struct sv name, store_value_fn *fn, void *arg);
+
+/* ---- numbers ---- */
+
+struct store_stat {
+    bool up;
+    int64_t conversations, active, waiting, paused, due;
+    int64_t queue, queue_taken, dead;
+    struct sv text; /* JSON object with the backend's own figures */
+};
+typedef void store_stat_fn(void *arg, enum store_status status, const struct store_stat *stat);
+void store_stat(struct store *s, store_stat_fn *fn, void *arg);
+
+/* ---- events ---- */
+
+/* fn for every event that any process published with an apply, and once with SV_NONE after each (re)connection, since events may have
+ * been missed: whoever waits for something reads it again. One subscriber a store. */
+typedef void store_event_fn(void *arg, struct sv event);
+void store_subscribe(struct store *s, store_event_fn *fn, void *arg);
+
+/* What held the last operation: "Redis", "SQLite", "Memory". */
+const char *store_backend(const struct store *s);
+/* False while the backend is known to be unreachable: calls answer DOWN at once. */
+bool store_is_up(const struct store *s);
+/* True while messages are only to be accepted, not worked on (STORE_FALLBACK=spool while the shared store is away). */
+bool store_is_spooling(const struct store *s);
+/* True while another store stands in for the one that knows all messages: what is unknown here may have been answered before. */
+bool store_is_standing_in(const struct store *s);
+/* Waiting calls are answered DOWN before it returns. NULL is allowed. */
+void store_close(struct store *s);
+
+/* ---- for backends ---- */
+
+/* The same contracts as above, without the checks of arguments that store.c does (ids of 1 to STORE_ID_MAX bytes, lists not NULL when
+ * their count is not 0, TTLs above 0). */
+struct store_ops {
+    const char *name;
+    void (*load)(struct store *s, const struct store_load *what, store_load_fn *fn, void *arg);
+    void (*apply)(struct store *s, const struct store_change *change, store_apply_fn *fn, void *arg);
+    void (*renew)(struct store *s, struct sv id, struct sv token, int64_t ttl_ms, store_status_fn *fn, void *arg);
+    void (*due)(struct store *s, size_t max, store_list_fn *fn, void *arg);
+    void (*take)(struct store *s, struct sv owner, size_t max, store_take_fn *fn, void *arg);
+    void (*ack)(struct store *s, const struct store_ack *ack, store_status_fn *fn, void *arg);
+    void (*recover)(struct store *s, store_dead_fn *is_dead, void *dead_arg, store_status_fn *fn, void *arg);
+    void (*put)(struct store *s, struct sv name, struct sv value, int64_t ttl_ms, store_status_fn *fn, void *arg);
+    void (*get)(struct store *s, struct sv name, store_value_fn *fn, void *arg);
+    void (*stat)(struct store *s, store_stat_fn *fn, void *arg);
+    bool (*is_up)(const struct store *s);
+    void (*close)(struct store *s);
+};
+
+/* First member of every backend's own struct, which is zeroed before it is filled. A backend that hears an event calls on_event (NULL
+ * until subscribed). */
+struct store {
+    const struct store_ops *ops;
+    const char *backend; /* for store_backend; the switch changes it */
+    bool standing_in;    /* for store_is_standing_in, the same */
+    bool spooling;       /* for store_is_spooling; only the switch sets it */
+    struct loop *loop;   /* set by every open: store.c answers refused calls there */
+    store_event_fn *on_event;
+    void *event_arg;
+    struct answers *refused; /* store.c's own */
+};
+
+#endif

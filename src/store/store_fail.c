@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT
+ * A store that fails on purpose, for tests: the n-th call answers DOWN, either without asking the inner store or after
+ * it has done the work ("the answer was lost"). All else goes to the inner store as it is.
+ * Knows nothing of the inner store but the port. */
+#include "config.h"
+
+#include <stdlib.h>
+
+#include "lib/loop.h"
+#include "store/answer.h"
+#include "store/store_backends.h"
+
+struct fail {
+    struct store store;
+    struct store *inner;
+    struct answers *answers;
+    unsigned calls, nth;
+    bool from_then_on, after;
+};
+
+static struct fail *of(struct store *s)
+{
+    return CONTAINER_OF(s, struct fail, store);
+}
+
+static bool fails(struct fail *f)
+{
+    f->calls++;
+    return f->nth > 0 && (f->calls == f->nth || (f->from_then_on && f->calls > f->nth));
+}
+
+/* The inner store's answer is thrown away, *a (DOWN) told in its place. */
+static void lost_load(void *arg, enum store_status status, const struct store_view *view)
+{
+    (void)status;
+    (void)view;
+    answer_tell(arg);
+}
+
+static void lost_apply(void *arg, enum store_status status, const struct store_applied *applied)
+{
+    (void)status;
+    (void)applied;
+    answer_tell(arg);
+}
+
+static void lost_status(void *arg, enum store_status status)
+{
+    (void)status;
+    answer_tell(arg);
+}
+
+static void lost_list(void *arg, enum store_status status, const struct sv *items, size_t n, int64_t next_ms)
+{
+    (void)status;
+    (void)items;
+    (void)n;
+    (void)next_ms;
+    answer_tell(arg);
+}
+
+static void lost_batch(void *arg, enum store_status status, const struct store_batch *batch)
+{
+    (void)status;
+    (void)batch;
+    answer_tell(arg);
+}
+
+static void lost_value(void *arg, enum store_status status, struct sv value)
+{
+    (void)status;
+    (void)value;
+    answer_tell(arg);
+}
+
+static void lost_stat(void *arg, enum store_status status, const struct store_stat *stat)
+{
+    (void)status;
+    (void)stat;
+    answer_tell(arg);
+}
+
+/* For a call that fails: NULL when the answer is on its way already, else what `lost_...` shall tell after the work. */
+static struct answer *prepare(struct fail *f, const struct answer *from)
+{
+    struct answer *a = answer_new(from);
+    a->status = STORE_DOWN;
+    if (f->after)
+        return a;
+    answers_later(f->answers, a);
+    return NULL;
+}
+
+static void fail_load(struct store *s, const struct store_load *what, store_load_fn *fn, void *arg)
+{
+    struct fail *f = of(s);
+    if (fails(f)) {
+        arg = prepare(f, &(struct answer){ .kind = ANSWER_LOAD, .fn.load = fn, .arg = arg });
+        fn = lost_load;
+        if (arg == NULL)
+            return;
+    }
+    store_load(f->inner, what, fn, arg);
+}
+
+static void fail_apply(struct store *s, const struct store_change *change, store_apply_fn *fn, void *arg)
+{
+    struct fail *f = of(s);
+    if (fails(f)) {
+        arg = prepare(f, &(struct answer){ .kind = ANSWER_APPLY, .fn.apply = fn, .arg = arg });
+        fn = lost_apply;
+        if (arg == NULL)
+            return;
+    }
+    store_apply(f->inner, change, fn, arg);
+}
+
+/* For the four calls that answer with a status alone. False: the answer is on its way. */
+static bool goes_on(struct fail *f, store_status_fn **fn, void **arg)
+{
+    if (!fails(f))
+        return true;
+    *arg = prepare(f, &(struct answer){ .kind = ANSWER_STATUS, .fn.status = *fn, .arg = *arg });
+    *fn = lost_status;
+    return *arg != NULL;
+}
+
+static void fail_renew(struct store *s, struct sv id, struct sv token, int64_t ttl_ms, store_status_fn *fn, void *arg)
+{
+    struct fail *f = of(s);
+    if (goes_on(f, &fn, &arg))
+        store_renew(f->inner, id, token, ttl_ms, fn, arg);
+}
+
+static void fail_due(struct store *s, size_t max, store_list_fn *fn, void *arg)
+{
+    struct fail *f = of(s);
+    if (fails(f)) {
+        arg = prepare(f, &(struct answer){ .kind = ANSWER_LIST, .fn.list = fn, .arg = arg });
+        fn = lost_list;
+        if (arg == NULL)
+            return;
+    }
+    store_due(f->inner, max, fn, arg);
+}
+
+static void fail_take(struct store *s, struct sv owner, size_t max, store_take_fn *fn, void *arg)
+{
+    struct fail *f = of(s);
+    if (fails(f)) {
+        arg = prepare(f, &(struct answer){ .kind = ANSWER_BATCH, .fn.batch = fn, .arg = arg });
+        fn = lost_batch;
+        if (arg == NULL)
+            return;
+    }
+    store_take(f->inner, owner, max, fn, arg);
+}
+
+static void fail_ack(struct store *s, const struct store_ack *ack, store_status_fn *fn, void *arg)
+{
+    struct fail *f = of(s);
+    if (goes_on(f, &fn, &arg))
+        store_ack(f->inner, ack, fn, arg);
+}
+
+static void fail_recover(struct store *s, store_dead_fn *is_dead, void *dead_arg, store_status_fn *fn, void *arg)
+{
+    struct fail *f = of(s);
+    if (goes_on(f, &fn, &arg))
+        store_recover(f->inner, is_dead, dead_arg, fn, arg);
+}
+
+static void fail_put(struct store *s, struct sv name, struct sv value, int64_t ttl_ms, store_status_fn *fn, void *arg)
+{
+    struct fail *f = of(s);
+    if (goes_on(f, &fn, &arg))
+        store_put(f->inner, name, value, ttl_ms, fn, arg);
+}
+
+static void fail_get(struct store *s, struct sv name, store_value_fn *fn, void *arg)
+{
+    struct fail *f = of(s);
+    if (fails(f)) {
+        arg = prepare(f, &(struct answer){ .kind = ANSWER_VALUE, .fn.value = fn, .arg = arg });
+        fn = lost_value;
+        if (arg == NULL)
+            return;
+    }
+    store_get(f->inner, name, fn, arg);
+}
+
+static void fail_stat(struct store *s, store_stat_fn *fn, void *arg)
+{
+    struct fail *f = of(s);
+    if (fails(f)) {
+        arg = prepare(f, &(struct answer){ .kind = ANSWER_STAT, .fn.stat = fn, .arg = arg });
+        fn = lost_stat;
+        if (arg == NULL)
+            return;
+    }
+    store_stat(f->inner, fn, arg);
+}
+
+static bool fail_is_up(const struct store *s)
+{
+    return store_is_up(((const struct fail *)(const void *)s)->inner); /* `store` is the first member */
+}
+
+static void fail_close(struct store *s)
+{
+    struct fail *f = of(s);
+    store_close(f->inner);
+    answers_close(f->answers);
+    free(f);
+}
+
+static void hear(void *arg, struct sv event)
+{
+    struct fail *f = arg;
+    if (f->store.on_event != NULL)
+        f->store.on_event(f->store.event_arg, event);
+}
+
+static const struct store_ops fail_ops = {
+    .name = "fail",
+    .load = fail_load,
+    .apply = fail_apply,
+    .renew = fail_renew,
+    .due = fail_due,
+    .take = fail_take,
+    .ack = fail_ack,
+    .recover = fail_recover,
+    .put = fail_put,
+    .get = fail_get,
+    .stat = fail_stat,
+    .is_up = fail_is_up,
+    .close = fail_close,
+};
+
+struct store *store_fail_open(struct loop *l, struct store *inner, unsigned nth, bool from_then_on, bool after)
+{
+    struct fail *f = calloc(1, sizeof *f);
+    if (f == NULL)
+        abort();
+    f->store = (struct store){ .ops = &fail_ops, .backend = store_backend(inner), .loop = l };
+    f->inner = inner;
+    f->answers = answers_new(l);
+    if (f->answers == NULL)
+        abort();
+    f->nth = nth;
+    f->from_then_on = from_then_on;
+    f->after = after;
+    store_subscribe(inner, hear, f);
+    return &f->store;
+}

@@ -1,0 +1,515 @@
+/* SPDX-License-Identifier: MIT
+ * Going back from the host's state file to the shared store, as a chain of asynchronous steps:
+ *
+ *   values:        some small values of `from` -> put into `to`, removed from `from`      until there are none
+ *   conversation:  the next whole one of `from`, with a part of the queue                 until there is none
+ *     seen:        the same in `to`, with the mark that says whether this very state was taken over before
+ *     marks:       what `to` knows of each message that `from` knows
+ *     apply:       everything in one step, with that mark
+ *     forget:      removed from `from`
+ *
+ * Killed anywhere and run again it ends the same: a step that was done is recognised by its mark, one that was not is
+ * done then. The first trouble ends the merge with its status; what was not forgotten is still in `from`. Knows of the
+ * contents only that a pending item names its message ("message_id") and that a mark with a "status" has its answer. */
+#include "config.h"
+
+#include <stdlib.h>
+
+#include "lib/json.h"
+#include "lib/log.h"
+#include "store/sqlite_merge.h"
+#include "store/store_backends.h"
+#include "store/store_sqlite.h"
+
+#define ARENA_MAX (256u << 20)
+#define MARK_TTL_MS (48 * 3600 * INT64_C(1000)) /* of the merge's own mark */
+#define LOADS_MAX 64                            /* at a time */
+#define TRIES_MAX 10                            /* other hosts may work on the same conversation */
+
+/* A message that `from` knows: its mark there (SV_NONE: only pending) and in `to`. */
+struct known {
+    struct sv message_id, ours, theirs;
+};
+
+struct merge {
+    struct store *from, *to;
+    store_join_fn *join;
+    void *join_arg;
+    store_status_fn *fn;
+    void *arg;
+
+    struct arena *arena; /* of one conversation, or one portion of values */
+    enum store_status trouble;
+    size_t under_way; /* calls that run side by side */
+
+    struct sqlite_value *values;
+    size_t values_n;
+
+    struct sqlite_whole whole;
+    int64_t mark_ttl_ms;
+    struct store_view seen;
+    struct known *known;
+    size_t known_n, asked_n;
+    unsigned tries;
+};
+
+/* One of several loads that run side by side. */
+struct lookup {
+    struct merge *m;
+    struct known *known;
+};
+
+static void next_values(struct merge *m);
+static void next_conversation(struct merge *m);
+static void look_at_target(struct merge *m);
+
+static void finish(struct merge *m, enum store_status status)
+{
+    store_status_fn *fn = m->fn;
+    void *arg = m->arg;
+    arena_free(m->arena);
+    free(m);
+    fn(arg, status);
+}
+
+/* Once in the arena, borrowed bytes stay until the next conversation. False: memory is short. */
+static bool keep(struct merge *m, struct sv *s)
+{
+    if (s->p == NULL)
+        return true;
+    *s = arena_sv(m->arena, *s);
+    return s->p != NULL;
+}
+
+static bool keep_all(struct merge *m, const struct sv **items, size_t n)
+{
+    struct sv *kept = arena_array(m->arena, n + 1, sizeof *kept);
+    for (size_t i = 0; kept != NULL && i < n; i++) {
+        kept[i] = (*items)[i];
+        if (!keep(m, &kept[i]))
+            return false;
+    }
+    *items = kept;
+    return kept != NULL;
+}
+
+/* ---- small values ---- */
+
+static void value_removed(void *arg, enum store_status status)
+{
+    struct merge *m = arg;
+    if (status != STORE_DONE)
+        m->trouble = status;
+    if (--m->under_way > 0)
+        return;
+    if (m->trouble != STORE_DONE)
+        finish(m, m->trouble);
+    else
+        next_values(m);
+}
+
+static void value_put(void *arg, enum store_status status)
+{
+    struct merge *m = arg;
+    if (status != STORE_DONE)
+        m->trouble = status;
+    if (--m->under_way > 0)
+        return;
+    if (m->trouble != STORE_DONE) {
+        finish(m, m->trouble);
+        return;
+    }
+    m->under_way = m->values_n;
+    for (size_t i = 0, n = m->values_n; i < n; i++)
+        store_put(m->from, m->values[i].name, SV_NONE, 0, value_removed, m);
+}
+
+static void values_read(void *arg, enum store_status status, const void *what)
+{
+    struct merge *m = arg;
+    const struct sqlite_values *v = what;
+    if (status != STORE_DONE) {
+        finish(m, status);
+        return;
+    }
+    m->values_n = v->n;
+    if (v->n == 0) {
+        next_conversation(m);
+        return;
+    }
+    m->values = arena_array(m->arena, v->n, sizeof *m->values);
+    bool kept = m->values != NULL;
+    for (size_t i = 0; kept && i < v->n; i++) {
+        m->values[i] = v->at[i];
+        kept = keep(m, &m->values[i].name) && keep(m, &m->values[i].value);
+    }
+    if (!kept) {
+        finish(m, STORE_FULL);
+        return;
+    }
+    m->under_way = v->n;
+    for (size_t i = 0, n = v->n; i < n; i++)
+        store_put(m->to, m->values[i].name, m->values[i].value, m->values[i].left_ms, value_put, m);
+}
+
+static void next_values(struct merge *m)
+{
+    arena_reset(m->arena);
+    store_sqlite_ask(m->from, &(struct op){ .kind = OP_STOCK },
+                     &(struct answer){ .kind = ANSWER_OTHER, .fn.other = values_read, .arg = m });
+}
+
+/* ---- the end of a conversation's step ---- */
+
+static void forgotten(void *arg, enum store_status status)
+{
+    struct merge *m = arg;
+    if (status != STORE_DONE)
+        finish(m, status);
+    else
+        next_conversation(m);
+}
+
+/* merged false: it never was, its key is given up. */
+static void forget(struct merge *m, bool merged)
+{
+    store_sqlite_ask(m->from, &(struct op){ .kind = OP_FORGET, .ask.forget = { m->whole.id, m->whole.key, merged } },
+                     &(struct answer){ .kind = ANSWER_STATUS, .fn.status = forgotten, .arg = m });
+}
+
+static void applied(void *arg, enum store_status status, const struct store_applied *a)
+{
+    struct merge *m = arg;
+    (void)a;
+    if (status == STORE_DONE || status == STORE_DUPLICATE)
+        forget(m, true);
+    else if (status == STORE_CONFLICT && ++m->tries < TRIES_MAX)
+        look_at_target(m);
+    else
+        finish(m, status == STORE_CONFLICT ? STORE_DOWN : status);
+}
+
+/* ---- what goes over ---- */
+
+static struct sv member(struct merge *m, struct sv item, const char *name)
+{
+    json_t *o = json_read_in(m->arena, item, false, NULL);
+    return o != NULL ? json_sv(o, name) : SV_NONE;
+}
+
+static bool is_answered(struct merge *m, struct sv mark)
+{
+    if (mark.p == NULL)
+        return false;
+    json_t *o = json_read_in(m->arena, mark, false, NULL);
+    return o != NULL && json_object_get(o, "status") != NULL;
+}
+
+static const struct known *find_known(const struct merge *m, struct sv message_id)
+{
+    for (size_t i = 0; message_id.p != NULL && i < m->known_n; i++) {
+        if (sv_eq(m->known[i].message_id, message_id))
+            return &m->known[i];
+    }
+    return NULL;
+}
+
+static bool is_among(const struct sv *ids, size_t n, struct sv message_id)
+{
+    for (size_t i = 0; message_id.p != NULL && i < n; i++) {
+        if (ids[i].p != NULL && sv_eq(ids[i], message_id))
+            return true;
+    }
+    return false;
+}
+
+/* Pending items without those that either side has answered; what both have stays theirs. */
+struct pending {
+    struct sv *ours, *theirs;
+    size_t ours_n, theirs_n;
+};
+
+static bool select_pending(struct merge *m, struct pending *p)
+{
+    const struct sqlite_whole *w = &m->whole;
+    *p = (struct pending){ .ours = arena_array(m->arena, w->pending_n + 1, sizeof *p->ours),
+                           .theirs = arena_array(m->arena, m->seen.pending_n + 1, sizeof *p->theirs) };
+    struct sv *ids = arena_array(m->arena, m->seen.pending_n + 1, sizeof *ids); /* of theirs */
+    if (p->ours == NULL || p->theirs == NULL || ids == NULL)
+        return false;
+    for (size_t i = 0; i < m->seen.pending_n; i++) {
+        struct sv id = member(m, m->seen.pending[i], "message_id");
+        const struct known *k = find_known(m, id);
+        if (k != NULL && is_answered(m, k->ours))
+            continue;
+        ids[p->theirs_n] = id;
+        p->theirs[p->theirs_n++] = m->seen.pending[i];
+    }
+    for (size_t i = 0; i < w->pending_n; i++) {
+        struct sv id = member(m, w->pending[i], "message_id");
+        const struct known *k = find_known(m, id);
+        if ((k == NULL || !is_answered(m, k->theirs)) && !is_among(ids, p->theirs_n, id))
+            p->ours[p->ours_n++] = w->pending[i];
+    }
+    return true;
+}
+
+/* Marks with an answer win; what `to` has answered itself stays. */
+static bool select_marks(struct merge *m, struct store_change *c)
+{
+    struct store_pair *marks = arena_array(m->arena, m->known_n + 1, sizeof *marks);
+    for (size_t i = 0; marks != NULL && i < m->known_n; i++) {
+        const struct known *k = &m->known[i];
+        if (k->ours.p == NULL || (k->theirs.p != NULL && (is_answered(m, k->theirs) || !is_answered(m, k->ours))))
+            continue;
+        marks[c->marks_n++] = (struct store_pair){ k->message_id, k->ours };
+    }
+    c->marks = marks;
+    c->mark_ttl_ms = m->mark_ttl_ms;
+    c->mark_new = (struct store_pair){ m->whole.key, SV("{\"status\":\"merged\"}") };
+    return marks != NULL;
+}
+
+/* What a context item is about: a message, or the reply of a turn. */
+static struct sv subject(struct merge *m, struct sv item)
+{
+    struct sv id = member(m, item, "message_id");
+    return id.p != NULL ? id : member(m, item, "turn_id");
+}
+
+/* Context of ours that theirs does not have. */
+static bool select_context(struct merge *m, struct store_change *c)
+{
+    const struct sqlite_whole *w = &m->whole;
+    struct sv *add = arena_array(m->arena, w->context_n + 1, sizeof *add);
+    struct sv *subjects = arena_array(m->arena, m->seen.context_n + 1, sizeof *subjects);
+    if (add == NULL || subjects == NULL)
+        return false;
+    for (size_t i = 0; i < m->seen.context_n; i++)
+        subjects[i] = subject(m, m->seen.context[i]);
+    for (size_t i = 0; i < w->context_n; i++) {
+        struct sv about = subject(m, w->context[i]);
+        bool there = false;
+        for (size_t k = 0; k < m->seen.context_n && !there; k++)
+            there = sv_eq(m->seen.context[k], w->context[i]) ||
+                    (about.p != NULL && subjects[k].p != NULL && sv_eq(subjects[k], about));
+        if (!there)
+            add[c->context_add_n++] = w->context[i];
+    }
+    c->context_add = add;
+    c->context_max = 0; /* the next turn cuts it */
+    return true;
+}
+
+/* The list in `to` becomes theirs + ours or ours + theirs. Replaced as a whole when more than an addition at its end is
+ * needed. */
+static bool write_pending(struct merge *m, struct store_change *c, const struct pending *p, bool ours_first)
+{
+    bool only_adds = p->theirs_n == m->seen.pending_n && (!ours_first || p->ours_n == 0 || p->theirs_n == 0);
+    size_t n = 0;
+    struct sv *all = arena_array(m->arena, p->ours_n + p->theirs_n + 1, sizeof *all);
+    if (all == NULL)
+        return false;
+    for (size_t i = 0; ours_first && i < p->ours_n; i++)
+        all[n++] = p->ours[i];
+    for (size_t i = 0; !only_adds && i < p->theirs_n; i++)
+        all[n++] = p->theirs[i];
+    for (size_t i = 0; !ours_first && i < p->ours_n; i++)
+        all[n++] = p->ours[i];
+    c->pending_drop = only_adds ? 0 : m->seen.pending_n;
+    c->pending_add = n > 0 ? all[0] : SV_NONE;
+    c->pending_more = all + 1;
+    c->pending_more_n = n > 0 ? n - 1 : 0;
+    return true;
+}
+
+/* A record that cannot be joined must not keep a host in its fallback for ever: the shared store's stays (or ours,
+ * where it has none), due at once. */
+static struct store_joined join_records(struct merge *m, const struct pending *p)
+{
+    struct store_join in = { .old = m->whole.record,
+                             .new_ = m->seen.record,
+                             .old_pending_n = p->ours_n,
+                             .new_pending_n = p->theirs_n,
+                             .now_ms = m->seen.now_ms };
+    struct store_joined out = { 0 };
+    if (m->join(m->join_arg, m->arena, &in, &out) == 0)
+        return out;
+    log_error("merge: the two records of a conversation cannot be joined", "kept",
+              in.new_.p != NULL ? "shared" : "local", NULL);
+    out = (struct store_joined){ .record = in.new_.p != NULL ? in.new_ : in.old,
+                                 .due_ms = in.now_ms,
+                                 .in = p->ours_n + p->theirs_n > 0 ? STORE_IN_WAITING : 0,
+                                 .activity_ms = in.now_ms,
+                                 .waiting_ms = in.now_ms };
+    if (out.record.p == NULL)
+        out.record = SV("{}");
+    return out;
+}
+
+static void apply_all(struct merge *m)
+{
+    struct pending p;
+    struct store_change c = { .conversation_id = m->whole.id,
+                              .expect_version = m->seen.version,
+                              .lease = STORE_LEASE_DROP,
+                              .queue_add = m->whole.items,
+                              .queue_add_n = m->whole.items_n,
+                              .finishing = true };
+    bool ready = select_pending(m, &p) && select_marks(m, &c) && select_context(m, &c);
+    struct store_joined joined = { 0 };
+    if (ready) {
+        joined = join_records(m, &p);
+        ready = write_pending(m, &c, &p, joined.old_first);
+    }
+    if (!ready) {
+        finish(m, STORE_FULL);
+        return;
+    }
+    c.record = joined.record;
+    c.due_ms = joined.due_ms;
+    c.in = joined.in;
+    c.activity_ms = joined.activity_ms;
+    c.active_ms = joined.active_ms;
+    c.waiting_ms = joined.waiting_ms;
+    c.paused_ms = joined.paused_ms;
+    store_apply(m->to, &c, applied, m);
+}
+
+/* ---- what is there ---- */
+
+static void ask_marks(struct merge *m);
+
+static void mark_read(void *arg, enum store_status status, const struct store_view *v)
+{
+    struct lookup *l = arg;
+    struct merge *m = l->m;
+    if (status == STORE_DONE) {
+        l->known->theirs = v->mark;
+        if (!keep(m, &l->known->theirs))
+            m->trouble = STORE_FULL;
+    } else {
+        m->trouble = status;
+    }
+    if (--m->under_way > 0)
+        return;
+    if (m->trouble != STORE_DONE)
+        finish(m, m->trouble);
+    else
+        ask_marks(m);
+}
+
+/* The next portion; when there is none left, all is known. */
+static void ask_marks(struct merge *m)
+{
+    size_t n = m->known_n - m->asked_n < LOADS_MAX ? m->known_n - m->asked_n : LOADS_MAX;
+    struct lookup *l = arena_array(m->arena, n + 1, sizeof *l);
+    if (l == NULL) {
+        finish(m, STORE_FULL);
+        return;
+    }
+    if (n == 0) {
+        apply_all(m);
+        return;
+    }
+    m->under_way = n;
+    for (size_t i = 0; i < n; i++) {
+        l[i] = (struct lookup){ m, &m->known[m->asked_n++] };
+        store_load(m->to, &(struct store_load){ m->whole.id, l[i].known->message_id, false }, mark_read, &l[i]);
+    }
+}
+
+static void target_seen(void *arg, enum store_status status, const struct store_view *v)
+{
+    struct merge *m = arg;
+    if (status != STORE_DONE) {
+        finish(m, status);
+        return;
+    }
+    m->seen = *v;
+    if (v->mark.p != NULL || m->whole.is_stale) {
+        forget(m, v->mark.p != NULL);
+        return;
+    }
+    if (!keep(m, &m->seen.record) || !keep_all(m, &m->seen.pending, v->pending_n) ||
+        !keep_all(m, &m->seen.context, v->context_n)) {
+        finish(m, STORE_FULL);
+        return;
+    }
+    m->asked_n = 0;
+    ask_marks(m);
+}
+
+static void look_at_target(struct merge *m)
+{
+    store_load(m->to, &(struct store_load){ m->whole.id, m->whole.key, true }, target_seen, m);
+}
+
+/* All messages of ours: those with a mark, and pending ones whose mark has expired. */
+static bool list_known(struct merge *m)
+{
+    const struct sqlite_whole *w = &m->whole;
+    m->known_n = 0;
+    m->mark_ttl_ms = MARK_TTL_MS;
+    m->known = arena_array(m->arena, w->marks_n + w->pending_n + 1, sizeof *m->known);
+    if (m->known == NULL)
+        return false;
+    for (size_t i = 0; i < w->marks_n; i++) {
+        struct known *k = &m->known[m->known_n++];
+        *k = (struct known){ .message_id = w->marks[i].message_id, .ours = w->marks[i].value };
+        if (!keep(m, &k->message_id) || !keep(m, &k->ours))
+            return false;
+        if (w->marks[i].left_ms > m->mark_ttl_ms)
+            m->mark_ttl_ms = w->marks[i].left_ms;
+    }
+    for (size_t i = 0; i < w->pending_n; i++) {
+        struct sv id = member(m, w->pending[i], "message_id");
+        if (id.n > 0 && id.n <= STORE_ID_MAX && find_known(m, id) == NULL)
+            m->known[m->known_n++] = (struct known){ .message_id = id };
+    }
+    return true;
+}
+
+static void conversation_read(void *arg, enum store_status status, const void *what)
+{
+    struct merge *m = arg;
+    struct sqlite_whole *w = &m->whole;
+    if (status != STORE_DONE || what == NULL) {
+        finish(m, status);
+        return;
+    }
+    *w = *(const struct sqlite_whole *)what;
+    m->tries = 0;
+    if (!keep(m, &w->id) || !keep(m, &w->record) || !keep(m, &w->key) || !keep_all(m, &w->pending, w->pending_n) ||
+        !keep_all(m, &w->context, w->context_n) || !keep_all(m, &w->items, w->items_n) || !list_known(m)) {
+        finish(m, STORE_FULL);
+        return;
+    }
+    look_at_target(m);
+}
+
+static void next_conversation(struct merge *m)
+{
+    arena_reset(m->arena);
+    store_sqlite_ask(m->from, &(struct op){ .kind = OP_WHOLE },
+                     &(struct answer){ .kind = ANSWER_OTHER, .fn.other = conversation_read, .arg = m });
+}
+
+void store_merge(struct store *from, struct store *to, store_join_fn *join, void *join_arg, store_status_fn *fn,
+                 void *arg)
+{
+    struct merge *m = calloc(1, sizeof *m);
+    if (from->ops != &store_sqlite_ops) {
+        log_error("merge: only a SQLite store can be emptied", NULL);
+        abort();
+    }
+    if (m == NULL || (m->arena = arena_new(0, ARENA_MAX)) == NULL)
+        abort(); /* nobody could be told */
+    m->from = from;
+    m->to = to;
+    m->join = join;
+    m->join_arg = join_arg;
+    m->fn = fn;
+    m->arg = arg;
+    next_values(m);
+}

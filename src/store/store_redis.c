@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: MIT
+ * The store in Redis (7.0 or later): two links, small values, and what every call needs. Each operation is one script or a few plain
+ * commands; what must change in one step is in sql/redis/. Knows nothing of what records mean. */
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "store/store_redis_inside.h"
+
+#define TIMEOUT_DEFAULT_MS 1000
+#define COMPLAIN_EVERY_MS 1000
+#define GOOD_ROUND_TRIP_MS 20 /* a clock that took longer to come tells less than one's own count */
+
+const struct redis_script redis_scripts[SCRIPTS_N] = {
+    [SCRIPT_LOAD] = { .text = redis_lua_load },
+    [SCRIPT_APPLY] = { .text = redis_lua_apply },
+    [SCRIPT_FINISH] = { .text = redis_lua_apply, .flags = "allow-oom" },
+    [SCRIPT_RENEW] = { .text = redis_lua_renew },
+    [SCRIPT_DUE] = { .text = redis_lua_due },
+    [SCRIPT_TAKE] = { .text = redis_lua_take },
+    [SCRIPT_ACK] = { .text = redis_lua_ack },
+    [SCRIPT_RECOVER] = { .text = redis_lua_recover },
+    [SCRIPT_STAT] = { .text = redis_lua_stat },
+};
+
+/* In a database that is shared with another program these names may be taken. */
+static const struct redis_shared_key shared_keys[] = {
+    { "due", "zset" },           { "activity", "zset" },
+    { "active", "zset" },        { "waiting", "zset" },
+    { "paused", "zset" },        { "message_queue:batches", "zset" },
+    { "message_queue", "list" }, { "message_queue:dead", "list" },
+};
+
+/* ---- what every call needs ---- */
+
+static void complain(struct redis *r, const char *what, struct sv error)
+{
+    char text[160];
+    int64_t now_ms = clock_mono_ms();
+    if (r->complained_ms != 0 && now_ms - r->complained_ms < COMPLAIN_EVERY_MS)
+        return;
+    r->complained_ms = now_ms;
+    error = sv_cut_utf8(error, sizeof(text) - 1);
+    (void)snprintf(text, sizeof(text), "%.*s", SV_FMT(error));
+    log_error("redis: a command failed", "command", what, "error", text, NULL);
+}
+
+enum store_status redis_status(struct redis *r, enum redis_outcome outcome, const struct redis_reply *reply,
+                               const char *what)
+{
+    switch (outcome) {
+    case REDIS_ANSWERED:
+        return STORE_DONE;
+    case REDIS_REFUSED:
+        complain(r, what, reply->text);
+        return STORE_DOWN;
+    case REDIS_NO_MEMORY:
+        return STORE_FULL;
+    case REDIS_LOST:
+        return STORE_DOWN;
+    }
+    return STORE_DOWN;
+}
+
+enum store_status redis_odd(struct redis *r, const char *what)
+{
+    complain(r, what, SV("an answer that cannot be"));
+    return STORE_DOWN;
+}
+
+enum store_status redis_code(struct redis *r, const struct redis_reply *reply, const char *what)
+{
+    static const enum store_status codes[] = { STORE_DONE, STORE_CONFLICT, STORE_LEASE_LOST, STORE_FULL };
+    if (reply->type != REDIS_INTEGER || reply->integer < 0 || reply->integer >= (int64_t)ARRAY_LEN(codes))
+        return redis_odd(r, what);
+    return codes[reply->integer];
+}
+
+void redis_refuse(struct redis *r, const struct answer *a)
+{
+    struct answer *refused = answer_new(a);
+    refused->status = redis_link_is_up(r->link) ? STORE_FULL : STORE_DOWN;
+    answers_later(r->answers, refused);
+}
+
+void redis_end_status(struct redis *r, redis_done_fn *done, store_status_fn *fn, void *arg)
+{
+    struct redis_call call = { .done = done, .owner = r, .fn = (void (*)(void))fn, .arg = arg };
+    if (done == NULL || !redis_link_end(r->link, &call))
+        redis_refuse(r, &(struct answer){ .kind = ANSWER_STATUS, .fn.status = fn, .arg = arg });
+}
+
+static void set_clock(struct redis *r, int64_t time_ms, int64_t mono_ms)
+{
+    r->clock_ms = time_ms;
+    r->clock_mono_ms = mono_ms;
+}
+
+int64_t redis_heard_time(struct redis *r, const struct redis_call *call, const struct redis_reply *time)
+{
+    int64_t time_ms = redis_time_ms(time), mono_ms = clock_mono_ms();
+    if (time_ms > 0 && (r->clock_ms == 0 || mono_ms - call->sent_ms <= GOOD_ROUND_TRIP_MS))
+        set_clock(r, time_ms, mono_ms);
+    return time_ms;
+}
+
+int64_t redis_now_ms(const struct redis *r)
+{
+    return r->clock_ms + (clock_mono_ms() - r->clock_mono_ms);
+}
+
+/* ---- small values ---- */
+
+static void on_put(const struct redis_call *call, enum redis_outcome outcome, const struct redis_reply *reply)
+{
+    ((store_status_fn *)call->fn)(call->arg, redis_status(call->owner, outcome, reply, "put"));
+}
+
+static void redis_put(struct store *s, struct sv name, struct sv value, int64_t ttl_ms, store_status_fn *fn, void *arg)
+{
+    struct redis *r = redis_of(s);
+    struct buf *b = redis_link_begin(r->link);
+    if (b != NULL && value.p != NULL) {
+        redis_write_head(b, 5);
+        redis_write(b, SV("SET"));
+        redis_write(b, name);
+        redis_write(b, value);
+        redis_write(b, SV("PX"));
+        redis_write_i64(b, ttl_ms);
+    } else if (b != NULL) {
+        redis_write_head(b, 2);
+        redis_write(b, SV("DEL"));
+        redis_write(b, name);
+    }
+    redis_end_status(r, b != NULL ? on_put : NULL, fn, arg);
+}
+
+static void on_get(const struct redis_call *call, enum redis_outcome outcome, const struct redis_reply *reply)
+{
+    enum store_status status = redis_status(call->owner, outcome, reply, "get");
+    struct sv value = status == STORE_DONE && reply->type == REDIS_STRING ? reply->text : SV_NONE;
+    ((store_value_fn *)call->fn)(call->arg, status, value);
+}
+
+static void redis_get(struct store *s, struct sv name, store_value_fn *fn, void *arg)
+{
+    struct redis *r = redis_of(s);
+    struct buf *b = redis_link_begin(r->link);
+    bool sent = false;
+    if (b != NULL) {
+        redis_write_head(b, 2);
+        redis_write(b, SV("GET"));
+        redis_write(b, name);
+        sent = redis_link_end(r->link,
+                              &(struct redis_call){ .done = on_get, .owner = r, .fn = (void (*)(void))fn, .arg = arg });
+    }
+    if (!sent)
+        redis_refuse(r, &(struct answer){ .kind = ANSWER_VALUE, .fn.value = fn, .arg = arg });
+}
+
+/* ---- events ---- */
+
+static void hear(struct redis *r, struct sv event)
+{
+    if (r->store.on_event != NULL)
+        r->store.on_event(r->store.event_arg, event);
+}
+
+static void on_message(void *arg, struct sv message)
+{
+    hear(arg, message);
+}
+
+/* Whoever is told that events may have been missed reads again: both links must be up for that. */
+static void on_link_up(void *arg, int64_t time_ms)
+{
+    struct redis *r = arg;
+    set_clock(r, time_ms, clock_mono_ms());
+    redis_return_lost_takes(r);
+    if (redis_link_is_up(r->events))
+        hear(r, SV_NONE);
+}
+
+static void on_events_up(void *arg, int64_t time_ms)
+{
+    struct redis *r = arg;
+    (void)time_ms;
+    if (redis_link_is_up(r->link))
+        hear(r, SV_NONE);
+}
+
+/* ---- open, close ---- */
+
+static bool redis_is_up(const struct store *s)
+{
+    const struct redis *r = (const struct redis *)(const void *)s; /* `store` is the first member */
+    return redis_link_is_up(r->link);
+}
+
+static void redis_close(struct store *s)
+{
+    struct redis *r = redis_of(s);
+    redis_link_close(r->events);
+    redis_link_close(r->link);
+    answers_close(r->answers);
+    redis_forget_lost_takes(r);
+    free(r);
+}
+
+static const struct store_ops redis_ops = {
+    .name = "redis",
+    .load = redis_load,
+    .apply = redis_apply,
+    .renew = redis_renew,
+    .due = redis_due,
+    .take = redis_take,
+    .ack = redis_ack,
+    .recover = redis_recover,
+    .put = redis_put,
+    .get = redis_get,
+    .stat = redis_stat,
+    .is_up = redis_is_up,
+    .close = redis_close,
+};
+
+struct store *store_redis_open(struct loop *l, const struct store_redis_options *o, struct err *e)
+{
+    struct redis *r = calloc(1, sizeof(*r));
+    struct answers *answers = answers_new(l);
+    if (r == NULL || answers == NULL) {
+        free(r);
+        answers_close(answers);
+        (void)err_set(e, ERR_MEMORY, "redis: no memory");
+        return NULL;
+    }
+    r->store = (struct store){ .ops = &redis_ops, .backend = "Redis", .loop = l };
+    r->answers = answers;
+    r->queue_max_bytes = o->queue_max_bytes;
+    struct redis_link_options link = {
+        .host = o->host,
+        .port = o->port,
+        .unix_path = o->unix_path,
+        .user = o->user,
+        .password = o->password,
+        .database = o->database,
+        .idle_ms = o->idle_ms,
+        .timeout_ms = o->command_timeout_ms > 0 ? o->command_timeout_ms : TIMEOUT_DEFAULT_MS,
+        .scripts = redis_scripts,
+        .scripts_n = SCRIPTS_N,
+        .keys = shared_keys,
+        .keys_n = ARRAY_LEN(shared_keys),
+        .on_up = on_link_up,
+        .arg = r,
+    };
+    r->link = redis_link_open(l, &link, e);
+    link.channel = SV(REDIS_CHANNEL);
+    link.scripts_n = link.keys_n = 0;
+    link.on_up = on_events_up;
+    link.on_message = on_message;
+    r->events = r->link != NULL ? redis_link_open(l, &link, e) : NULL;
+    if (r->events != NULL)
+        return &r->store;
+    redis_link_close(r->link);
+    answers_close(answers);
+    free(r);
+    return NULL;
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT
+ * What the files of the Redis store share: the open store, its key names, and how a command's reply finds back to its caller.
+ *
+ * Key names are part of the contract. Ids are any bytes, so three rules keep two names apart that would be the
+ * same: a conversation id that ends in ":context", ":pending" or ":record" gets ":record" appended in conversation:<id>; in
+ * message:<id>:<message_id>, an id with a colon is written as :<bytes of id>:<id>. Nothing else is escaped. */
+#ifndef STORE_STORE_REDIS_INSIDE_H
+#define STORE_STORE_REDIS_INSIDE_H
+
+#include "store/answer.h"
+#include "store/redis_link.h"
+#include "store/redis_scripts.h"
+#include "store/store_backends.h"
+
+struct taking;
+
+struct redis {
+    struct store store;
+    struct redis_link *link;   /* commands */
+    struct redis_link *events; /* SUBSCRIBE */
+    struct answers *answers;   /* those that were refused without asking */
+    int64_t queue_max_bytes;
+    int64_t clock_ms, clock_mono_ms; /* the server's clock, and when that was; 0: not known yet */
+    uint64_t batches;                /* number of the newest batch */
+    struct taking *lost_takes;
+    int64_t complained_ms; /* clock_mono_ms() of the last complaint in the log */
+};
+
+static inline struct redis *redis_of(struct store *s)
+{
+    return CONTAINER_OF(s, struct redis, store);
+}
+
+/* ---- names (store_redis_keys.c) ---- */
+
+#define REDIS_CHANNEL "turnkeeper:events"
+
+enum conversation_key { KEY_RECORD, KEY_CONTEXT, KEY_PENDING };
+
+/* Each writes one argument. */
+void redis_key_conversation(struct buf *b, struct sv id, enum conversation_key which);
+void redis_key_lock(struct buf *b, struct sv id);
+void redis_key_mark(struct buf *b, struct sv id, struct sv message_id);
+void redis_key_job(struct buf *b, struct sv id);
+void redis_key_batch(struct buf *b, struct sv name);
+#define KEY_DUE SV("due")
+#define KEY_ACTIVITY SV("activity")
+#define KEY_ACTIVE SV("active")
+#define KEY_WAITING SV("waiting")
+#define KEY_PAUSED SV("paused")
+#define KEY_QUEUE SV("message_queue")
+#define KEY_DEAD SV("message_queue:dead")
+#define KEY_BATCHES SV("message_queue:batches")
+
+/* ---- calls (store_redis.c) ---- */
+
+/* The status of a command that has no reply to look at, or of one whose reply is an error (which is logged, `what` names it). */
+enum store_status redis_status(struct redis *r, enum redis_outcome outcome, const struct redis_reply *reply,
+                               const char *what);
+/* A reply of a shape that Redis does not give: logged; DOWN. */
+enum store_status redis_odd(struct redis *r, const char *what);
+/* Answers later: DOWN, or FULL when the link is up and takes no more. */
+void redis_refuse(struct redis *r, const struct answer *a);
+/* A scripted call without a special answer: 0 done, 1 conflict, 2 lease lost, 3 full. */
+enum store_status redis_code(struct redis *r, const struct redis_reply *reply, const char *what);
+/* Ends a command whose caller gets a status alone. */
+void redis_end_status(struct redis *r, redis_done_fn *done, store_status_fn *fn, void *arg);
+/* TIME came with the reply of `call`. Returns it in milliseconds; 0: it was none. */
+int64_t redis_heard_time(struct redis *r, const struct redis_call *call, const struct redis_reply *time);
+/* The server's clock by our own count. */
+int64_t redis_now_ms(const struct redis *r);
+
+/* ---- operations ---- */
+
+void redis_load(struct store *s, const struct store_load *what, store_load_fn *fn, void *arg); /* store_redis_load.c */
+void redis_apply(struct store *s, const struct store_change *c, store_apply_fn *fn,
+                 void *arg); /* store_redis_apply.c */
+void redis_renew(struct store *s, struct sv id, struct sv token, int64_t ttl_ms, store_status_fn *fn, void *arg);
+void redis_due(struct store *s, size_t max, store_list_fn *fn, void *arg);                   /* store_redis_load.c */
+void redis_take(struct store *s, struct sv owner, size_t max, store_take_fn *fn, void *arg); /* store_redis_queue.c */
+void redis_ack(struct store *s, const struct store_ack *ack, store_status_fn *fn, void *arg);
+void redis_recover(struct store *s, store_dead_fn *is_dead, void *dead_arg, store_status_fn *fn, void *arg);
+void redis_return_lost_takes(struct redis *r);
+void redis_forget_lost_takes(struct redis *r);
+void redis_stat(struct store *s, store_stat_fn *fn, void *arg); /* store_redis_stat.c */
+
+#endif

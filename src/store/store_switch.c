@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: MIT
+ * One host, one store: passes each call to the store in force, and holds it while there is none. How the host changes is in
+ * switch_way.c. Knows nothing of what stores do.
+ *
+ * A call that the primary did not answer is not lost at once: it waits until it is clear where the host is, for a bounded time, and is made
+ * again there. But an apply that may have been done is answered CONFLICT, so that its caller looks before it decides again. The same
+ * holds for an apply whose answer comes after the host has changed: the lease that it took does not count any more.
+ *
+ * Versions of the two stores must not be taken for each other: those that callers see carry the count of changes in their upper
+ * bits, and an apply on a version of another time is a conflict. */
+#include "config.h"
+
+#include <stdlib.h>
+
+#include "lib/clock.h"
+#include "store/switch_inside.h"
+
+#define PATIENCE_DEFAULT_MS 700
+#define SETTLE_DEFAULT_MS 1000
+#define LOOK_MS 250 /* how often the mode is looked at when all is well; a call looks too */
+#define LOOK_AWAY_MS 50
+#define LOOK_BUSY_MS 10
+
+static struct switch_ *of(struct store *s)
+{
+    return CONTAINER_OF(s, struct switch_, store);
+}
+
+/* ---- where we are ---- */
+
+struct store *switch_store(const struct switch_ *w, enum mode mode)
+{
+    switch (mode) {
+    case MODE_PRIMARY:
+        return w->primary;
+    case MODE_SECONDARY:
+        return w->secondary;
+    case MODE_RETURNING:
+        break;
+    }
+    return NULL;
+}
+
+void switch_look_in(struct switch_ *w, int64_t ms)
+{
+    int64_t at_ms = clock_mono_ms() + ms;
+    if (w->closed || at_ms >= w->tick_at_ms)
+        return;
+    w->tick_at_ms = at_ms;
+    loop_timer_set(w->tick, ms);
+}
+
+struct mode_word switch_notice(struct switch_ *w)
+{
+    struct mode_word now = mode_now(w->mode);
+    if (now.epoch == w->seen.epoch && now.mode == w->seen.mode)
+        return now;
+    w->seen = now;
+    w->up_since_ms = w->down_since_ms = 0;
+    w->barred = now.mode == MODE_PRIMARY && now.epoch > 1 && !store_is_up(w->primary);
+    const struct store *in_force = switch_store(w, now.mode);
+    if (in_force != NULL) {
+        w->store.backend = in_force->backend;
+        w->store.standing_in = now.mode == MODE_SECONDARY;
+        w->store.spooling = now.mode == MODE_SECONDARY && w->fallback == STORE_FALLBACK_SPOOL;
+        w->tell = true;
+    }
+    switch_look_in(w, 0);
+    return now;
+}
+
+static void on_tick(void *arg)
+{
+    struct switch_ *w = arg;
+    w->tick_at_ms = INT64_MAX;
+    (void)switch_notice(w);
+    switch_way(w);
+    if (w->tell) {
+        w->tell = false;
+        if (w->store.on_event != NULL)
+            w->store.on_event(w->store.event_arg, SV_NONE);
+    }
+    if (w->closed)
+        return;
+    switch_pump(w);
+    if (w->closed)
+        return;
+    bool well = w->seen.mode == MODE_PRIMARY && store_is_up(w->primary);
+    switch_look_in(w, w->held_n > 0 || w->leading ? LOOK_BUSY_MS : well ? LOOK_MS : LOOK_AWAY_MS);
+}
+
+/* ---- calls ---- */
+
+static void switch_load(struct store *s, const struct store_load *what, store_load_fn *fn, void *arg)
+{
+    switch_submit(of(s), &(struct call){ .kind = CALL_LOAD, .fn.load = fn, .arg = arg, .is.load = *what });
+}
+
+static void switch_apply(struct store *s, const struct store_change *change, store_apply_fn *fn, void *arg)
+{
+    switch_submit(of(s), &(struct call){ .kind = CALL_APPLY, .fn.apply = fn, .arg = arg, .is.change = *change });
+}
+
+static void switch_renew(struct store *s, struct sv id, struct sv token, int64_t ttl_ms, store_status_fn *fn, void *arg)
+{
+    switch_submit(of(s),
+                  &(struct call){ .kind = CALL_RENEW, .fn.status = fn, .arg = arg, .is.renew = { id, token, ttl_ms } });
+}
+
+static void switch_due(struct store *s, size_t max, store_list_fn *fn, void *arg)
+{
+    switch_submit(of(s), &(struct call){ .kind = CALL_DUE, .fn.list = fn, .arg = arg, .is.max = max });
+}
+
+static void switch_take(struct store *s, struct sv owner, size_t max, store_take_fn *fn, void *arg)
+{
+    switch_submit(of(s), &(struct call){ .kind = CALL_TAKE, .fn.batch = fn, .arg = arg, .is.take = { owner, max } });
+}
+
+static void switch_ack(struct store *s, const struct store_ack *ack, store_status_fn *fn, void *arg)
+{
+    switch_submit_ack(of(s), &(struct call){ .kind = CALL_ACK, .fn.status = fn, .arg = arg, .is.ack = *ack });
+}
+
+static void switch_recover(struct store *s, store_dead_fn *is_dead, void *dead_arg, store_status_fn *fn, void *arg)
+{
+    switch_submit(of(s), &(struct call){
+                             .kind = CALL_RECOVER, .fn.status = fn, .arg = arg, .is.recover = { is_dead, dead_arg } });
+}
+
+static void switch_put(struct store *s, struct sv name, struct sv value, int64_t ttl_ms, store_status_fn *fn, void *arg)
+{
+    switch_submit(of(s),
+                  &(struct call){ .kind = CALL_PUT, .fn.status = fn, .arg = arg, .is.put = { name, value, ttl_ms } });
+}
+
+static void switch_get(struct store *s, struct sv name, store_value_fn *fn, void *arg)
+{
+    switch_submit(of(s), &(struct call){ .kind = CALL_GET, .fn.value = fn, .arg = arg, .is.put = { .name = name } });
+}
+
+static void switch_stat(struct store *s, store_stat_fn *fn, void *arg)
+{
+    switch_submit(of(s), &(struct call){ .kind = CALL_STAT, .fn.stat = fn, .arg = arg });
+}
+
+/* ---- events ---- */
+
+static void hear(struct switch_ *w, enum mode from, struct sv event)
+{
+    if (!w->closed && switch_notice(w).mode == from && w->store.on_event != NULL)
+        w->store.on_event(w->store.event_arg, event);
+}
+
+static void hear_primary(void *arg, struct sv event)
+{
+    hear(arg, MODE_PRIMARY, event);
+}
+
+static void hear_secondary(void *arg, struct sv event)
+{
+    hear(arg, MODE_SECONDARY, event);
+}
+
+/* ---- open, close ---- */
+
+/* While there is a second store, calls are answered sooner or later. */
+static bool switch_is_up(const struct store *s)
+{
+    const struct switch_ *w = (const struct switch_ *)(const void *)s; /* `store` is the first member */
+    return store_is_up(w->primary) || store_is_up(w->secondary);
+}
+
+static void destroy(void *arg)
+{
+    struct switch_ *w = arg;
+    map_free(w->batches);
+    free(w);
+}
+
+/* A step of ours may be further up the stack: the memory goes later. */
+static void switch_close(struct store *s)
+{
+    struct switch_ *w = of(s);
+    w->closed = true;
+    loop_timer_free(w->tick);
+    store_close(w->primary);
+    store_close(w->secondary);
+    while (w->held != NULL)
+        call_fail(switch_take_held(w), STORE_DOWN);
+    answers_close(w->answers);
+    mode_close(w->mode);
+    loop_soon(w->store.loop, destroy, w);
+}
+
+static const struct store_ops switch_ops = {
+    .name = "switch",
+    .load = switch_load,
+    .apply = switch_apply,
+    .renew = switch_renew,
+    .due = switch_due,
+    .take = switch_take,
+    .ack = switch_ack,
+    .recover = switch_recover,
+    .put = switch_put,
+    .get = switch_get,
+    .stat = switch_stat,
+    .is_up = switch_is_up,
+    .close = switch_close,
+};
+
+static int set_up(struct switch_ *w, const struct store_switch_options *o, struct err *e)
+{
+    w->answers = answers_new(w->store.loop);
+    w->batches = map_new();
+    w->tick = loop_timer_new(w->store.loop, on_tick, w);
+    if (w->answers == NULL || w->batches == NULL || w->tick == NULL)
+        return err_set(e, ERR_MEMORY, "no memory");
+    w->mode = mode_open(o->mode_path, e);
+    return w->mode != NULL ? 0 : -1;
+}
+
+struct store *store_switch_open(struct loop *l, struct store *primary, struct store *secondary,
+                                const struct store_switch_options *o, struct err *e)
+{
+    if (o->fallback == STORE_FALLBACK_REJECT)
+        return primary; /* what is down answers so at once, and there is nowhere to go */
+    if (secondary == NULL || o->join == NULL) {
+        (void)err_set(e, ERR_INTERNAL, "a switch needs two stores and a way to join them");
+        return NULL;
+    }
+    struct switch_ *w = calloc(1, sizeof(*w));
+    if (w == NULL) {
+        (void)err_set(e, ERR_MEMORY, "no memory");
+        return NULL;
+    }
+    *w = (struct switch_){
+        .store = { .ops = &switch_ops, .backend = primary->backend, .loop = l },
+        .primary = primary,
+        .secondary = secondary,
+        .fallback = o->fallback,
+        .join = o->join,
+        .join_arg = o->join_arg,
+        .patience_ms = o->patience_ms > 0 ? o->patience_ms : PATIENCE_DEFAULT_MS,
+        .settle_ms = o->settle_ms > 0 ? o->settle_ms : SETTLE_DEFAULT_MS,
+        .seen = { MODE_RETURNING, 0 },
+        .tick_at_ms = INT64_MAX,
+    };
+    w->held_last = &w->held;
+    if (set_up(w, o, e) != 0) {
+        loop_timer_free(w->tick);
+        answers_close(w->answers);
+        destroy(w);
+        return NULL;
+    }
+    store_subscribe(primary, hear_primary, w);
+    store_subscribe(secondary, hear_secondary, w);
+    (void)switch_notice(w);
+    w->barred = false;
+    switch_look_in(w, 0);
+    return &w->store;
+}

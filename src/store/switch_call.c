@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT
+ * See switch_call.h. Ids fit into the call itself; only what is larger gets an arena. */
+#include "config.h"
+
+#include <stdlib.h>
+
+#include "store/switch_call.h"
+
+#define BYTES_MAX (STORE_ID_MAX * 2)
+#define KEPT_MAX (16u << 20)
+
+struct call *call_new(const struct call *from)
+{
+    struct call *c = malloc(sizeof(*c) + BYTES_MAX);
+    if (c == NULL)
+        return NULL;
+    *c = *from;
+    return c;
+}
+
+void call_free(struct call *c)
+{
+    if (c == NULL)
+        return;
+    arena_free(c->arena);
+    free(c);
+}
+
+/* `used`: of the call's own bytes. */
+static bool keep(struct call *c, size_t *used, struct sv *s)
+{
+    if (s->p == NULL)
+        return true;
+    if (s->n <= BYTES_MAX - *used) {
+        char *to = c->bytes + *used;
+        if (s->n > 0)
+            memcpy(to, s->p, s->n);
+        *used += s->n;
+        s->p = to;
+        return true;
+    }
+    if (c->arena == NULL)
+        c->arena = arena_new(0, KEPT_MAX);
+    if (c->arena == NULL)
+        return false;
+    *s = arena_sv(c->arena, *s);
+    return s->p != NULL;
+}
+
+static bool keep_list(struct call *c, size_t *used, const struct sv **list, size_t n)
+{
+    if (n == 0)
+        return true;
+    if (c->arena == NULL)
+        c->arena = arena_new(0, KEPT_MAX);
+    struct sv *kept = c->arena != NULL ? arena_array(c->arena, n, sizeof(*kept)) : NULL;
+    for (size_t i = 0; kept != NULL && i < n; i++) {
+        kept[i] = (*list)[i];
+        if (!keep(c, used, &kept[i]))
+            return false;
+    }
+    *list = kept;
+    return kept != NULL;
+}
+
+static bool keep_marks(struct call *c, size_t *used, struct store_change *ch)
+{
+    if (ch->marks_n == 0)
+        return true;
+    if (c->arena == NULL)
+        c->arena = arena_new(0, KEPT_MAX);
+    struct store_pair *kept = c->arena != NULL ? arena_array(c->arena, ch->marks_n, sizeof(*kept)) : NULL;
+    for (size_t i = 0; kept != NULL && i < ch->marks_n; i++) {
+        kept[i] = ch->marks[i];
+        if (!keep(c, used, &kept[i].key) || !keep(c, used, &kept[i].value))
+            return false;
+    }
+    ch->marks = kept;
+    return kept != NULL;
+}
+
+static bool keep_change(struct call *c, size_t *used, struct store_change *ch)
+{
+    return keep(c, used, &ch->conversation_id) && keep(c, used, &ch->need_token) && keep(c, used, &ch->lease_token) &&
+           keep(c, used, &ch->record) && keep(c, used, &ch->mark_new.key) && keep(c, used, &ch->mark_new.value) &&
+           keep_marks(c, used, ch) && keep(c, used, &ch->pending_add) &&
+           keep_list(c, used, &ch->pending_more, ch->pending_more_n) &&
+           keep_list(c, used, &ch->context_add, ch->context_add_n) &&
+           keep_list(c, used, &ch->queue_add, ch->queue_add_n) && keep(c, used, &ch->job.key) &&
+           keep(c, used, &ch->job.value) && keep(c, used, &ch->event);
+}
+
+bool call_keep(struct call *c)
+{
+    size_t used = 0;
+    if (c->kept)
+        return true;
+    switch (c->kind) {
+    case CALL_LOAD:
+        c->kept = keep(c, &used, &c->is.load.conversation_id) && keep(c, &used, &c->is.load.message_id);
+        break;
+    case CALL_APPLY:
+        c->kept = keep_change(c, &used, &c->is.change);
+        break;
+    case CALL_RENEW:
+        c->kept = keep(c, &used, &c->is.renew.id) && keep(c, &used, &c->is.renew.token);
+        break;
+    case CALL_TAKE:
+        c->kept = keep(c, &used, &c->is.take.owner);
+        break;
+    case CALL_ACK:
+        c->kept = keep(c, &used, &c->is.ack.batch); /* its items are not: it is never made again */
+        break;
+    case CALL_PUT:
+    case CALL_GET:
+        c->kept = keep(c, &used, &c->is.put.name) && keep(c, &used, &c->is.put.value);
+        break;
+    case CALL_DUE:
+    case CALL_RECOVER:
+    case CALL_STAT:
+        c->kept = true;
+        break;
+    }
+    return c->kept;
+}
+
+void call_fail(struct call *c, enum store_status status)
+{
+    switch (c->kind) {
+    case CALL_LOAD:
+        c->fn.load(c->arg, status, NULL);
+        break;
+    case CALL_APPLY:
+        c->fn.apply(c->arg, status, NULL);
+        break;
+    case CALL_DUE:
+        c->fn.list(c->arg, status, NULL, 0, -1);
+        break;
+    case CALL_TAKE:
+        c->fn.batch(c->arg, status, NULL);
+        break;
+    case CALL_GET:
+        c->fn.value(c->arg, status, SV_NONE);
+        break;
+    case CALL_STAT:
+        c->fn.stat(c->arg, status, NULL);
+        break;
+    case CALL_RENEW:
+    case CALL_ACK:
+    case CALL_RECOVER:
+    case CALL_PUT:
+        c->fn.status(c->arg, status);
+        break;
+    }
+    call_free(c);
+}

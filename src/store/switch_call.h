@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT
+ * One call of the port as a thing that can wait and be made later, on either store. Knows nothing of when and where. */
+#ifndef STORE_SWITCH_CALL_H
+#define STORE_SWITCH_CALL_H
+
+#include "lib/arena.h"
+#include "store/store.h"
+#include "store/switch_mode.h"
+
+enum call_kind {
+    CALL_LOAD,
+    CALL_APPLY,
+    CALL_RENEW,
+    CALL_DUE,
+    CALL_TAKE,
+    CALL_ACK,
+    CALL_RECOVER,
+    CALL_PUT,
+    CALL_GET,
+    CALL_STAT,
+};
+
+struct switch_;
+
+struct call {
+    struct call *next; /* while it is held */
+    struct switch_ *w;
+    enum call_kind kind;
+    union {
+        store_load_fn *load;
+        store_apply_fn *apply;
+        store_status_fn *status;
+        store_list_fn *list;
+        store_take_fn *batch;
+        store_value_fn *value;
+        store_stat_fn *stat;
+    } fn;
+    void *arg;
+
+    union { /* with `kept`, all bytes are the call's own */
+        struct store_load load;
+        struct store_change change;
+        struct {
+            struct sv id, token;
+            int64_t ttl_ms;
+        } renew;
+        size_t max; /* due */
+        struct {
+            struct sv owner;
+            size_t max;
+        } take;
+        struct store_ack ack;
+        struct {
+            store_dead_fn *is_dead;
+            void *arg;
+        } recover;
+        struct {
+            struct sv name, value;
+            int64_t ttl_ms;
+        } put; /* get: the name alone */
+    } is;
+    struct arena *arena; /* of what is kept beyond `bytes` */
+    bool kept;           /* else it cannot be made again */
+    bool uncertain;      /* an apply that may have been done */
+
+    struct mode_word word; /* when it was made last */
+    int64_t began_ms;      /* clock_mono_ms() of the caller's call */
+    int64_t made_ms;       /* of the store's */
+    char bytes[];          /* STORE_ID_MAX * 2 */
+};
+
+/* On the heap, with kind, fn, arg; NULL: memory is short. */
+struct call *call_new(const struct call *from) MUST_CHECK;
+void call_free(struct call *c);
+/* Copies what the call points to (of an ack only the batch's name: it is never made again). False: memory is short, or over 16 MiB. */
+bool call_keep(struct call *c) MUST_CHECK;
+/* Answers with a status alone (never DONE), and frees. */
+void call_fail(struct call *c, enum store_status status);
+
+#endif

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MIT
+ * Extraction and validation of actions. Knows their shapes, not what becomes of them. */
+#include "config.h"
+
+#include "turn/actions.h"
+
+enum field_kind { FIELD_NONE, FIELD_TEXT, FIELD_LIST };
+
+struct rule {
+    struct {
+        const char *name;
+        enum field_kind kind;
+    } fields[2];
+};
+
+const char *const action_types[] = {
+    "send_message", "send_quick_replies", "send_carousel", "transfer_to_agent", "collect_info", "execute_api", "end_conversation", NULL,
+};
+
+enum { TRANSFER = 3, END = 6 };
+
+static const struct rule rules[] = {
+    { .fields = { { "message", FIELD_TEXT } } },
+    { .fields = { { "message", FIELD_TEXT }, { "quick_replies", FIELD_LIST } } },
+    { .fields = { { "elements", FIELD_LIST } } },
+    { .fields = { { NULL, FIELD_NONE } } },
+    { .fields = { { "fields", FIELD_LIST } } },
+    { .fields = { { "name", FIELD_TEXT } } },
+    { .fields = { { NULL, FIELD_NONE } } },
+};
+_Static_assert(ARRAY_LEN(rules) + 1 == ARRAY_LEN(action_types), "a rule for each type");
+
+static int type_index(const char *name)
+{
+    for (int i = 0; name != NULL && action_types[i] != NULL; i++)
+        if (strcmp(action_types[i], name) == 0)
+            return i;
+    return -1;
+}
+
+static const char *missing(const struct rule *r, const json_t *data)
+{
+    for (size_t i = 0; i < ARRAY_LEN(r->fields); i++) {
+        const json_t *v = r->fields[i].kind == FIELD_NONE ? NULL : json_object_get(data, r->fields[i].name);
+        switch (r->fields[i].kind) {
+        case FIELD_NONE:
+            break;
+        case FIELD_TEXT:
+            if (!json_is_string(v) || json_string_length(v) == 0)
+                return r->fields[i].name;
+            break;
+        case FIELD_LIST:
+            if (!json_is_array(v) || json_array_size(v) == 0)
+                return r->fields[i].name;
+            break;
+        }
+    }
+    return NULL;
+}
+
+struct lists {
+    struct buf good, bad;
+    struct json_out good_out, bad_out;
+    struct reply *reply;
+    bool speaks; /* one of the actions says something to the customer */
+};
+
+static void add_one(struct lists *l, const json_t *action)
+{
+    const json_t *type = json_object_get(action, "type");
+    const json_t *data = json_object_get(action, "data");
+    char reason[64];
+    int index = type_index(json_string_value(type));
+    const char *field = index >= 0 && (data == NULL || json_is_object(data)) ? missing(&rules[index], data) : NULL;
+    const char *why = NULL;
+    if (l->reply->actions_n >= ACTIONS_MAX)
+        why = "too_many_actions";
+    else if (!json_is_object(action) || !json_is_string(type))
+        why = "not_an_action";
+    else if (index < 0)
+        why = "unknown_type";
+    else if (data != NULL && !json_is_object(data))
+        why = "data_is_no_object";
+    else if (field != NULL) {
+        snprintf(reason, sizeof(reason), "data_%s_required", field);
+        why = reason;
+    }
+    if (why != NULL && l->reply->dropped_n >= ACTIONS_MAX)
+        return;
+    struct json_out *o = why == NULL ? &l->good_out : &l->bad_out;
+    json_obj(o);
+    json_kstr(o, "type", json_is_string(type) ? json_sv(action, "type") : SV("unknown"));
+    json_key(o, "data");
+    if (json_is_object(data))
+        json_val(o, data);
+    else
+        json_raw(o, SV("{}"));
+    if (why != NULL)
+        json_kstr(o, "reason", sv_from(why));
+    json_obj_end(o);
+    if (why != NULL) {
+        l->reply->dropped_n++;
+        return;
+    }
+    l->reply->actions_n++;
+    l->reply->transfers |= index == TRANSFER;
+    l->reply->ends |= index == END;
+    l->speaks |= index < TRANSFER;
+}
+
+static void add_text(struct lists *l, struct sv text)
+{
+    if (sv_trim(text).n == 0)
+        return;
+    struct json_out *o = &l->good_out;
+    json_obj(o);
+    json_kstr(o, "type", SV("send_message"));
+    json_key(o, "data");
+    json_obj(o);
+    json_kstr(o, "message", text);
+    json_obj_end(o);
+    json_obj_end(o);
+    l->reply->actions_n++;
+    l->speaks = true;
+}
+
+/* Finds ```json ... ``` whose content is an object with an "actions" array. *rest is the text without it. */
+static json_t *fenced_actions(struct arena *a, struct sv text, struct sv *rest)
+{
+    static const char open[] = "```json", close[] = "```";
+    const char *at = text.p, *end = text.p + text.n;
+    while ((at = memmem(at, (size_t)(end - at), open, sizeof(open) - 1)) != NULL) {
+        const char *from = at + sizeof(open) - 1;
+        const char *to = memmem(from, (size_t)(end - from), close, sizeof(close) - 1);
+        if (to == NULL)
+            return NULL;
+        json_t *j = json_read_in(a, (struct sv){ from, (size_t)(to - from) }, false, NULL);
+        json_t *list = json_object_get(j, "actions");
+        if (json_is_array(list)) {
+            struct sv before = { text.p, (size_t)(at - text.p) };
+            struct sv after = { to + sizeof(close) - 1, (size_t)(end - to) - (sizeof(close) - 1) };
+            while (before.n > 0 && strchr(" \t\r\n", before.p[before.n - 1]) != NULL)
+                before.n--;
+            while (after.n > 0 && strchr(" \t\r\n", after.p[0]) != NULL)
+                after.p++, after.n--;
+            *rest = arena_printf(a, "%.*s%s%.*s", SV_FMT(before), before.n > 0 && after.n > 0 ? "\n" : "", SV_FMT(after));
+            return rest->p != NULL ? list : NULL;
+        }
+        at = from;
+    }
+    return NULL;
+}
+
+static struct sv keep(struct arena *a, struct buf *b)
+{
+    struct sv s = buf_ok(b) ? arena_sv(a, buf_sv(b)) : SV_NONE;
+    buf_fini(b);
+    return s;
+}
+
+/* A block's actions come in front of the text in the model's own order; the text is still said when none of them says anything. */
+static void add_list(struct lists *l, const json_t *list, struct sv text_if_silent)
+{
+    size_t i;
+    json_t *one;
+    json_array_foreach(list, i, one) add_one(l, one);
+    if (!l->speaks)
+        add_text(l, text_if_silent);
+}
+
+int actions_extract(struct arena *a, const json_t *response, const json_t *actions, struct reply *out, struct err *e)
+{
+    *out = (struct reply){ .text = json_sv(response, "response_text") };
+    struct lists l = { .reply = out };
+    l.good_out.b = &l.good;
+    l.bad_out.b = &l.bad;
+    json_arr(&l.good_out);
+    json_arr(&l.bad_out);
+    struct sv text = out->text, rest;
+    json_t *fenced = json_is_array(actions) || text.p == NULL ? NULL : fenced_actions(a, text, &rest);
+    if (json_is_array(actions)) {
+        add_list(&l, actions, SV_NONE);
+        if (out->actions_n == 0 && json_array_size(actions) > 0)
+            add_text(&l, text);
+    } else if (fenced != NULL) {
+        text = rest;
+        add_list(&l, fenced, text);
+    } else {
+        add_text(&l, text);
+    }
+    json_arr_end(&l.good_out);
+    json_arr_end(&l.bad_out);
+    out->actions = keep(a, &l.good);
+    out->dropped = keep(a, &l.bad);
+    out->text = arena_sv(a, text);
+
+    struct buf b = { 0 };
+    if (fenced != NULL) {
+        json_t *copy = json_copy((json_t *)(uintptr_t)response);
+        json_object_set_new(copy, "response_text", json_stringn(text.p, text.n));
+        json_dump_to(&b, copy);
+        json_decref(copy);
+    } else {
+        json_dump_to(&b, response);
+    }
+    out->response = keep(a, &b);
+    if (out->actions.p == NULL || out->dropped.p == NULL || out->response.p == NULL || (text.p != NULL && out->text.p == NULL))
+        return err_set(e, ERR_MEMORY, "the reply is larger than a turn may be");
+    return 0;
+}

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT
+ * The record as JSON. One table names each member once for both directions; a member that is zero is not written. */
+#include "config.h"
+
+#include <stddef.h>
+#include <stdio.h>
+
+#include "turn/conversation.h"
+
+static const char *const phases[] = {
+    [PHASE_IDLE] = "idle",       [PHASE_WAITING] = "waiting", [PHASE_THINKING] = "thinking",
+    [PHASE_SENDING] = "sending", [PHASE_QUEUED] = "queued",
+};
+
+enum kind { TEXT, I64, U64, U32, FLAG };
+
+struct member {
+    const char *key;
+    enum kind kind;
+    size_t offset, size;
+};
+
+#define MEMBER(k, type, field) \
+    { .key = (k), .kind = (type), .offset = offsetof(struct conversation, field), .size = sizeof(((struct conversation *)NULL)->field) }
+
+static const struct member members[] = {
+    MEMBER("created", I64, created_ms),
+    MEMBER("activity", I64, activity_ms),
+    MEMBER("user", TEXT, user_id),
+    MEMBER("last_id", TEXT, last_message_id),
+    MEMBER("last_at", I64, last_message_ms),
+    MEMBER("seq", U64, seq),
+    MEMBER("total", I64, total),
+    MEMBER("closed", FLAG, closed),
+    MEMBER("pending", U32, pending_n),
+    MEMBER("oldest", I64, oldest_ms),
+    MEMBER("newer", I64, newer_ms),
+    MEMBER("turn", TEXT, turn_id),
+    MEMBER("next_turn", TEXT, next_turn_id),
+    MEMBER("covered", U32, covered_n),
+    MEMBER("began", I64, began_ms),
+    MEMBER("restarts", U32, restarts),
+    MEMBER("attempts", U32, attempts),
+    MEMBER("faults", U32, faults),
+    MEMBER("opened", I64, opened_ms),
+    MEMBER("wait_until", I64, wait_until_ms),
+    MEMBER("retry_at", I64, retry_at_ms),
+    MEMBER("reason", TEXT, reason),
+    MEMBER("token", TEXT, token),
+    MEMBER("fence", U64, fence),
+    MEMBER("owner", TEXT, owner),
+    MEMBER("send_deadline", I64, send_deadline_ms),
+    MEMBER("send_fence", U64, send_fence),
+    MEMBER("sends", U32, sends),
+    MEMBER("paused", FLAG, paused),
+    MEMBER("paused_until", I64, paused_until_ms),
+};
+
+const char *phase_name(enum phase p)
+{
+    return phases[p];
+}
+
+static int64_t member_number(const struct member *m, const void *field)
+{
+    switch (m->kind) {
+    case I64:
+        return *(const int64_t *)field;
+    case U64:
+        return (int64_t) * (const uint64_t *)field;
+    case U32:
+        return (int64_t) * (const uint32_t *)field;
+    case FLAG:
+        return *(const bool *)field ? 1 : 0;
+    case TEXT:
+        break;
+    }
+    return 0;
+}
+
+void conversation_format(struct buf *b, const struct conversation *c)
+{
+    struct json_out o = { .b = b };
+    json_obj(&o);
+    json_kint(&o, "v", 1);
+    json_kstr(&o, "phase", sv_from(phases[c->phase]));
+    for (size_t i = 0; i < ARRAY_LEN(members); i++) {
+        const struct member *m = &members[i];
+        const void *field = (const char *)c + m->offset;
+        if (m->kind == TEXT) {
+            if (*(const char *)field != '\0')
+                json_kstr(&o, m->key, sv_from(field));
+            continue;
+        }
+        int64_t n = member_number(m, field);
+        if (n != 0)
+            json_kint(&o, m->key, n);
+    }
+    json_obj_end(&o);
+}
+
+static void member_read(const struct member *m, const json_t *j, void *field)
+{
+    int64_t n = m->kind == TEXT ? 0 : json_i64(j, m->key, 0);
+    switch (m->kind) {
+    case TEXT: {
+        struct sv s = sv_cut_utf8(json_sv(j, m->key), m->size - 1);
+        if (s.n > 0)
+            memcpy(field, s.p, s.n);
+        ((char *)field)[s.n] = '\0';
+        break;
+    }
+    case I64:
+        *(int64_t *)field = n;
+        break;
+    case U64:
+        *(uint64_t *)field = n < 0 ? 0 : (uint64_t)n;
+        break;
+    case U32:
+        *(uint32_t *)field = n < 0 || n > UINT32_MAX ? 0 : (uint32_t)n;
+        break;
+    case FLAG:
+        *(bool *)field = n != 0;
+        break;
+    }
+}
+
+int conversation_parse(struct sv record, struct conversation *c, struct err *e)
+{
+    *c = (struct conversation){ 0 };
+    if (record.n == 0)
+        return 0;
+    json_t *j = json_read(record, false, e);
+    if (j == NULL)
+        return -1;
+    struct sv phase = json_sv(j, "phase");
+    bool known = false;
+    for (size_t i = 0; i < ARRAY_LEN(phases); i++) {
+        if (sv_eq(phase, sv_from(phases[i]))) {
+            c->phase = (enum phase)i;
+            known = true;
+        }
+    }
+    for (size_t i = 0; known && i < ARRAY_LEN(members); i++)
+        member_read(&members[i], j, (char *)c + members[i].offset);
+    if (c->covered_n > c->pending_n)
+        c->covered_n = c->pending_n;
+    json_decref(j);
+    return known ? 0 : err_set(e, ERR_INVALID, "record without a phase");
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT
+ * The record of a conversation: everything that decides what happens next, under 2 KB, without its messages. It is kept as JSON in the store,
+ * which does not look inside.
+ *
+ *   IDLE ──message──> THINKING ──AI answered, gate──> SENDING ──outcome──> IDLE
+ *     │                 ^  │  │                          │                   (or QUEUED: newer ones wait)
+ *     └─debounce─> WAITING │  └─newer: restart──> QUEUED <┘ unreachable
+ *                          └──AI unreachable────> QUEUED ──due──> THINKING
+ *
+ * WAITING, THINKING and SENDING have a lease: lock:<id> holds `token`. When the lock is gone, whoever comes next may take WAITING and
+ * THINKING over (new fence, same turn); SENDING only once the send intent's own deadline has passed or its owner is proved dead. */
+#ifndef TURN_CONVERSATION_H
+#define TURN_CONVERSATION_H
+
+#include "lib/id.h"
+#include "lib/json.h"
+#include "turn/message.h"
+
+enum phase {
+    PHASE_IDLE,     /* nothing to answer */
+    PHASE_WAITING,  /* quiet window of a burst; leased to whoever opened it */
+    PHASE_THINKING, /* the AI is asked */
+    PHASE_SENDING,  /* the send intent is written; the platform may have the reply */
+    PHASE_QUEUED,   /* messages wait for `retry_at_ms`; no lease */
+};
+
+#define OWNER_SIZE 80
+
+struct conversation {
+    int64_t created_ms, activity_ms;
+    char user_id[MESSAGE_ID_MAX + 1]; /* first sender of type user; "" so far none */
+    char last_message_id[MESSAGE_ID_MAX + 1];
+    int64_t last_message_ms; /* its timestamp */
+    uint64_t seq;            /* arrival number of the newest message of any sender */
+    int64_t total;           /* customer messages accepted */
+    bool closed;
+
+    uint32_t pending_n; /* length of the pending list: customer messages that nothing covers yet */
+    int64_t oldest_ms;  /* arrival of its first; 0: empty */
+    int64_t newer_ms;   /* arrival of the first one after the snapshot; 0: none */
+
+    enum phase phase;
+    char turn_id[ID_UUID_SIZE];      /* the turn that runs, or that will (QUEUED) */
+    char next_turn_id[ID_UUID_SIZE]; /* of the messages that came after the snapshot; "" none came */
+    uint32_t covered_n;              /* the turn's snapshot: this many from the front of the pending list */
+    int64_t began_ms;
+    uint32_t restarts; /* replies withheld since the last one that was sent */
+    uint32_t attempts; /* failed tries of this turn */
+    uint32_t faults;   /* those of them that count against attempts_max: not the ones where a peer was unreachable */
+    int64_t opened_ms, wait_until_ms; /* WAITING; opened_ms also QUEUED while its quiet window lasts */
+    int64_t retry_at_ms;              /* QUEUED, and SENDING between two attempts (no lease then) */
+    char reason[48];                  /* QUEUED: why */
+
+    char token[ID_TOKEN_SIZE]; /* "" no lease */
+    uint64_t fence;            /* grows with every lease, never starts over */
+    char owner[OWNER_SIZE];    /* alive_name() of the process that took the lease */
+
+    int64_t send_deadline_ms; /* store time after which the platform cannot get any attempt any more; where the outcome stays unknown it
+                                 outlives the turn, and no other begins before it */
+    uint64_t send_fence;
+    uint32_t sends; /* attempts of this very send under its key */
+
+    bool paused;             /* a person has taken over (check_reply false) */
+    int64_t paused_until_ms; /* 0: until resumed */
+};
+
+/* Zero-filled: a conversation that nobody has seen. */
+void conversation_format(struct buf *b, const struct conversation *c);
+/* Unknown members are ignored (a newer version wrote them), missing ones are zero. -1: not a record. */
+int conversation_parse(struct sv record, struct conversation *c, struct err *e) MUST_CHECK;
+const char *phase_name(enum phase p);
+
+#endif

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: MIT
+ * What the end of a turn leaves behind: dedupe marks that know the outcome, the reply in the context, the history item for the archive,
+ * the job record with the whole answer. Knows nothing of how it came to this end. */
+#include "config.h"
+
+#include "lib/digest.h"
+#include "turn/turn_parts.h"
+
+void result_backend(struct json_out *o, struct turns *t)
+{
+    const char *backend = store_backend(t->o.store);
+    json_kstr(o, "storage_backend", sv_from(backend));
+    json_kbool(o, "distributed_lock_used", strcmp(backend, "SQLite") != 0);
+}
+
+static void put_reply(struct json_out *o, const struct reply *r)
+{
+    json_kraw(o, "ai_response", r->response);
+    json_kraw(o, "extracted_actions", r->actions);
+    if (r->dropped_n > 0)
+        json_kraw(o, "dropped_actions", r->dropped);
+}
+
+static void put_send(struct json_out *o, const struct ending *end)
+{
+    json_key(o, "pancake_result");
+    json_obj(o);
+    json_kstr(o, "status", sv_from(end->send));
+    if (end->reason != NULL)
+        json_kstr(o, "reason", sv_from(end->reason));
+    json_kint(o, "actions_executed", end->executed);
+    json_obj_end(o);
+}
+
+void ending_result(struct buf *b, struct turns *t, const char *turn_id, const struct ending *end, struct sv message_id)
+{
+    struct json_out o = { .b = b };
+    json_obj(&o);
+    json_kstr(&o, "status", sv_from(end->status));
+    if (end->reason != NULL)
+        json_kstr(&o, "reason", sv_from(end->reason));
+    if (end->reply != NULL)
+        put_reply(&o, end->reply);
+    if (end->send != NULL)
+        put_send(&o, end);
+    json_kstr(&o, "message_id", message_id);
+    json_kstr(&o, "turn_id", sv_from(turn_id));
+    json_kint(&o, "context_size", (int64_t)end->context_size);
+    result_backend(&o, t);
+    json_obj_end(&o);
+}
+
+/* ---- marks ---- */
+
+struct covered {
+    struct sv id, content;
+    uint64_t seq;
+};
+
+static int fill_marks(struct transact *x, struct store_change *c, const struct ending *end, const struct covered *items)
+{
+    struct store_pair *marks = arena_array(x->scratch, end->covered_n + 1, sizeof(*marks));
+    if (marks == NULL)
+        return -1;
+    struct buf b = { 0 };
+    for (size_t i = 0; i < end->covered_n; i++) {
+        char hash[17];
+        digest_hex(items[i].content, 8, hash);
+        buf_clear(&b);
+        struct json_out o = { .b = &b };
+        json_obj(&o);
+        json_kint(&o, "seq", (int64_t)items[i].seq);
+        json_kstr(&o, "turn", sv_from(x->decision.turn_id));
+        json_kstr(&o, "h", sv_from(hash));
+        json_kstr(&o, "status", sv_from(end->status));
+        if (end->reason != NULL)
+            json_kstr(&o, "reason", sv_from(end->reason));
+        json_kint(&o, "at", x->event.now_ms);
+        json_obj_end(&o);
+        marks[i] = (struct store_pair){ items[i].id, buf_ok(&b) ? arena_sv(x->scratch, buf_sv(&b)) : SV_NONE };
+        if (marks[i].value.p == NULL) {
+            buf_fini(&b);
+            return -1;
+        }
+    }
+    buf_fini(&b);
+    c->marks = marks;
+    c->marks_n = end->covered_n;
+    return 0;
+}
+
+/* ---- context ---- */
+
+static int fill_context(struct transact *x, struct store_change *c, const struct ending *end)
+{
+    bool said = end->reply != NULL && end->send != NULL && end->reply->text.n > 0 &&
+                (strcmp(end->send, "success") == 0 || strcmp(end->send, "unknown") == 0);
+    if (!said)
+        return 0;
+    struct buf b = { 0 };
+    struct json_out o = { .b = &b };
+    json_obj(&o);
+    json_kstr(&o, "role", SV("assistant"));
+    json_kstr(&o, "content", end->reply->text);
+    json_kint(&o, "timestamp", x->event.now_ms);
+    json_kstr(&o, "turn_id", sv_from(x->decision.turn_id));
+    json_obj_end(&o);
+    struct sv *list = arena_alloc(x->scratch, sizeof(*list));
+    if (list != NULL && buf_ok(&b))
+        *list = arena_sv(x->scratch, buf_sv(&b));
+    buf_fini(&b);
+    if (list == NULL || list->p == NULL)
+        return -1;
+    c->context_add = list;
+    c->context_add_n = 1;
+    return 0;
+}
+
+/* ---- the history item ---- */
+
+/* The lists are made by actions.c: each element's own members come first, then its outcome. */
+static void put_actions(struct json_out *o, struct sv list, const char *status)
+{
+    struct sv rest = json_raw_inside(list), one, key, value;
+    while (json_raw_next(&rest, NULL, &one)) {
+        struct sv members = json_raw_inside(one);
+        json_obj(o);
+        while (json_raw_next(&members, &key, &value)) {
+            if (sv_eq(key, SV("type")))
+                json_kraw(o, "type", value);
+            else if (sv_eq(key, SV("data")))
+                json_kraw(o, "data", value);
+            else if (sv_eq(key, SV("reason")))
+                json_kraw(o, "reason", value);
+        }
+        json_kstr(o, "status", sv_from(status));
+        json_obj_end(o);
+    }
+}
+
+static void put_item(struct json_out *o, struct transact *x, const struct ending *end)
+{
+    const struct decision *d = &x->decision;
+    json_obj(o);
+    json_kstr(o, "type", SV("turn"));
+    json_kint(o, "v", 1);
+    json_kstr(o, "conversation_id", x->id);
+    json_kstr(o, "turn_id", sv_from(d->turn_id));
+    json_kint(o, "seq", (int64_t)d->next.seq);
+    json_kstr(o, "status", sv_from(end->status));
+    if (end->reason != NULL)
+        json_kstr(o, "reason", sv_from(end->reason));
+    json_kint(o, "at", x->event.now_ms);
+    json_key(o, "messages");
+    json_arr(o);
+    for (size_t i = 0; i < end->covered_n; i++)
+        json_raw(o, end->covered[i]);
+    json_arr_end(o);
+    json_key(o, "actions");
+    json_arr(o);
+    if (end->reply != NULL && end->action_status != NULL) {
+        put_actions(o, end->reply->actions, end->action_status);
+        put_actions(o, end->reply->dropped, "dropped");
+    }
+    json_arr_end(o);
+    if (end->reply != NULL) {
+        json_kraw(o, "reply", end->reply->response);
+        json_kint(o, "ai_ms", end->reply->ai_ms);
+    }
+    json_kint(o, "restarts", x->before.restarts);
+    json_kint(o, "fence", (int64_t)x->before.fence);
+    json_kstr(o, "storage", sv_from(store_backend(x->t->o.store)));
+    json_obj_end(o);
+}
+
+static int fill_item(struct transact *x, struct store_change *c, const struct ending *end)
+{
+    struct buf b = { 0 };
+    struct json_out o = { .b = &b };
+    put_item(&o, x, end);
+    struct sv *list = arena_alloc(x->scratch, sizeof(*list));
+    if (list != NULL && buf_ok(&b))
+        *list = arena_sv(x->scratch, buf_sv(&b));
+    buf_fini(&b);
+    if (list == NULL || list->p == NULL)
+        return -1;
+    c->queue_add = list;
+    c->queue_add_n = 1;
+    return 0;
+}
+
+/* ---- the job ---- */
+
+struct sv job_format(struct arena *a, struct sv id, struct sv conversation_id, const char *status, const struct conversation *c, int64_t now_ms,
+                     size_t messages, struct sv result, const char *error, struct sv message_id)
+{
+    struct buf b = { 0 };
+    struct json_out o = { .b = &b };
+    bool ended = strcmp(status, "queued") != 0 && strcmp(status, "processing") != 0;
+    json_obj(&o);
+    json_kstr(&o, "job_id", id);
+    json_kstr(&o, "conversation_id", conversation_id);
+    if (message_id.p != NULL)
+        json_kstr(&o, "message_id", message_id);
+    json_kstr(&o, "status", sv_from(status));
+    json_kms(&o, "created_at", c->oldest_ms != 0 ? c->oldest_ms : now_ms);
+    json_key(&o, "started_at");
+    if (c->began_ms != 0)
+        json_ms(&o, c->began_ms);
+    else
+        json_nul(&o);
+    json_key(&o, "completed_at");
+    if (ended)
+        json_ms(&o, now_ms);
+    else
+        json_nul(&o);
+    json_kint(&o, "attempts", (int64_t)c->attempts + 1);
+    json_kint(&o, "consolidated_messages", (int64_t)messages);
+    json_kraw(&o, "result", result.p != NULL ? result : SV("null"));
+    json_kstr(&o, "error", sv_from(error));
+    json_obj_end(&o);
+    struct sv s = buf_ok(&b) ? arena_sv(a, buf_sv(&b)) : SV_NONE;
+    buf_fini(&b);
+    return s;
+}
+
+static int fill_job(struct transact *x, struct store_change *c, const struct ending *end, struct sv newest_id)
+{
+    bool failed = strcmp(end->status, "failed") == 0;
+    const char *status = failed || strcmp(end->status, "cancelled") == 0 ? end->status : "completed";
+    struct buf b = { 0 };
+    ending_result(&b, x->t, x->decision.turn_id, end, newest_id);
+    struct sv id = sv_from(x->decision.turn_id);
+    struct sv result = buf_sv(&b);
+    struct sv value = !buf_ok(&b) ? SV_NONE
+                                  : job_format(x->scratch, id, x->id, status, &x->before, x->event.now_ms, end->covered_n, result,
+                                               failed ? end->reason : NULL, SV_NONE);
+    buf_fini(&b);
+    if (value.p == NULL)
+        return -1;
+    c->job = (struct store_pair){ id, value };
+    return 0;
+}
+
+int ending_fill(struct transact *x, struct store_change *c, const struct ending *end)
+{
+    struct covered *items = arena_array(x->scratch, end->covered_n + 1, sizeof(*items));
+    if (items == NULL)
+        return -1;
+    for (size_t i = 0; i < end->covered_n; i++) {
+        struct message_item m;
+        struct err e;
+        if (message_look(end->covered[i], &m, &e) != 0)
+            return -1;
+        items[i] = (struct covered){ message_text(x->scratch, m.message_id_json), message_text(x->scratch, m.content_json), m.seq };
+        if (items[i].id.p == NULL || items[i].content.p == NULL)
+            return -1;
+    }
+    struct sv newest = end->covered_n > 0 ? items[end->covered_n - 1].id : SV_NONE;
+    if (fill_marks(x, c, end, items) != 0 || fill_context(x, c, end) != 0 || fill_item(x, c, end) != 0)
+        return -1;
+    return fill_job(x, c, end, newest);
+}

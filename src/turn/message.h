@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT
+ * A message as the platform delivered it, and the two forms in which it is kept: as an item of the pending list (and of the
+ * context, where it moves once it is answered) and inside the archive's items. */
+#ifndef TURN_MESSAGE_H
+#define TURN_MESSAGE_H
+
+#include "lib/json.h"
+
+enum sender_type { SENDER_USER, SENDER_AGENT, SENDER_BOT, SENDER_SYSTEM };
+
+#define MESSAGE_ID_MAX 256        /* bytes of any id */
+#define MESSAGE_CONTENT_MAX 65536 /* bytes */
+
+/* Checked by whoever made it: ids of 1 to 256 bytes of UTF-8 without control characters, content of 1 to 65,536. */
+struct message {
+    struct sv conversation_id, message_id, content, sender_id;
+    enum sender_type sender_type;
+    int64_t timestamp_ms; /* the platform's */
+    struct sv metadata;    /* JSON object or SV_NONE */
+    struct sv attachments; /* JSON array or SV_NONE */
+};
+
+/* "user", "agent", "bot", "system". */
+const char *sender_type_name(enum sender_type t);
+bool sender_type_parse(struct sv name, enum sender_type *out);
+/* The role that the AI is told: user, agent, assistant, system. */
+const char *sender_type_role(enum sender_type t);
+
+/* The item: {"message_id":..,"content":..,"sender_id":..,"sender_type":..,"timestamp":ms,"received":ms,"seq":n,"metadata":..,
+ * "attachments":..}. Appended to b. */
+void message_format(struct buf *b, const struct message *m, int64_t received_ms, uint64_t seq);
+
+/* What an item says, without a parse: of the pending list, the context ("role" instead of "sender_type" for replies) or the archive. All
+ * borrowed from the item. */
+struct message_item {
+    struct sv role;            /* user, assistant, agent, system */
+    struct sv content_json;    /* JSON string, with quotes and escapes */
+    struct sv message_id_json; /* the same; SV_NONE for a reply */
+    int64_t timestamp_ms;      /* clamped: 30 days before to 5 minutes after it was received */
+    uint64_t seq;
+    struct sv raw; /* the item itself */
+};
+/* -1: not an item (ERR_INVALID). */
+int message_look(struct sv item, struct message_item *out, struct err *e) MUST_CHECK;
+/* A JSON string's text, in the arena; SV_NONE: not one, or memory is short. */
+struct sv message_text(struct arena *a, struct sv json_string_text) MUST_CHECK;
+/* By timestamp; equal ones keep their order. */
+void message_sort(struct message_item *items, size_t n);
+/* Whether the same message came with another content: 16 hex digits of its SHA-256. */
+void message_hash(const struct message *m, char out[17]);
+
+#endif

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: MIT
+ * Messages that were here before, and jobs that are asked about: answered from what earlier turns left behind. Changes nothing. */
+#include "config.h"
+
+#include <stdlib.h>
+
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "turn/turn_parts.h"
+
+/* ---- duplicates ---- */
+
+struct again {
+    struct turns *t;
+    struct arena *a;
+    struct client client;
+    json_t *mark;
+};
+
+static void again_done(struct again *r, enum answer_status status, struct buf *b)
+{
+    r->t->stat.replayed++;
+    r->t->transactions--;
+    client_answer(&r->client, buf_ok(b) ? status : ANSWER_FULL, buf_sv(b), 1000);
+    buf_fini(b);
+    turns_look_drained(r->t);
+    arena_free(r->a);
+}
+
+enum answer_status replay_status(struct sv status)
+{
+    static const struct {
+        const char *name;
+        enum answer_status code;
+    } codes[] = {
+        { "completed", ANSWER_COMPLETED }, { "recorded", ANSWER_RECORDED }, { "cancelled", ANSWER_CANCELLED }, { "failed", ANSWER_FAILED },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(codes); i++)
+        if (sv_eq(status, sv_from(codes[i].name)))
+            return codes[i].code;
+    return ANSWER_COMPLETED;
+}
+
+static void put_short(struct json_out *o, struct again *r)
+{
+    json_obj(o);
+    json_kstr(o, "status", json_sv(r->mark, "status"));
+    if (json_sv(r->mark, "reason").p != NULL)
+        json_kstr(o, "reason", json_sv(r->mark, "reason"));
+    json_kstr(o, "message_id", r->client.message_id);
+    json_kbool(o, "replayed", true);
+    json_obj_end(o);
+}
+
+static void found_answer(void *arg, enum store_status status, struct sv value)
+{
+    struct again *r = arg;
+    json_t *job = status == STORE_DONE && value.p != NULL ? json_read_in(r->a, value, false, NULL) : NULL;
+    json_t *result = json_object_get(job, "result");
+    bool fresh = turns_store_now(r->t) - json_i64(r->mark, "at", 0) < r->t->o.answer_ttl_ms;
+    struct buf b = { 0 };
+    struct json_out o = { .b = &b };
+    if (json_is_object(result) && fresh) {
+        json_object_set_new(result, "message_id", json_stringn(r->client.message_id.p, r->client.message_id.n));
+        json_object_set_new(result, "replayed", json_true());
+        json_val(&o, result);
+    } else {
+        put_short(&o, r);
+    }
+    again_done(r, replay_status(json_sv(r->mark, "status")), &b);
+}
+
+static void still_open(struct again *r, const struct conversation *c, bool lease_held)
+{
+    bool waits = c->phase == PHASE_QUEUED || !lease_held;
+    const char *turn = c->turn_id[0] != '\0' ? c->turn_id : json_string_value(json_object_get(r->mark, "turn"));
+    struct buf b = { 0 };
+    struct json_out o = { .b = &b };
+    json_obj(&o);
+    json_kstr(&o, "status", waits ? SV("queued") : SV("locked"));
+    json_kstr(&o, "reason", waits ? sv_from(c->reason[0] != '\0' ? c->reason : "waiting") : SV("processing_in_progress"));
+    json_kstr(&o, "message_id", r->client.message_id);
+    json_kstr(&o, "turn_id", sv_from(turn));
+    if (waits && turn != NULL) {
+        json_kstr(&o, "job_id", sv_from(turn));
+        json_key(&o, "status_url");
+        json_str(&o, arena_printf(r->a, "/api/v1/chat/jobs/%s", turn));
+    }
+    json_kbool(&o, "replayed", true);
+    result_backend(&o, r->t);
+    json_obj_end(&o);
+    again_done(r, waits ? ANSWER_QUEUED : ANSWER_LOCKED, &b);
+}
+
+void replay(struct turns *t, struct sv conversation_id, const struct client *client, struct sv mark, const struct conversation *record,
+            bool lease_held)
+{
+    struct arena *a = arena_new(0, TURN_ARENA_CAP);
+    struct again *r = a == NULL ? NULL : arena_alloc(a, sizeof(*r));
+    struct client c = *client;
+    if (r == NULL) {
+        arena_free(a);
+        client_answer(&c, ANSWER_FULL, SV_NONE, 1000);
+        return;
+    }
+    *r = (struct again){ .t = t, .a = a, .client = c, .mark = json_read_in(a, mark, false, NULL) };
+    r->client.message_id = arena_sv(a, c.message_id);
+    t->transactions++;
+    if (!sv_eq(json_sv(r->mark, "h"), sv_from(c.hash)))
+        log_warning("a message came again with another content; it is answered like the first", "conversation_id", conversation_id.p,
+                    "message_id", r->client.message_id.p, NULL);
+    struct sv turn = json_sv(r->mark, "turn");
+    if (json_sv(r->mark, "status").p == NULL) {
+        still_open(r, record, lease_held);
+        return;
+    }
+    struct sv name = turn.p == NULL ? SV_NONE : arena_printf(a, "job:%.*s", SV_FMT(turn));
+    if (name.p != NULL) {
+        store_get(t->o.store, name, found_answer, r);
+        return;
+    }
+    struct buf b = { 0 };
+    struct json_out o = { .b = &b };
+    put_short(&o, r);
+    again_done(r, replay_status(json_sv(r->mark, "status")), &b);
+}
+
+/* ---- jobs ---- */
+
+struct asked {
+    struct turns *t;
+    struct arena *a;
+    json_t *job;
+    struct sv id, wanted; /* as it was asked for; behind the alias */
+    bool followed, open; /* an alias; what a client that was sent away left */
+    turn_job_fn *fn;
+    void *arg;
+};
+
+static void asked_done(struct asked *q, enum store_status status, const char *live_status)
+{
+    struct buf b = { 0 };
+    bool known = status == STORE_DONE && q->job != NULL;
+    if (known) {
+        json_object_del(q->job, "intent");
+        json_object_set_new(q->job, "job_id", json_stringn(q->id.p, q->id.n));
+        if (live_status != NULL)
+            json_object_set_new(q->job, "status", json_string(live_status));
+        static const char *const optional[] = { "created_at", "started_at", "completed_at", "result", "error" };
+        for (size_t i = 0; i < ARRAY_LEN(optional); i++)
+            if (json_object_get(q->job, optional[i]) == NULL)
+                json_object_set_new(q->job, optional[i], json_null());
+        json_dump_to(&b, q->job);
+    }
+    q->t->transactions--;
+    q->fn(q->arg, known && !buf_ok(&b) ? STORE_FULL : status, known ? buf_sv(&b) : SV_NONE);
+    buf_fini(&b);
+    turns_look_drained(q->t);
+    arena_free(q->a);
+}
+
+/* An open job's record says only that it was begun: the conversation says how far it is. */
+static void got_job(void *arg, enum store_status status, struct sv value);
+
+static void got_record(void *arg, enum store_status status, const struct store_view *v)
+{
+    struct asked *q = arg;
+    struct conversation c;
+    struct err e;
+    const char *live = NULL;
+    if (status == STORE_DONE && conversation_parse(v->record, &c, &e) == 0 && sv_eq(sv_from(c.turn_id), json_sv(q->job, "job_id")))
+        live = c.phase == PHASE_THINKING || c.phase == PHASE_SENDING ? "processing" : "queued";
+    json_t *mark = live == NULL && status == STORE_DONE && v->mark.p != NULL ? json_read_in(q->a, v->mark, false, NULL) : NULL;
+    struct sv turn = json_sv(mark, "turn");
+    if (json_sv(mark, "status").p != NULL && turn.p != NULL && !q->followed) { /* another turn has answered its message */
+        q->followed = true;
+        q->wanted = turn;
+        struct sv name = arena_printf(q->a, "job:%.*s", SV_FMT(turn));
+        if (name.p != NULL) {
+            store_get(q->t->o.store, name, got_job, q);
+            return;
+        }
+    }
+    asked_done(q, status, live);
+}
+
+static void got_job(void *arg, enum store_status status, struct sv value)
+{
+    struct asked *q = arg;
+    q->job = status == STORE_DONE && value.p != NULL ? json_read_in(q->a, value, false, NULL) : NULL;
+    struct sv same = json_sv(q->job, "same_as");
+    if (q->job == NULL && status == STORE_DONE && !q->open) {
+        q->open = true;
+        struct sv name = arena_printf(q->a, "job_open:%.*s", SV_FMT(q->wanted));
+        if (name.p != NULL) {
+            store_get(q->t->o.store, name, got_job, q);
+            return;
+        }
+    }
+    if (same.p != NULL && !q->followed) {
+        q->followed = true;
+        q->wanted = same;
+        struct sv name = arena_printf(q->a, "job:%.*s", SV_FMT(same));
+        if (name.p != NULL) {
+            store_get(q->t->o.store, name, got_job, q);
+            return;
+        }
+    }
+    struct sv state = json_sv(q->job, "status");
+    struct store_load what = { .conversation_id = json_sv(q->job, "conversation_id"), .message_id = json_sv(q->job, "message_id") };
+    bool open = sv_eq(state, SV("queued")) || sv_eq(state, SV("processing"));
+    if (q->job != NULL && open && what.conversation_id.n > 0)
+        store_load(q->t->o.store, &what, got_record, q);
+    else
+        asked_done(q, status, NULL);
+}
+
+void turns_job(struct turns *t, struct sv job_id, turn_job_fn *fn, void *arg)
+{
+    struct arena *a = arena_new(0, TURN_ARENA_CAP);
+    struct asked *q = a == NULL ? NULL : arena_alloc(a, sizeof(*q));
+    struct sv name = q == NULL ? SV_NONE : arena_printf(a, "job:%.*s", SV_FMT(job_id));
+    if (name.p == NULL) {
+        arena_free(a);
+        fn(arg, STORE_FULL, SV_NONE);
+        return;
+    }
+    *q = (struct asked){ .t = t, .a = a, .id = arena_sv(a, job_id), .fn = fn, .arg = arg };
+    q->wanted = q->id;
+    t->transactions++;
+    store_get(t->o.store, name, got_job, q);
+}
+
+/* ---- aliases ---- */
+
+static void aliased(void *arg, enum store_status status)
+{
+    struct turns *t = arg;
+    if (status != STORE_DONE)
+        log_warning("a job's alias could not be stored", NULL);
+    t->transactions--;
+    turns_look_drained(t);
+}
+
+void job_alias(struct turns *t, const char *from, const char *to)
+{
+    struct arena *a = turns_scratch(t);
+    struct sv name = a == NULL ? SV_NONE : arena_printf(a, "job:%s", from);
+    struct sv value = a == NULL ? SV_NONE : arena_printf(a, "{\"same_as\":\"%s\"}", to);
+    if (name.p != NULL && value.p != NULL) {
+        t->transactions++;
+        store_put(t->o.store, name, value, t->o.answer_ttl_ms, aliased, t);
+    }
+    if (a != NULL)
+        turns_scratch_back(t, a);
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT
+ * All decisions about turns: step(conversation, event, now) -> next conversation, verdict, effects. Pure: no I/O, no clock, no
+ * allocation, no randomness (tokens, ids and jitter come in with the event). Responder, daemon and simulation share it, so they cannot
+ * differ. The store applies what it returns in one atomic unit, or nothing. */
+#ifndef TURN_STEP_H
+#define TURN_STEP_H
+
+#include "store/store.h"
+#include "turn/conversation.h"
+#include "turn/policy.h"
+
+enum event_kind {
+    EVENT_ARRIVE,    /* a message came */
+    EVENT_BEGIN,     /* the conversation is due (or its owner looks at its quiet window) */
+    EVENT_ANSWERED,  /* the AI answered: the gate */
+    EVENT_AI_FAILED, /* `failure` says how */
+    EVENT_SENT,      /* the platform's outcome: `sent` */
+    EVENT_CANCEL,    /* by an administrator */
+    EVENT_PAUSE, EVENT_RESUME,
+    EVENT_HAND_BACK, /* the owner shuts down */
+};
+
+enum failure { FAILURE_UNREACHABLE, FAILURE_REFUSED, FAILURE_INVALID };
+enum sent { SENT_OK, SENT_FAILED, SENT_UNREACHABLE, SENT_TOO_LATE, SENT_UNKNOWN };
+
+struct event {
+    enum event_kind kind;
+    int64_t now_ms;  /* the store's clock; ANSWERED, BEGIN: never behind it, and the own send deadline counts from a moment before it */
+    bool lease_held; /* lock:<id> holds the record's token ... */
+    int64_t lease_left_ms; /* ... for so long */
+    bool owner_dead; /* the record's owner is proved dead (never a guess) */
+
+    /* who asks: for everything that may take a lease or needs the own one */
+    const char *token; /* ARRIVE, BEGIN: a fresh one; else the own one */
+    uint64_t fence;    /* the own one; BEGIN: of the owner that looks at its quiet window, else 0 */
+    const char *owner;
+    const char *fresh_id; /* a new turn id, in case that one is needed */
+
+    const struct message *message; /* ARRIVE */
+    bool hand_over;                /* ARRIVE: only record it; the daemon runs the turn */
+
+    bool has_actions;      /* ANSWERED: something to send */
+    bool interrupted;      /* ANSWERED: no answer yet, is it worth waiting for? NOTHING: yes */
+    enum failure failure;  /* AI_FAILED */
+    enum sent sent;        /* SENT */
+    bool transferred, ended; /* SENT: transfer_to_agent / end_conversation was among the executed actions */
+    int64_t jitter_ms;     /* AI_FAILED, SENT: backoff for this attempt */
+    const char *reason;    /* AI_FAILED, SENT: for the record */
+    int64_t until_ms;      /* PAUSE: 0 until resumed */
+};
+
+enum verdict {
+    /* the turn goes on in this process */
+    VERDICT_RUN,    /* lease taken: ask the AI about the whole pending list */
+    VERDICT_WAIT,   /* lease taken or kept: look again (BEGIN) at wait_until_ms */
+    VERDICT_SEND,   /* the gate is passed and the intent written */
+    VERDICT_RESEND, /* lease taken: send the stored body again under its key */
+    /* answers to a message that another turn will take care of */
+    VERDICT_LOCKED,   /* a turn is running; `turn_id`, `position` */
+    VERDICT_DEFERRED, /* joined a waiting burst */
+    VERDICT_QUEUED,   /* waits for a retry or for the daemon; `reason` */
+    VERDICT_RECORDED, /* nothing to answer; `reason` */
+    VERDICT_REJECTED, /* nothing changed: a turn is running and the policy is reject */
+    VERDICT_FULL,     /* nothing changed: too many unanswered messages */
+    /* the end of a turn */
+    VERDICT_COMPLETED, /* covered messages have their reply, or its outcome is known to be unknown */
+    VERDICT_RESTART,   /* reply withheld; `turn_id` will answer */
+    VERDICT_SILENCED,  /* reply withheld: a person has taken over; covered messages are recorded */
+    VERDICT_RETRY,     /* kept for later; `reason` */
+    VERDICT_FAILED,    /* given up; `reason` */
+    VERDICT_CANCELLED,
+    VERDICT_UNKNOWN,   /* BEGIN: a send of a lost owner ends as unknown */
+    /* no turn of ours */
+    VERDICT_LOST,     /* not ours any more: nothing changed */
+    VERDICT_NOTHING,  /* nothing to do (due time possibly moved) */
+    VERDICT_TOO_LATE, /* CANCEL: a live owner is sending */
+};
+
+struct decision {
+    enum verdict verdict;
+    bool changed; /* there is something to apply */
+    const char *reason;   /* a constant, or the record's own */
+    const char *turn_id;  /* which turn the verdict is about; inside `next` or inside `before` */
+    bool named_next;      /* LOCKED: next_turn_id was named by this message */
+    uint32_t position;    /* LOCKED: how many messages after the snapshot, this one included */
+    struct conversation next;
+
+    bool need_lease; /* the own token must stand in the lock */
+    enum store_lease lease;
+    int64_t lease_ttl_ms;
+    bool add_pending, add_context; /* where the event's message goes */
+    uint32_t settled_n;            /* this many from the front of the pending list have come to their end */
+    bool settled_to_context;
+    int64_t due_ms;                /* 0 none */
+    bool wake;                     /* tell the daemons */
+    bool interrupt;                /* tell the turn's owner that it may stop its AI call */
+};
+
+void step(const struct conversation *before, const struct event *event, const struct policy *policy, struct decision *out);
+const char *verdict_name(enum verdict v);
+
+#endif

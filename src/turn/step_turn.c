@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: MIT
+ * How a running turn goes on and ends, and what an administrator may do to it. Pure: see step.h. */
+#include "config.h"
+
+#include "turn/step_parts.h"
+
+#define SEND_START_MAX_MS 5000
+#define SEND_MARGIN_MS 1000
+
+int64_t step_send_start_ms(const struct policy *p)
+{
+    return p->lease_ttl_ms < SEND_START_MAX_MS ? p->lease_ttl_ms : SEND_START_MAX_MS;
+}
+
+int64_t step_send_window_ms(const struct policy *p)
+{
+    return step_send_start_ms(p) + p->send_timeout_ms + SEND_MARGIN_MS;
+}
+
+void step_settle(struct decision *d, const struct event *ev)
+{
+    struct conversation *c = &d->next;
+    d->settled_n = c->covered_n;
+    d->settled_to_context = true;
+    c->pending_n -= c->covered_n;
+    c->covered_n = 0;
+    c->restarts = c->attempts = c->faults = c->sends = 0;
+    c->opened_ms = c->wait_until_ms = c->retry_at_ms = 0;
+    if (c->send_deadline_ms <= ev->now_ms) /* else it stays: what was sent may still arrive, and nothing newer may come before it */
+        c->send_deadline_ms = 0;
+    c->send_fence = 0;
+    c->reason[0] = '\0';
+    c->oldest_ms = c->pending_n > 0 ? (c->newer_ms != 0 ? c->newer_ms : ev->now_ms) : 0;
+    c->newer_ms = 0;
+    c->activity_ms = ev->now_ms;
+    step_drop_lease(d);
+    step_copy(c->turn_id, sizeof(c->turn_id), c->pending_n == 0 ? "" : c->next_turn_id[0] != '\0' ? c->next_turn_id : ev->fresh_id);
+    c->next_turn_id[0] = '\0';
+    d->due_ms = 0;
+    c->phase = PHASE_IDLE;
+    if (c->pending_n > 0) {
+        step_queue(d, c->send_deadline_ms != 0 ? c->send_deadline_ms : ev->now_ms, "newer_messages");
+        d->wake = true;
+    }
+}
+
+static bool is_mine(const struct conversation *c, const struct event *ev)
+{
+    return c->token[0] != '\0' && strcmp(c->token, ev->token) == 0 && c->fence == ev->fence;
+}
+
+/* ---- the gate ---- */
+
+static void restart(struct decision *d, const struct event *ev)
+{
+    struct conversation *c = &d->next;
+    uint32_t restarts = c->restarts + 1;
+    step_drop_lease(d);
+    step_copy(c->turn_id, sizeof(c->turn_id), c->next_turn_id[0] != '\0' ? c->next_turn_id : ev->fresh_id);
+    c->next_turn_id[0] = '\0';
+    c->newer_ms = 0;
+    c->attempts = c->faults = 0;
+    step_queue(d, ev->now_ms, "restart");
+    c->restarts = restarts;
+    d->wake = true;
+    d->need_lease = true;
+    d->verdict = VERDICT_RESTART;
+    d->reason = "superseded";
+}
+
+static void answered(const struct conversation *before, const struct event *ev, const struct policy *p, struct decision *d)
+{
+    struct conversation *c = &d->next;
+    d->turn_id = before->turn_id;
+    if (!is_mine(c, ev) || !ev->lease_held)
+        return;
+    if (c->phase == PHASE_SENDING && c->send_fence == ev->fence && !ev->interrupted) {
+        d->verdict = VERDICT_SEND; /* this gate was passed before, its answer got lost on the way */
+        return;
+    }
+    if (c->phase != PHASE_THINKING)
+        return;
+    d->changed = true;
+    d->need_lease = true;
+    if (step_is_paused(c, ev->now_ms)) {
+        step_settle(d, ev);
+        d->turn_id = before->turn_id;
+        d->reason = "bot_paused";
+        d->verdict = VERDICT_SILENCED;
+        return;
+    }
+    bool newer = c->pending_n > c->covered_n;
+    bool restarts = p->on_newer == ON_NEWER_RESTART || p->on_newer == ON_NEWER_INTERRUPT;
+    if (newer && restarts && c->restarts < p->restart_max) {
+        restart(d, ev);
+        return;
+    }
+    if (ev->interrupted) {
+        *d = (struct decision){ .verdict = VERDICT_NOTHING, .next = *before, .turn_id = before->turn_id };
+        return;
+    }
+    if (!ev->has_actions) {
+        step_settle(d, ev);
+        d->turn_id = before->turn_id;
+        d->verdict = VERDICT_COMPLETED;
+        return;
+    }
+    c->phase = PHASE_SENDING;
+    c->sends = 1;
+    c->send_fence = c->fence;
+    c->send_deadline_ms = ev->now_ms + step_send_window_ms(p);
+    d->lease = STORE_LEASE_TAKE; /* the same token, for another TTL */
+    d->lease_ttl_ms = p->lease_ttl_ms;
+    d->due_ms = ev->now_ms + p->lease_ttl_ms;
+    d->verdict = VERDICT_SEND;
+}
+
+/* ---- failures ---- */
+
+static void retry_or_fail(const struct conversation *before, const struct event *ev, const struct policy *p, struct decision *d,
+                          bool unreachable)
+{
+    struct conversation *c = &d->next;
+    d->changed = true;
+    d->reason = ev->reason;
+    c->send_deadline_ms = 0; /* nothing was sent */
+    c->attempts++;
+    c->faults += !unreachable;
+    bool given_up = unreachable ? ev->now_ms - c->oldest_ms >= p->retry_for_ms : c->faults >= p->attempts_max;
+    if (given_up) {
+        step_settle(d, ev);
+        d->turn_id = before->turn_id;
+        d->verdict = VERDICT_FAILED;
+        return;
+    }
+    step_drop_lease(d);
+    step_queue(d, ev->now_ms + ev->jitter_ms, ev->reason);
+    c->sends = 0;
+    c->send_fence = 0;
+    d->verdict = VERDICT_RETRY;
+}
+
+static void ai_failed(const struct conversation *before, const struct event *ev, const struct policy *p, struct decision *d)
+{
+    d->turn_id = before->turn_id;
+    if (before->phase != PHASE_THINKING || !is_mine(before, ev))
+        return;
+    retry_or_fail(before, ev, p, d, ev->failure == FAILURE_UNREACHABLE);
+}
+
+/* ---- the platform's outcome ---- */
+
+static void send_again_later(struct decision *d, const struct event *ev)
+{
+    struct conversation *c = &d->next;
+    step_drop_lease(d);
+    c->retry_at_ms = ev->now_ms + ev->jitter_ms;
+    d->due_ms = c->retry_at_ms;
+    d->reason = "outcome_unknown";
+    d->verdict = VERDICT_RETRY;
+}
+
+static void sent(const struct conversation *before, const struct event *ev, const struct policy *p, struct decision *d)
+{
+    struct conversation *c = &d->next;
+    d->turn_id = before->turn_id;
+    if (c->phase != PHASE_SENDING || !is_mine(c, ev) || c->send_fence != ev->fence)
+        return;
+    /* a repeat that fails says nothing about the attempts before it: those may have arrived, or arrive yet */
+    bool unknown = ev->sent == SENT_UNKNOWN || (c->sends > 1 && ev->sent != SENT_OK);
+    if (!unknown && (ev->sent == SENT_UNREACHABLE || ev->sent == SENT_TOO_LATE)) {
+        retry_or_fail(before, ev, p, d, true);
+        return;
+    }
+    d->changed = true;
+    if (unknown && p->send_idempotent && c->sends < p->sends_max) {
+        send_again_later(d, ev);
+        return;
+    }
+    if (ev->sent == SENT_OK && ev->transferred)
+        step_silence(c, ev, p);
+    if (ev->sent == SENT_OK && ev->ended && c->pending_n == c->covered_n) /* a newer message has opened it again */
+        c->closed = true;
+    if (!unknown)
+        c->send_deadline_ms = 0;
+    step_settle(d, ev);
+    d->turn_id = before->turn_id;
+    d->verdict = unknown ? VERDICT_UNKNOWN : VERDICT_COMPLETED;
+    d->reason = unknown ? "outcome_unknown" : NULL;
+}
+
+/* ---- an administrator, a shutdown ---- */
+
+static void cancel(const struct conversation *before, const struct event *ev, struct decision *d)
+{
+    struct conversation *c = &d->next;
+    d->verdict = VERDICT_NOTHING;
+    d->turn_id = before->turn_id;
+    if (c->phase == PHASE_IDLE)
+        return;
+    if (c->phase == PHASE_SENDING && step_lease_live(c, ev)) {
+        d->verdict = VERDICT_TOO_LATE;
+        return;
+    }
+    d->changed = true;
+    d->interrupt = c->phase == PHASE_THINKING;
+    bool sending = c->phase == PHASE_SENDING;
+    if (c->phase == PHASE_WAITING || c->phase == PHASE_QUEUED)
+        c->covered_n = c->pending_n;
+    step_raise_fence(c, ev);
+    step_settle(d, ev);
+    d->turn_id = before->turn_id;
+    d->reason = sending ? "owner_lost" : "cancelled";
+    d->verdict = sending ? VERDICT_UNKNOWN : VERDICT_CANCELLED;
+}
+
+static void pause(const struct event *ev, struct decision *d)
+{
+    struct conversation *c = &d->next;
+    d->changed = true;
+    d->verdict = VERDICT_NOTHING;
+    c->paused = ev->kind == EVENT_PAUSE;
+    c->paused_until_ms = c->paused ? ev->until_ms : 0;
+    if (c->paused && c->phase == PHASE_QUEUED) {
+        c->retry_at_ms = d->due_ms = ev->now_ms;
+        d->wake = true;
+    }
+}
+
+static void hand_back(const struct conversation *before, const struct event *ev, struct decision *d)
+{
+    d->turn_id = before->turn_id;
+    if ((before->phase != PHASE_THINKING && before->phase != PHASE_WAITING) || !is_mine(before, ev))
+        return;
+    d->changed = true;
+    step_drop_lease(d);
+    bool quiet = before->phase == PHASE_WAITING && ev->now_ms < before->wait_until_ms;
+    step_queue(d, quiet ? before->wait_until_ms : ev->now_ms, "handed_back");
+    d->wake = true;
+    d->reason = "handed_back";
+    d->verdict = VERDICT_RETRY;
+}
+
+void step_turn(const struct conversation *before, const struct event *ev, const struct policy *p, struct decision *d)
+{
+    d->verdict = VERDICT_LOST;
+    switch (ev->kind) {
+    case EVENT_ANSWERED:
+        answered(before, ev, p, d);
+        return;
+    case EVENT_AI_FAILED:
+        ai_failed(before, ev, p, d);
+        return;
+    case EVENT_SENT:
+        sent(before, ev, p, d);
+        return;
+    case EVENT_CANCEL:
+        cancel(before, ev, d);
+        return;
+    case EVENT_PAUSE:
+    case EVENT_RESUME:
+        pause(ev, d);
+        return;
+    case EVENT_HAND_BACK:
+        hand_back(before, ev, d);
+        return;
+    case EVENT_ARRIVE:
+    case EVENT_BEGIN:
+        return;
+    }
+}

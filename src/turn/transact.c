@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: MIT
+ * Load, decide, apply, and again on a conflict. Knows how a decision becomes a change; not what a turn does with it. */
+#include "config.h"
+
+#include <stdlib.h>
+
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "turn/turn_parts.h"
+
+#define TRIES_MAX 40
+#define PAUSE_STEP_MS 2
+
+static void enter(void *arg);
+static void load(struct transact *x);
+
+struct transact *transact_new(struct turns *t, struct sv id, enum event_kind kind, transact_done_fn *done, void *arg)
+{
+    struct transact *x = calloc(1, sizeof(*x));
+    if (x == NULL)
+        return NULL;
+    x->scratch = turns_scratch(t);
+    if (x->scratch == NULL) {
+        free(x);
+        return NULL;
+    }
+    x->t = t;
+    x->id = id;
+    x->policy = &t->o.policy;
+    x->done = done;
+    x->arg = arg;
+    id_uuid7(x->fresh_id);
+    x->event = (struct event){ .kind = kind, .fresh_id = x->fresh_id, .owner = alive_name(t->o.alive), .token = "" };
+    t->transactions++;
+    return x;
+}
+
+static void finish_outside(void *arg)
+{
+    struct transact *x = arg;
+    struct turns *t = x->t;
+    x->done(x);
+    loop_timer_free(x->pause);
+    turns_scratch_back(t, x->scratch);
+    free(x);
+    t->transactions--;
+    turns_look_drained(t);
+}
+
+static void finish(struct transact *x, enum transact_status status)
+{
+    x->status = status;
+    lanes_leave(x->t->lanes, x->id);
+    finish_outside(x);
+}
+
+void transact_go(struct transact *x)
+{
+    if (lanes_enter(x->t->lanes, x->id, &x->place, enter, x) != 0) {
+        x->status = TRANSACT_FULL;
+        loop_soon(x->t->o.loop, finish_outside, x);
+    }
+}
+
+/* ---- the change of a decision ---- */
+
+void transact_listings(struct store_change *c, const struct conversation *n, int64_t now_ms)
+{
+    c->activity_ms = n->activity_ms != 0 ? n->activity_ms : now_ms;
+    if (n->phase == PHASE_THINKING || n->phase == PHASE_SENDING || n->phase == PHASE_WAITING) {
+        c->in |= STORE_IN_ACTIVE;
+        c->active_ms = n->began_ms;
+    }
+    if (n->pending_n > 0) {
+        c->in |= STORE_IN_WAITING;
+        c->waiting_ms = n->oldest_ms;
+    }
+    if (n->paused) {
+        c->in |= STORE_IN_PAUSED;
+        c->paused_ms = n->paused_until_ms;
+    }
+}
+
+static int fill_message(struct transact *x, struct store_change *c)
+{
+    const struct decision *d = &x->decision;
+    if (!d->add_pending && !d->add_context)
+        return 0;
+    struct buf b = { 0 };
+    message_format(&b, x->event.message, x->event.now_ms, d->next.seq);
+    struct sv item = buf_ok(&b) ? arena_sv(x->scratch, buf_sv(&b)) : SV_NONE;
+    buf_fini(&b);
+    struct sv *list = arena_alloc(x->scratch, sizeof(*list));
+    if (item.p == NULL || list == NULL)
+        return -1;
+    *list = item;
+    if (d->add_pending)
+        c->pending_add = item;
+    else {
+        c->context_add = list;
+        c->context_add_n = 1;
+    }
+    return 0;
+}
+
+static const char *event_text(const struct transact *x)
+{
+    const struct decision *d = &x->decision;
+    if (d->interrupt)
+        return arena_str(x->scratch, arena_printf(x->scratch, "interrupt %.*s", SV_FMT(x->id)));
+    return d->wake ? "due" : NULL;
+}
+
+static int build(struct transact *x, struct store_change *c)
+{
+    const struct decision *d = &x->decision;
+    struct buf b = { 0 };
+    conversation_format(&b, &d->next);
+    struct sv record = buf_ok(&b) ? arena_sv(x->scratch, buf_sv(&b)) : SV_NONE;
+    buf_fini(&b);
+    if (record.p == NULL)
+        return -1;
+    *c = (struct store_change){
+        .conversation_id = x->id,
+        .expect_version = x->version,
+        .need_token = d->need_lease ? sv_from(x->event.token) : SV_NONE,
+        .record = record,
+        .lease = d->lease,
+        .lease_token = d->lease == STORE_LEASE_TAKE ? sv_from(d->next.token) : SV_NONE,
+        .lease_ttl_ms = d->lease_ttl_ms,
+        .mark_ttl_ms = x->t->o.mark_ttl_ms,
+        .job_ttl_ms = x->t->o.answer_ttl_ms,
+        .pending_drop = d->settled_n,
+        .pending_drop_to_context = d->settled_to_context,
+        .context_max = x->t->o.context_max,
+        .due_ms = d->due_ms,
+        .event = sv_from(event_text(x)),
+        .finishing = x->event.kind != EVENT_ARRIVE,
+    };
+    transact_listings(c, &d->next, x->event.now_ms);
+    if (fill_message(x, c) != 0)
+        return -1;
+    return x->fill == NULL ? 0 : x->fill(x, c);
+}
+
+/* ---- apply ---- */
+
+static void again(void *arg)
+{
+    load(arg);
+}
+
+static void conflict(struct transact *x)
+{
+    x->cached = false;
+    if (++x->tries >= TRIES_MAX) {
+        log_warning("a conversation stays contended", "conversation_id", x->id.p, NULL);
+        finish(x, TRANSACT_DOWN);
+        return;
+    }
+    if (x->pause == NULL)
+        x->pause = loop_timer_new(x->t->o.loop, again, x);
+    if (x->tries == 1 || x->pause == NULL)
+        load(x);
+    else
+        loop_timer_set(x->pause, (int64_t)id_random_below(PAUSE_STEP_MS * (x->tries < 16 ? x->tries : 16)));
+}
+
+/* Clients were promised the next turn; when this decision leaves no such turn, its id leads to the one that took its messages. */
+static void keep_alias(struct transact *x)
+{
+    const struct conversation *n = &x->decision.next;
+    const char *promised = x->before.next_turn_id;
+    if (promised[0] == '\0' || strcmp(promised, n->next_turn_id) == 0 || strcmp(promised, n->turn_id) == 0)
+        return;
+    job_alias(x->t, promised, n->turn_id[0] != '\0' ? n->turn_id : x->before.turn_id);
+}
+
+static void applied(void *arg, enum store_status status, const struct store_applied *applied)
+{
+    struct transact *x = arg;
+    switch (status) {
+    case STORE_DONE:
+        x->version = applied->version;
+        x->t->clock_offset_ms = applied->now_ms - x->issued_mono_ms; /* by a moment before it: never behind the store */
+        keep_alias(x);
+        finish(x, TRANSACT_DONE);
+        return;
+    case STORE_CONFLICT:
+    case STORE_LEASE_LOST:
+        conflict(x);
+        return;
+    case STORE_DUPLICATE:
+        x->mark = arena_sv(x->scratch, applied->mark);
+        finish(x, TRANSACT_KNOWN);
+        return;
+    case STORE_FULL:
+        finish(x, TRANSACT_FULL);
+        return;
+    case STORE_DOWN:
+        finish(x, TRANSACT_DOWN);
+        return;
+    }
+}
+
+static void apply(struct transact *x)
+{
+    struct store_change c;
+    if (build(x, &c) != 0) {
+        finish(x, TRANSACT_FULL);
+        return;
+    }
+    x->issued_mono_ms = clock_mono_ms();
+    store_apply(x->t->o.store, &c, applied, x);
+}
+
+static void got_job(void *arg, enum store_status status, struct sv value)
+{
+    struct transact *x = arg;
+    if (status != STORE_DONE) {
+        finish(x, TRANSACT_DOWN);
+        return;
+    }
+    x->job = value.p == NULL ? SV_NONE : arena_sv(x->scratch, value);
+    apply(x);
+}
+
+static void decide(struct transact *x)
+{
+    /* asked here, not before the load: that may be what finds out that the host has gone over to its spool */
+    if (x->event.kind == EVENT_ARRIVE && store_is_spooling(x->t->o.store))
+        x->event.hand_over = true;
+    step(&x->before, &x->event, x->policy, &x->decision);
+    if (!x->decision.changed) {
+        finish(x, TRANSACT_DONE);
+        return;
+    }
+    bool of_lost_owner = x->decision.verdict == VERDICT_UNKNOWN || x->decision.verdict == VERDICT_RESEND;
+    if (!x->want_job || !of_lost_owner) {
+        apply(x);
+        return;
+    }
+    struct sv name = arena_printf(x->scratch, "job:%s", x->decision.turn_id);
+    if (name.p == NULL)
+        finish(x, TRANSACT_FULL);
+    else
+        store_get(x->t->o.store, name, got_job, x);
+}
+
+/* ---- load ---- */
+
+static struct sv *copy_list(struct arena *a, const struct sv *from, size_t n)
+{
+    struct sv *to = arena_array(a, n + 1, sizeof(*to));
+    for (size_t i = 0; to != NULL && i < n; i++) {
+        to[i] = arena_sv(a, from[i]);
+        if (to[i].p == NULL)
+            return NULL;
+    }
+    return to;
+}
+
+/* What its pending list says is all that is left. */
+static void start_anew(struct conversation *c, const struct store_view *v)
+{
+    *c = (struct conversation){ .created_ms = v->now_ms, .activity_ms = v->now_ms, .pending_n = (uint32_t)v->pending_n };
+    if (v->pending_n > 0) {
+        c->phase = PHASE_QUEUED;
+        c->oldest_ms = c->retry_at_ms = v->now_ms;
+        id_uuid7(c->turn_id);
+    }
+}
+
+static void loaded(void *arg, enum store_status status, const struct store_view *v)
+{
+    struct transact *x = arg;
+    if (status != STORE_DONE) {
+        finish(x, status == STORE_FULL ? TRANSACT_FULL : TRANSACT_DOWN);
+        return;
+    }
+    struct err e;
+    if (conversation_parse(v->record, &x->before, &e) != 0) {
+        if (!x->want_lists) {
+            x->want_lists = true;
+            load(x);
+            return;
+        }
+        log_error("a record cannot be read, the conversation starts anew", "conversation_id", x->id.p, "error", e.text, NULL);
+        start_anew(&x->before, v);
+    }
+    x->version = v->version;
+    x->t->clock_offset_ms = v->now_ms - x->asked_mono_ms;
+    x->event.now_ms = v->now_ms;
+    x->event.lease_held = v->lease_token.n > 0 && sv_eq(v->lease_token, sv_from(x->before.token));
+    x->event.lease_left_ms = x->event.lease_held ? v->lease_left_ms : 0;
+    x->event.owner_dead = x->event.kind != EVENT_ARRIVE && x->before.owner[0] != '\0' && alive_is_dead(x->t->o.alive, x->before.owner);
+    if (x->want_lists) {
+        x->pending = copy_list(x->scratch, v->pending, v->pending_n);
+        x->context = copy_list(x->scratch, v->context, v->context_n);
+        if (x->pending == NULL || x->context == NULL) {
+            finish(x, TRANSACT_FULL);
+            return;
+        }
+        x->pending_n = v->pending_n;
+        x->context_n = v->context_n;
+        x->loaded = true;
+    }
+    if (v->mark.p != NULL && x->event.kind == EVENT_ARRIVE) {
+        x->mark = arena_sv(x->scratch, v->mark);
+        finish(x, TRANSACT_KNOWN);
+        return;
+    }
+    if (x->only_known)
+        finish(x, TRANSACT_STRANGE);
+    else
+        decide(x);
+}
+
+static void load(struct transact *x)
+{
+    struct store_load what = {
+        .conversation_id = x->id,
+        .message_id = x->event.kind == EVENT_ARRIVE ? x->event.message->message_id : SV_NONE,
+        .want_lists = x->want_lists,
+    };
+    x->asked_mono_ms = clock_mono_ms();
+    store_load(x->t->o.store, &what, loaded, x);
+}
+
+static void enter(void *arg)
+{
+    struct transact *x = arg;
+    if (!x->cached) {
+        load(x);
+        return;
+    }
+    x->asked_mono_ms = clock_mono_ms();
+    x->event.now_ms = turns_store_now(x->t);
+    x->event.lease_held = true; /* believed; need_token makes the store look */
+    x->event.lease_left_ms = x->policy->lease_ttl_ms;
+    decide(x);
+}

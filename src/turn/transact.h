@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT
+ * One decision, made and applied: enter the conversation's lane, load, step, apply; on a conflict again. Private to turn/.
+ *
+ *   transact_new -> fill in event, policy, wishes -> transact_go -> (load -> step -> fill -> apply)* -> done -> freed */
+#ifndef TURN_TRANSACT_H
+#define TURN_TRANSACT_H
+
+#include "store/store.h"
+#include "turn/lanes.h"
+#include "turn/step.h"
+#include "turn/turn.h"
+
+struct transact;
+
+/* Adds to the change what only the caller knows: marks, job, queue items, context; also `marks_n` and so on. Memory from x->scratch.
+ * Called for each try, after the decision was written into the change. -1: memory. */
+typedef int transact_fill_fn(struct transact *x, struct store_change *change);
+/* The outcome. Everything in x is gone after it returns, but what it copied. */
+typedef void transact_done_fn(struct transact *x);
+
+enum transact_status {
+    TRANSACT_DONE,      /* the decision is made, and applied when it had changes */
+    TRANSACT_KNOWN,     /* ARRIVE: the message was here before; x->mark says what is known */
+    TRANSACT_STRANGE,   /* ARRIVE with `only_known`: the store does not know the message */
+    TRANSACT_FULL,      /* the store refuses new things, or memory is short here */
+    TRANSACT_DOWN,      /* the store cannot be reached; whether the last try was applied is not known */
+};
+
+struct transact {
+    struct turns *t;
+    struct sv id;        /* borrowed: lives longer than x */
+    struct event event;  /* now_ms, lease_* and owner_dead are filled in for each try */
+    const struct policy *policy;
+    bool want_lists, want_job; /* job: of the turn, for UNKNOWN and RESEND */
+    bool only_known;           /* ARRIVE: nothing is done for a message that the store does not know */
+    transact_fill_fn *fill;    /* NULL: nothing to add */
+    transact_done_fn *done;
+    void *arg;
+
+    /* what the caller knows from its own last apply: the first try needs no load */
+    bool cached;
+    struct conversation before;
+    uint64_t version;
+
+    /* after the load; memory of scratch */
+    struct arena *scratch;
+    struct sv mark;
+    struct sv *pending, *context;
+    size_t pending_n, context_n;
+    bool loaded; /* the lists are there */
+
+    /* the outcome */
+    enum transact_status status;
+    struct decision decision;
+    struct sv job;
+    int64_t issued_mono_ms; /* when the apply that succeeded was sent off: an own lease counts from here */
+    int64_t asked_mono_ms;  /* a moment before the time that the decision was made by: an own send deadline counts from here */
+
+    /* inside */
+    unsigned tries;
+    char fresh_id[ID_UUID_SIZE];
+    struct lane_place place;
+    struct loop_timer *pause;
+};
+
+/* NULL: memory is short. */
+struct transact *transact_new(struct turns *t, struct sv id, enum event_kind kind, transact_done_fn *done, void *arg) MUST_CHECK;
+void transact_go(struct transact *x);
+/* The listings and scores that belong to a record. */
+void transact_listings(struct store_change *c, const struct conversation *n, int64_t now_ms);
+
+#endif

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT
+ * The engine of one process: what runs, what is told to whom, and how it is drained. The way of a message is in turn_arrive.c, that
+ * of a turn in turn_run.c and turn_send.c, the daemon's in turn_begin.c. */
+#include "config.h"
+
+#include <stdlib.h>
+
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "turn/turn_parts.h"
+
+#define SCRATCH_FIRST 4096
+#define SCRATCH_CAP (48u << 20) /* PENDING_MAX messages of 64 KiB, and what is made of them */
+
+struct turns *turns_new(const struct turns_options *o, struct err *e)
+{
+    struct turns *t = calloc(1, sizeof(*t));
+    if (t != NULL) {
+        t->o = *o;
+        t->clock_offset_ms = clock_wall_ms() - clock_mono_ms();
+        t->lanes = lanes_new(o->loop);
+        t->running = map_new();
+    }
+    if (t == NULL || t->lanes == NULL || t->running == NULL) {
+        turns_free(t);
+        err_set(e, ERR_MEMORY, "no memory for the turn engine");
+        return NULL;
+    }
+    return t;
+}
+
+static void drop(void *arg, struct sv key, void *value)
+{
+    (void)arg, (void)key;
+    turn_end(value);
+}
+
+void turns_free(struct turns *t)
+{
+    if (t == NULL)
+        return;
+    if (t->running != NULL)
+        map_each(t->running, drop, NULL);
+    map_free(t->running);
+    lanes_free(t->lanes);
+    loop_timer_free(t->grace);
+    for (size_t i = 0; i < t->spare_n; i++)
+        arena_free(t->spare[i]);
+    free(t);
+}
+
+int64_t turns_store_now(const struct turns *t)
+{
+    return clock_mono_ms() + t->clock_offset_ms;
+}
+
+struct arena *turns_scratch(struct turns *t)
+{
+    return t->spare_n > 0 ? t->spare[--t->spare_n] : arena_new(SCRATCH_FIRST, SCRATCH_CAP);
+}
+
+void turns_scratch_back(struct turns *t, struct arena *a)
+{
+    if (t->spare_n == SCRATCH_SPARE_MAX) {
+        arena_free(a);
+        return;
+    }
+    arena_reset(a);
+    t->spare[t->spare_n++] = a;
+}
+
+size_t turns_running(const struct turns *t)
+{
+    return map_count(t->running);
+}
+
+void turns_stat(const struct turns *t, struct turns_stat *out)
+{
+    *out = t->stat;
+}
+
+/* ---- clients ---- */
+
+static const struct {
+    int http;
+    bool has_result;
+} answers[] = {
+    [ANSWER_COMPLETED] = { 200, true },      [ANSWER_LOCKED] = { 200, true },     [ANSWER_RESTART_NEEDED] = { 200, true },
+    [ANSWER_RECORDED] = { 200, true },       [ANSWER_PROCESSING] = { 202, true }, [ANSWER_QUEUED] = { 202, true },
+    [ANSWER_CANCELLED] = { 200, true },      [ANSWER_FAILED] = { 200, true },     [ANSWER_TURN_RUNNING] = { 409, false },
+    [ANSWER_FULL] = { 503, false },          [ANSWER_UNAVAILABLE] = { 503, false }, [ANSWER_TOO_LARGE] = { 413, false },
+};
+_Static_assert(ARRAY_LEN(answers) == ANSWER_TOO_LARGE + 1, "a row for each answer");
+
+void client_answer(struct client *c, enum answer_status status, struct sv result, int64_t retry_after_ms)
+{
+    turn_answer_fn *fn = c->fn;
+    if (fn == NULL)
+        return;
+    c->fn = NULL;
+    struct turn_answer answer = { .status = status,
+                                  .http_status = answers[status].http,
+                                  .result = answers[status].has_result ? result : SV_NONE,
+                                  .retry_after_ms = retry_after_ms };
+    fn(c->arg, &answer);
+}
+
+/* ---- events of the store ---- */
+
+bool turns_event(struct turns *t, struct sv event)
+{
+    static const char interrupt[] = "interrupt ";
+    if (event.p == NULL || sv_eq(event, SV("due")))
+        return true;
+    if (!sv_starts(event, SV("interrupt ")))
+        return false;
+    struct sv id = { event.p + sizeof(interrupt) - 1, event.n - (sizeof(interrupt) - 1) };
+    struct turn *turn = map_find(t->running, id);
+    if (turn != NULL && turn->state == TURN_THINKING)
+        turn_gate(turn, true);
+    return false;
+}
+
+/* ---- drain ---- */
+
+struct gathered {
+    struct turn **list;
+    size_t n;
+};
+
+static void gather(void *arg, struct sv key, void *value)
+{
+    struct gathered *g = arg;
+    (void)key;
+    g->list[g->n++] = value;
+}
+
+static void grace_over(void *arg)
+{
+    struct turns *t = arg;
+    struct gathered g = { .list = calloc(map_count(t->running) + 1, sizeof(struct turn *)) };
+    if (g.list == NULL) {
+        loop_timer_set(t->grace, 100);
+        return;
+    }
+    map_each(t->running, gather, &g);
+    for (size_t i = 0; i < g.n; i++)
+        turn_hand_back(g.list[i]);
+    free(g.list);
+    turns_look_drained(t);
+}
+
+void turns_look_drained(struct turns *t)
+{
+    if (!t->draining || t->drained == NULL || t->transactions > 0 || map_count(t->running) > 0)
+        return;
+    turns_fn *fn = t->drained;
+    t->drained = NULL;
+    loop_timer_stop(t->grace);
+    loop_soon(t->o.loop, fn, t->drained_arg);
+}
+
+void turns_drain(struct turns *t, int64_t grace_ms, turns_fn *fn, void *arg)
+{
+    t->draining = true;
+    t->drained = fn;
+    t->drained_arg = arg;
+    if (t->grace == NULL)
+        t->grace = loop_timer_new(t->o.loop, grace_over, t);
+    if (t->grace != NULL)
+        loop_timer_set(t->grace, grace_ms);
+    turns_look_drained(t);
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT
+ * Runs turns: the only caller of store, AI, platform and archive on behalf of a conversation. One engine a process, on its loop.
+ *
+ *   arrive   store_load, step, store_apply      dedupe + record + lease in one atomic unit
+ *   think    ai_ask                              lease renewed at a third of its TTL
+ *   gate     step, store_apply                   lease mine, nothing newer, not cancelled, bot may speak; writes the send intent
+ *   send     platform_send                       deadline checked again right before the first byte
+ *   finish   step, store_apply                   outcome, marks, history item, release or hand on
+ *
+ * Operations on one conversation inside one process go one after another. */
+#ifndef TURN_TURN_H
+#define TURN_TURN_H
+
+#include "archive/archive.h"
+#include "outside/ai.h"
+#include "outside/platform.h"
+#include "store/store.h"
+#include "turn/message.h"
+#include "turn/policy.h"
+
+struct turns;
+struct alive;
+struct loop;
+
+struct turns_options {
+    struct loop *loop;
+    struct store *store;
+    struct ai *ai;
+    struct platform *platform;
+    struct archive *archive; /* NULL: none; context of forgotten conversations is then lost */
+    struct alive *alive;
+    struct policy policy;    /* of the default bot */
+    const char *bot_id, *bot_name;
+    size_t context_max;      /* CONTEXT_MESSAGES */
+    int64_t mark_ttl_ms, answer_ttl_ms;
+    size_t turns_max;        /* running at once in this process; 0: no bound */
+};
+
+struct turns *turns_new(const struct turns_options *o, struct err *e) MUST_CHECK;
+/* Running turns are dropped as by a crash: call turns_drain first. */
+void turns_free(struct turns *t);
+
+enum answer_status {
+    ANSWER_COMPLETED, ANSWER_LOCKED, ANSWER_RESTART_NEEDED, ANSWER_RECORDED, ANSWER_PROCESSING, ANSWER_QUEUED, ANSWER_CANCELLED,
+    ANSWER_FAILED,      /* given up after all attempts: status "failed" with its reason */
+    /* errors: no `result` */
+    ANSWER_TURN_RUNNING, /* 409, policy reject */
+    ANSWER_FULL,         /* 503, PENDING_MAX or the store is full */
+    ANSWER_UNAVAILABLE,  /* 503, no store */
+    ANSWER_TOO_LARGE,    /* 413, the arena's cap */
+};
+
+/* Borrowed until the callback returns. */
+struct turn_answer {
+    enum answer_status status;
+    int http_status;        /* 200, 202, 409, 413, 503 */
+    struct sv result;       /* JSON object: the value of "result" */
+    int64_t retry_after_ms; /* of 409 and 503 */
+};
+typedef void turn_answer_fn(void *arg, const struct turn_answer *answer);
+
+struct submit_options {
+    bool respond_async; /* 202 as soon as the turn has begun */
+    int64_t wait_ms;    /* after that 202 `processing`; the turn goes on */
+    struct sv request_id, traceparent; /* handed to the AI and the platform; SV_NONE: none */
+};
+/* fn comes exactly once, never from inside the call. The message is copied. */
+void turns_submit(struct turns *t, const struct message *m, const struct submit_options *o, turn_answer_fn *fn, void *arg);
+
+/* The daemon's way in: does whatever this conversation needs now (nothing, when another process was quicker). fn when it is done. */
+typedef void turns_fn(void *arg);
+void turns_begin(struct turns *t, struct sv conversation_id, turns_fn *fn, void *arg);
+
+/* {job_id, conversation_id, status, ...} of a turn or job, SV_NONE: unknown. */
+typedef void turn_job_fn(void *arg, enum store_status status, struct sv job);
+void turns_job(struct turns *t, struct sv job_id, turn_job_fn *fn, void *arg);
+
+/* To be called with every event of the store's subscription. True when it says that something is due. */
+bool turns_event(struct turns *t, struct sv event);
+size_t turns_running(const struct turns *t);
+/* No new turns; waiting and thinking ones are handed back after `grace_ms`, waiting clients are told `processing`; fn when none is left. */
+void turns_drain(struct turns *t, int64_t grace_ms, turns_fn *fn, void *arg);
+
+/* How a merge joins two records of one conversation (a store_join_fn): see store_backends.h. Stateless, arg is not looked at. */
+struct store_join;
+struct store_joined;
+int turns_join(void *arg, struct arena *a, const struct store_join *in, struct store_joined *out);
+
+/* Figures since the start. */
+struct turns_stat {
+    uint64_t messages, completed, locked, restarted, recorded, queued, failed, cancelled, unknown, replayed, lost;
+};
+void turns_stat(const struct turns *t, struct turns_stat *out);
+
+#endif

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT
+ * The engine's inside: shared by the files turn_*.c and by nobody else. */
+#ifndef TURN_TURN_PARTS_H
+#define TURN_TURN_PARTS_H
+
+#include "lib/alive.h"
+#include "lib/loop.h"
+#include "lib/map.h"
+#include "turn/actions.h"
+#include "turn/transact.h"
+#include "turn/turn.h"
+
+#define TURN_ARENA_CAP (8u << 20)
+#define SCRATCH_SPARE_MAX 32
+
+struct turns {
+    struct turns_options o;
+    struct lanes *lanes;
+    struct map *running; /* conversation id -> struct turn */
+    int64_t clock_offset_ms; /* the store's clock less clock_mono_ms */
+    struct turns_stat stat;
+    size_t transactions; /* under way */
+    bool draining;
+    turns_fn *drained;
+    void *drained_arg;
+    struct loop_timer *grace;
+    struct arena *spare[SCRATCH_SPARE_MAX];
+    size_t spare_n;
+};
+
+/* The store's clock now, as far as this process knows it. */
+int64_t turns_store_now(const struct turns *t);
+struct arena *turns_scratch(struct turns *t) MUST_CHECK;
+void turns_scratch_back(struct turns *t, struct arena *a);
+/* Calls the drain's callback when nothing is left. */
+void turns_look_drained(struct turns *t);
+
+/* ---- a client that waits ---- */
+
+struct client {
+    turn_answer_fn *fn; /* NULL: nobody waits (any more) */
+    void *arg;
+    struct sv message_id; /* of the message that it sent */
+    bool respond_async;
+    int64_t wait_ms;
+    struct sv request_id, traceparent;
+    char hash[17];
+};
+
+void client_answer(struct client *c, enum answer_status status, struct sv result, int64_t retry_after_ms);
+
+/* ---- a running turn ---- */
+
+enum turn_state {
+    TURN_WAITING,   /* quiet window of a burst */
+    TURN_CONTEXT,   /* the archive is asked what was said before */
+    TURN_THINKING,  /* the AI is asked */
+    TURN_GATE,      /* the answer is there: may it go out? */
+    TURN_SENDING,   /* the platform has it, perhaps */
+    TURN_FINISHING, /* the outcome is being recorded */
+};
+
+struct turn {
+    struct turns *t;
+    struct arena *a;
+    struct sv id;                /* the conversation's */
+    enum turn_state state;
+    struct conversation record;  /* as this turn last applied it */
+    uint64_t version;
+    int64_t lease_until_mono_ms; /* by the own clock: counted from before the store set it */
+    int64_t send_before_mono_ms;
+    int64_t began_mono_ms;
+    bool authority_lost; /* renewal failed while sending: nothing new may begin */
+    bool handing_back;
+    bool deciding;       /* a transaction of this turn is under way: it must not be freed before that is done */
+    bool ai_failed;      /* the AI's failure came while it was being decided whether to go on waiting for it */
+    enum failure ai_failure;
+
+    struct sv *covered;          /* items of the pending list that this turn answers, arrival order */
+    size_t covered_n;
+    struct sv *context;          /* until the AI is asked */
+    size_t context_n, context_size;
+    struct arena *context_arena; /* what `context` lives in; freed once the AI is asked */
+
+    struct ai_call *ai_call;
+    struct platform_call *send_call;
+    struct reply reply;
+    bool has_reply;
+    struct sv body;              /* of the platform's request */
+    enum sent sent;
+    int64_t executed;
+    char failure[160];           /* reason of AI_FAILED, SENT */
+    enum event_kind closing; /* the event that ends it, for the next try */
+    unsigned finish_tries;
+
+    struct client client;
+    struct loop_timer *lease_timer, *client_timer, *wait_timer;
+};
+
+/* From a decision that took the lease. `x` is the transaction that made it (its lists are copied). NULL: memory; then the lease
+ * runs out and the daemon takes over. */
+struct turn *turn_start(struct transact *x, const struct message *own);
+void turn_think(struct turn *turn);
+void turn_wait(struct turn *turn);
+/* asked_mono_ms: of the decision. */
+void turn_resend(struct turn *turn, struct sv job, int64_t asked_mono_ms);
+void turn_gate(struct turn *turn, bool interrupted);
+void turn_send(struct turn *turn);
+void turn_finish(struct turn *turn, enum sent sent);
+void turn_ai_failed(struct turn *turn, enum failure failure, const char *reason);
+void turn_hand_back(struct turn *turn);
+/* What each decision about a running turn adds to its change (a transact_fill_fn). */
+int turn_fill_outcome(struct transact *x, struct store_change *c);
+/* After a decision that ends the turn: answers, counts, frees it. False: it does not end it. */
+bool turn_ended(struct turn *turn, struct transact *x);
+/* fn(turn) in a moment: the store could not be asked. */
+void turn_later(struct turn *turn, loop_fn *fn);
+/* Not ours any more: the AI call is aborted, the client told `processing`. */
+void turn_lost(struct turn *turn);
+/* Removes and frees it; the client must have been answered. */
+void turn_end(struct turn *turn);
+/* Takes over what the last apply left: record, version, own deadline. */
+void turn_took(struct turn *turn, const struct transact *x);
+/* Answers with `processing`, after what status_url finds is stored. `lost`: with the outcome, if another process has brought the turn to its
+ * end already. */
+void turn_answer_processing(struct turn *turn, bool lost);
+void turn_renew_soon(struct turn *turn);
+void turn_begun_by_client(struct turn *turn, const struct client *c);
+
+/* ---- what the end of a turn leaves behind ---- */
+
+struct ending {
+    const char *status; /* completed, recorded, cancelled, failed */
+    const char *reason; /* NULL: none */
+    const char *send;   /* pancake_result.status; NULL: none */
+    const char *action_status; /* executed, failed, withheld, unknown */
+    int64_t executed;
+    const struct reply *reply; /* NULL: none */
+    const struct sv *covered;
+    size_t covered_n;
+    size_t context_size;
+    int64_t took_ms;
+};
+
+/* Writes marks, context entry, history item and job of an ended turn into the change. */
+int ending_fill(struct transact *x, struct store_change *change, const struct ending *end) MUST_CHECK;
+/* The value of "result" of an ended turn, appended. message_id SV_NONE: the newest covered one. */
+void ending_result(struct buf *b, struct turns *t, const char *turn_id, const struct ending *end, struct sv message_id);
+void result_backend(struct json_out *o, struct turns *t);
+/* Job records. message_id (SV_NONE: none): of an open job, so that its outcome is found when another turn answers the message. */
+struct sv job_format(struct arena *a, struct sv id, struct sv conversation_id, const char *status, const struct conversation *c, int64_t now_ms,
+                     size_t messages, struct sv result, const char *error, struct sv message_id);
+void job_alias(struct turns *t, const char *from, const char *to);
+
+/* The answer that goes with a result's status. */
+enum answer_status replay_status(struct sv status);
+/* A message that was here before: answered from its mark. Takes over `client`. */
+void replay(struct turns *t, struct sv conversation_id, const struct client *client, struct sv mark, const struct conversation *record,
+            bool lease_held);
+
+#endif

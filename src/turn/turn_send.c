@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT
+ * The gate and the delivery. Nothing leaves without a written intent, nothing after the own deadline. */
+#include "config.h"
+
+#include <stdlib.h>
+
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "turn/step_parts.h"
+#include "turn/turn_parts.h"
+
+static void retry_gate(void *arg)
+{
+    turn_gate(arg, false);
+}
+
+/* ---- the gate ---- */
+
+static void gated(struct transact *x)
+{
+    struct turn *turn = x->arg;
+    turn->deciding = false;
+    if (x->status != TRANSACT_DONE) {
+        if (clock_mono_ms() < turn->lease_until_mono_ms)
+            turn_later(turn, retry_gate);
+        else
+            turn_lost(turn);
+        return;
+    }
+    if (x->decision.verdict == VERDICT_NOTHING) { /* an interruption that was none */
+        turn->state = TURN_THINKING;
+        if (turn->handing_back)
+            turn_hand_back(turn);
+        else if (turn->ai_failed)
+            turn_ai_failed(turn, turn->ai_failure, turn->failure);
+        else if (turn->has_reply)
+            turn_gate(turn, false);
+        return;
+    }
+    if (turn->ai_call != NULL) {
+        ai_abort(turn->t->o.ai, turn->ai_call);
+        turn->ai_call = NULL;
+    }
+    if (x->decision.verdict == VERDICT_SEND) {
+        turn_took(turn, x);
+        if (x->decision.changed) /* else it was passed by an earlier try: the time of the first one counts */
+            turn->send_before_mono_ms = x->asked_mono_ms + step_send_start_ms(x->policy);
+        turn_send(turn);
+        return;
+    }
+    turn_ended(turn, x);
+}
+
+void turn_gate(struct turn *turn, bool interrupted)
+{
+    turn->state = TURN_GATE;
+    struct transact *x = transact_new(turn->t, turn->id, EVENT_ANSWERED, gated, turn);
+    if (x == NULL) {
+        turn_later(turn, retry_gate);
+        return;
+    }
+    x->event.token = turn->record.token;
+    x->event.fence = turn->record.fence;
+    x->event.has_actions = turn->reply.actions_n > 0;
+    x->event.interrupted = interrupted;
+    x->cached = !interrupted && turn->wait_timer == NULL;
+    x->before = turn->record;
+    x->version = turn->version;
+    x->want_lists = true; /* only a conflict loads: then something is newer, and the client is told what */
+    x->fill = turn_fill_outcome;
+    if (turn->send_before_mono_ms == 0)
+        turn->send_before_mono_ms = clock_mono_ms() + step_send_start_ms(x->policy);
+    turn->deciding = true;
+    transact_go(x);
+}
+
+/* ---- the delivery ---- */
+
+static void delivered(void *arg, const struct platform_answer *answer)
+{
+    static const enum sent sents[] = {
+        [PLATFORM_SENT] = SENT_OK,           [PLATFORM_FAILED] = SENT_FAILED,   [PLATFORM_UNREACHABLE] = SENT_UNREACHABLE,
+        [PLATFORM_TOO_LATE] = SENT_TOO_LATE, [PLATFORM_UNKNOWN] = SENT_UNKNOWN,
+    };
+    struct turn *turn = arg;
+    turn->send_call = NULL;
+    turn->executed = answer->actions_executed;
+    if (answer->outcome != PLATFORM_SENT)
+        log_warning("the platform did not take a reply", "conversation_id", turn->id.p, "turn_id", turn->record.turn_id, "error",
+                    answer->err.text, NULL);
+    turn_finish(turn, sents[answer->outcome]);
+}
+
+void turn_send(struct turn *turn)
+{
+    turn->state = TURN_SENDING;
+    int64_t before = turn->send_before_mono_ms < turn->lease_until_mono_ms ? turn->send_before_mono_ms : turn->lease_until_mono_ms;
+    if (turn->authority_lost || clock_mono_ms() >= before) {
+        turn_finish(turn, SENT_TOO_LATE);
+        return;
+    }
+    struct platform_request r = {
+        .body = turn->body,
+        .idempotency_key = sv_from(turn->record.turn_id),
+        .conversation_id = turn->id,
+        .request_id = turn->client.request_id,
+        .actions_n = turn->reply.actions_n,
+        .timeout_ms = turn->t->o.policy.send_timeout_ms,
+        .send_before_ms = before,
+    };
+    turn->send_call = platform_send(turn->t->o.platform, &r, delivered, turn);
+    if (turn->send_call == NULL)
+        turn_finish(turn, SENT_TOO_LATE); /* memory is short: nothing left */
+}
+
+/* ---- a lost owner's send, again under its key ---- */
+
+void turn_resend(struct turn *turn, struct sv job, int64_t asked_mono_ms)
+{
+    json_t *j = json_read_in(turn->a, job, false, NULL);
+    json_t *intent = json_object_get(j, "intent");
+    json_t *response = json_object_get(intent, "ai_response");
+    struct err e;
+    turn->covered_n = turn->record.covered_n < turn->covered_n ? turn->record.covered_n : turn->covered_n;
+    bool known = json_is_object(intent) && actions_extract(turn->a, response, json_object_get(intent, "actions"), &turn->reply, &e) == 0;
+    struct buf b = { 0 };
+    if (known)
+        json_dump_to(&b, intent);
+    turn->body = known && buf_ok(&b) ? arena_sv(turn->a, buf_sv(&b)) : SV_NONE;
+    buf_fini(&b);
+    if (turn->body.p == NULL) {
+        log_error("a send cannot be repeated: its intent is gone", "conversation_id", turn->id.p, NULL);
+        turn_finish(turn, SENT_UNKNOWN);
+        return;
+    }
+    turn->has_reply = true;
+    turn->send_before_mono_ms = asked_mono_ms + step_send_start_ms(&turn->t->o.policy);
+    turn_send(turn);
+}

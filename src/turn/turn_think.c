@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT
+ * The question to the AI: what was said before, in order, and everything that is to be answered; and what its answer means. */
+#include "config.h"
+
+#include "lib/log.h"
+#include "turn/turn_parts.h"
+
+static void ask(struct turn *turn);
+
+/* ---- a conversation that the store has forgotten ---- */
+
+struct recall {
+    struct turns *t;
+    char key[MESSAGE_ID_MAX + 1];
+    struct sv id;
+    char token[ID_TOKEN_SIZE];
+    struct arena *a;
+};
+
+static void recalled(void *arg, enum archive_status status, const struct sv *entries, size_t n)
+{
+    struct recall *r = arg;
+    struct turn *turn = map_find(r->t->running, r->id);
+    bool same = turn != NULL && turn->state == TURN_CONTEXT && strcmp(turn->record.token, r->token) == 0;
+    if (same && status == ARCHIVE_DONE && n > 0) {
+        struct sv *list = arena_array(turn->context_arena, n, sizeof(*list));
+        size_t kept = 0;
+        for (size_t i = 0; list != NULL && i < n; i++) {
+            list[kept] = arena_sv(turn->context_arena, entries[i]);
+            kept += list[kept].p != NULL;
+        }
+        turn->context = list;
+        turn->context_n = kept;
+    }
+    struct turns *t = r->t;
+    t->transactions--;
+    arena_free(r->a);
+    turns_look_drained(t);
+    if (same)
+        ask(turn);
+}
+
+static bool recall(struct turn *turn)
+{
+    struct turns *t = turn->t;
+    struct arena *a = arena_new(0, 8192);
+    struct recall *r = a == NULL ? NULL : arena_alloc(a, sizeof(*r));
+    if (r == NULL) {
+        arena_free(a);
+        return false;
+    }
+    r->t = t;
+    r->a = a;
+    memcpy(r->key, turn->id.p, turn->id.n);
+    r->id = (struct sv){ r->key, turn->id.n };
+    memcpy(r->token, turn->record.token, sizeof(r->token));
+    turn->state = TURN_CONTEXT;
+    t->transactions++;
+    archive_context(t->o.archive, turn->id, t->o.context_max, recalled, r);
+    return true;
+}
+
+void turn_think(struct turn *turn)
+{
+    if (turn->handing_back) {
+        turn->state = TURN_THINKING;
+        turn_hand_back(turn);
+        return;
+    }
+    bool unknown = turn->context_n == 0 && turn->record.seq <= turn->covered_n;
+    if (unknown && turn->t->o.archive != NULL && archive_is_up(turn->t->o.archive) && recall(turn))
+        return;
+    ask(turn);
+}
+
+/* ---- the answer ---- */
+
+static const char *const outcomes[] = {
+    [AI_ANSWERED] = "answered", [AI_UNREACHABLE] = "ai_unreachable", [AI_REFUSED] = "ai_refused", [AI_INVALID] = "ai_invalid_answer",
+};
+
+static void answered(void *arg, const struct ai_answer *answer)
+{
+    struct turn *turn = arg;
+    struct err e;
+    turn->ai_call = NULL;
+    if (answer->outcome == AI_ANSWERED) {
+        if (actions_extract(turn->a, answer->response, answer->actions, &turn->reply, &e) != 0) {
+            turn_ai_failed(turn, FAILURE_INVALID, "ai_answer_too_large");
+            return;
+        }
+        turn->reply.ai_ms = answer->took_ms;
+        turn->has_reply = true;
+        if (!turn->deciding) /* else an interruption is being looked at, and goes on from there */
+            turn_gate(turn, false);
+        return;
+    }
+    log_warning("the AI gave no answer", "conversation_id", turn->id.p, "turn_id", turn->record.turn_id, "outcome",
+                outcomes[answer->outcome], "error", answer->err.text, NULL);
+    enum failure failure = answer->outcome == AI_UNREACHABLE ? FAILURE_UNREACHABLE
+                           : answer->outcome == AI_REFUSED   ? FAILURE_REFUSED
+                                                             : FAILURE_INVALID;
+    turn_ai_failed(turn, failure, outcomes[answer->outcome]);
+}
+
+/* ---- the question ---- */
+
+static size_t gather(struct message_item *to, const struct sv *items, size_t n)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++) {
+        struct err e;
+        if (message_look(items[i], &to[kept], &e) == 0)
+            kept++;
+        else
+            log_error("an item of the context cannot be read", "error", e.text, NULL);
+    }
+    message_sort(to, kept);
+    return kept;
+}
+
+static struct sv bot_json(struct arena *a, const struct turns *t)
+{
+    struct buf b = { 0 };
+    struct json_out o = { .b = &b };
+    json_obj(&o);
+    json_kstr(&o, "id", sv_from(t->o.bot_id));
+    json_kstr(&o, "name", sv_from(t->o.bot_name));
+    json_obj_end(&o);
+    struct sv s = buf_ok(&b) ? arena_sv(a, buf_sv(&b)) : SV_NONE;
+    buf_fini(&b);
+    return s;
+}
+
+/* What is answered already in the order of its (clamped) time, then what is to be answered in the order of its time: the question comes last
+ * whatever the clocks say. */
+static struct ai_call *put_question(struct turn *turn, struct arena *a)
+{
+    size_t max = turn->context_n + turn->covered_n;
+    struct message_item *items = arena_array(a, max + 1, sizeof(*items));
+    struct ai_message *messages = arena_array(a, max + 1, sizeof(*messages));
+    if (items == NULL || messages == NULL)
+        return NULL;
+    size_t before = gather(items, turn->context, turn->context_n);
+    size_t n = before + gather(items + before, turn->covered, turn->covered_n);
+    if (n == before)
+        return NULL;
+    for (size_t i = 0; i < n; i++)
+        messages[i] = (struct ai_message){ .role = items[i].role, .content_json = items[i].content_json,
+                                           .timestamp_ms = items[i].timestamp_ms, .message_id_json = items[i].message_id_json };
+    turn->context_size = n;
+    struct ai_request r = {
+        .conversation_id = turn->id,
+        .message_id = message_text(a, items[n - 1].message_id_json),
+        .message = message_text(a, items[n - 1].content_json),
+        .messages = messages,
+        .messages_n = n,
+        .metadata = json_raw_member(items[n - 1].raw, "metadata"),
+        .bot = bot_json(a, turn->t),
+        .turn_id = sv_from(turn->record.turn_id),
+        .request_id = turn->client.request_id,
+        .traceparent = turn->client.traceparent,
+        .timeout_ms = turn->t->o.policy.ai_timeout_ms,
+    };
+    return ai_ask(turn->t->o.ai, &r, answered, turn);
+}
+
+static void ask(struct turn *turn)
+{
+    turn->state = TURN_THINKING;
+    turn->ai_call = put_question(turn, turn->context_arena);
+    arena_free(turn->context_arena);
+    turn->context_arena = NULL;
+    turn->context = NULL;
+    turn->context_n = 0;
+    if (turn->ai_call == NULL) {
+        log_error("no memory to ask the AI; the turn is put back", "conversation_id", turn->id.p, NULL);
+        turn_ai_failed(turn, FAILURE_INVALID, "responder_out_of_memory");
+    }
+}

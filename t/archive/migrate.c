@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT
+ * Migrations: once, twice, by many at once, by a program that is too old, with files that are not as they should be. */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "t/archive/rig.h"
+
+struct place {
+    const char *name;
+    struct pgserver *server;
+    char dir[64];   /* for files of our own */
+    unsigned fresh; /* places made so far */
+    char text[128];
+};
+
+static const char *next_place(struct place *p)
+{
+    char name[32];
+
+    if (p->server == NULL) {
+        (void)snprintf(p->text, sizeof(p->text), "%s/state%u.db", p->dir, p->fresh++);
+        return p->text;
+    }
+    (void)snprintf(name, sizeof(name), "migrate%u", p->fresh++);
+    return pgserver_database(p->server, name);
+}
+
+static int migrate(const struct place *p, const char *where, const char *dir, int *applied, struct err *e)
+{
+    *e = (struct err){ 0 };
+    return p->server != NULL ? migrate_postgres(where, dir, applied, e) : migrate_sqlite(where, dir, applied, e);
+}
+
+static const char *shipped(const struct place *p)
+{
+    return rig_sql_dir(p->server != NULL ? "postgres" : "sqlite");
+}
+
+static const char *query(const struct place *p, const char *where, const char *sql)
+{
+    struct rig r = { .server = p->server, .place = where };
+    return rig_query(&r, sql);
+}
+
+static void put_file(const struct place *p, const char *dir, const char *name, const char *text)
+{
+    char path[160];
+
+    (void)snprintf(path, sizeof(path), "%s/%s", p->dir, dir);
+    if (mkdir(path, 0700) != 0 && errno != EEXIST)
+        bail_out("%s: %s", path, strerror(errno));
+    if (name == NULL)
+        return;
+    (void)snprintf(path, sizeof(path), "%s/%s/%s", p->dir, dir, name);
+    if (text == NULL) {
+        (void)unlink(path);
+        return;
+    }
+    FILE *f = fopen(path, "we");
+    if (f == NULL || fputs(text, f) < 0 || fclose(f) != 0)
+        bail_out("%s: %s", path, strerror(errno));
+}
+
+static const char *own(const struct place *p, const char *dir)
+{
+    static char path[160];
+    (void)snprintf(path, sizeof(path), "%s/%s", p->dir, dir);
+    return path;
+}
+
+static void once_and_again(struct place *p)
+{
+    const char *where = next_place(p);
+    struct err e;
+    int applied, files;
+
+    is_int(migrate(p, where, shipped(p), &files, &e), 0, "%s: an empty database%s%s", p->name, e.text[0] != '\0' ? ": " : "", e.text);
+    ok(files >= 2, "%s: gets all files", p->name);
+    is_int(migrate(p, where, shipped(p), &applied, &e), 0, "%s: again", p->name);
+    is_int(applied, 0, "%s: gets nothing", p->name);
+    int64_t rows = 0;
+    (void)sv_to_i64(sv_from(query(p, where, "SELECT count(*) FROM schema_migrations WHERE length(checksum) = 64 AND name LIKE '0__\\_%.sql' ESCAPE '\\'")), &rows);
+    is_int(rows, files, "%s: each is listed with name and checksum", p->name);
+    static const char *const tables[] = { "conversations", "messages", "message_actions", "chat_sessions", "customers", "jobs", "bots", "ai_cores", "platforms",
+                                          "daily_analytics", "erasures", "dead_letters" };
+    for (size_t i = 0; i < ARRAY_LEN(tables); i++) {
+        char sql[64];
+        (void)snprintf(sql, sizeof(sql), "SELECT count(*) FROM %s", tables[i]);
+        is_str(query(p, where, sql), "0", "%s: %s is there", p->name, tables[i]);
+    }
+}
+
+#define CROWD 5
+
+static void many_at_once(struct place *p)
+{
+    const char *where = next_place(p);
+    const char *dir = shipped(p);
+    pid_t pids[CROWD];
+    int total = 0, files;
+    struct err e;
+
+    for (size_t i = 0; i < CROWD; i++) {
+        (void)fflush(NULL);
+        pids[i] = fork();
+        if (pids[i] == 0) {
+            int applied;
+            if (migrate(p, where, dir, &applied, &e) != 0) {
+                diag("%s", e.text);
+                _exit(100);
+            }
+            _exit(applied);
+        }
+    }
+    for (size_t i = 0; i < CROWD; i++) {
+        int status = -1;
+        while (waitpid(pids[i], &status, 0) < 0 && errno == EINTR)
+            ;
+        total += WIFEXITED(status) ? WEXITSTATUS(status) : 1000;
+    }
+    is_int(migrate(p, where, dir, &files, &e), 0, "%s: %d at once", p->name, CROWD);
+    is_int(files, 0, "%s: leave nothing to do", p->name);
+    char text[16];
+    (void)snprintf(text, sizeof(text), "%d", total);
+    is_str(query(p, where, "SELECT count(*) FROM schema_migrations"), text, "%s: and each file was applied by one of them", p->name);
+}
+
+static void files_and_faults(struct place *p)
+{
+    const char *where = next_place(p);
+    struct err e;
+    int applied;
+
+    ok(migrate(p, where, "/nonexistent", &applied, &e) != 0 && e.code == ERR_IO, "%s: no directory", p->name);
+    put_file(p, "empty", NULL, NULL);
+    ok(migrate(p, where, own(p, "empty"), &applied, &e) != 0, "%s: no file", p->name);
+    put_file(p, "own", "001_first.sql", "CREATE TABLE first (a integer);");
+    put_file(p, "own", "README", "not a migration");
+    put_file(p, "own", "003_third.sql", "CREATE TABLE third (a integer);");
+    ok(migrate(p, where, own(p, "own"), &applied, &e) != 0, "%s: a number is missing", p->name);
+    has_str(e.text, "002", "%s: which one", p->name);
+    is_int(applied, 0, "%s: nothing is applied then", p->name);
+    put_file(p, "own", "002_second.sql", "CREATE TABLE second (a integer); INSERT INTO second VALUES (1); INSERT INTO nowhere VALUES (1);");
+    ok(migrate(p, where, own(p, "own"), &applied, &e) != 0, "%s: a file that fails", p->name);
+    has_str(e.text, "002_second.sql", "%s: is named", p->name);
+    is_int(applied, 1, "%s: the one before it is applied", p->name);
+    is_str(query(p, where, "SELECT max(version) FROM schema_migrations"), "1", "%s: and listed", p->name);
+    put_file(p, "own", "002_second.sql", "CREATE TABLE second (a integer); INSERT INTO second VALUES (1);");
+    is_int(migrate(p, where, own(p, "own"), &applied, &e), 0, "%s: mended", p->name);
+    is_int(applied, 2, "%s: the rest follows", p->name);
+    is_str(query(p, where, "SELECT count(*) FROM second"), "1", "%s: of the failed try nothing was left", p->name);
+    put_file(p, "own", "001_first.sql", "CREATE TABLE first (a integer, b integer);");
+    ok(migrate(p, where, own(p, "own"), &applied, &e) != 0 && e.code == ERR_INVALID, "%s: a file that was changed afterwards", p->name);
+    has_str(e.text, "001_first.sql has changed", "%s: is noticed", p->name);
+    put_file(p, "own", "001_first.sql", "CREATE TABLE first (a integer);");
+    put_file(p, "own", "003_third.sql", NULL);
+    ok(migrate(p, where, own(p, "own"), &applied, &e) != 0 && e.code == ERR_RANGE, "%s: a database that is ahead of the program", p->name);
+    has_str(e.text, "version 3", "%s: says so", p->name);
+    put_file(p, "own", "003_other.sql", "");
+    ok(migrate(p, where, own(p, "own"), &applied, &e) != 0, "%s: an empty file", p->name);
+    put_file(p, "own", "003_other.sql", "SELECT 1;");
+    put_file(p, "own", "002_twice.sql", "SELECT 1;");
+    ok(migrate(p, where, own(p, "own"), &applied, &e) != 0, "%s: a number that is there twice", p->name);
+}
+
+static void postgres_alone(struct place *p)
+{
+    const char *where = next_place(p);
+    char conninfo[320];
+    struct err e;
+    int applied;
+
+    is_int(migrate(p, where, shipped(p), &applied, &e), 0, "a database");
+    (void)pgserver_query(where, "CREATE ROLE reader LOGIN; GRANT SELECT ON schema_migrations TO reader; REVOKE CREATE ON SCHEMA public FROM PUBLIC");
+    (void)snprintf(conninfo, sizeof(conninfo), "%s user=reader", where);
+    is_int(migrate_postgres(conninfo, shipped(p), &applied, &e), 0, "who may create nothing, but need not, is content%s%s", e.text[0] ? ": " : "", e.text);
+    (void)pgserver_query(where, "CREATE DATABASE latin ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0");
+    ok(migrate_postgres(pgserver_database(p->server, "latin1x"), "/nonexistent", &applied, &e) != 0, "files come first");
+    (void)snprintf(conninfo, sizeof(conninfo), "%s dbname=latin", where);
+    ok(migrate_postgres(conninfo, shipped(p), &applied, &e) != 0 && strstr(e.text, "UTF8") != NULL, "a database that cannot hold every text is refused");
+    ok(migrate_postgres("host=/nonexistent dbname=x", shipped(p), &applied, &e) != 0 && e.code == ERR_UNAVAILABLE, "no server");
+    ok(strchr(e.text, '\n') == NULL, "the reason is one line");
+}
+
+static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+    (void)st, (void)flag, (void)ftw;
+    return remove(path);
+}
+
+static void run(const char *name, struct pgserver *server)
+{
+    struct place p = { .name = name, .server = server, .dir = "/tmp/tk-migrate-XXXXXX" };
+
+    if (mkdtemp(p.dir) == NULL)
+        bail_out("no temporary directory");
+    once_and_again(&p);
+    many_at_once(&p);
+    files_and_faults(&p);
+    if (server != NULL)
+        postgres_alone(&p);
+    (void)nftw(p.dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+int main(void)
+{
+    const char *why;
+    struct pgserver *server;
+
+    run("SQLite", NULL);
+    server = pgserver_start(&why);
+    if (server == NULL)
+        skip(why);
+    else
+        run("PostgreSQL", server);
+    pgserver_end(server);
+    return done_testing();
+}

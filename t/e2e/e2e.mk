@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: MIT
+# End-to-end tests, what they are made of, and what is built for them and for contrib/bench.
+E2E_TESTS = \
+    t/e2e/50-first-message.t \
+    t/e2e/51-burst.t \
+    t/e2e/52-crash.t \
+    t/e2e/53-lease.t \
+    t/e2e/54-outage.t \
+    t/e2e/55-bad-input.t \
+    t/e2e/56-duplicates.t \
+    t/e2e/57-policies.t \
+    t/e2e/58-async.t
+EXTRA_DIST += \
+    t/lib/Stack.pm t/lib/Stack/Process.pm t/lib/Stack/Servers.pm t/lib/Stack/Client.pm \
+    README.md contrib/quickstart contrib/check contrib/bench contrib/bench.pl contrib/common.sh contrib/packages .ci/run
+
+# All that "make check" would run, built but not run.
+.PHONY: check-programs
+check-programs: $(check_LIBRARIES) $(check_PROGRAMS)

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT
+ * The loop, one HTTP client and a patience for tests of src/outside; call, wait, look at what came. */
+#ifndef T_OUTSIDE_RIG_H
+#define T_OUTSIDE_RIG_H
+
+#include "lib/loop.h"
+#include "outside/http.h"
+#include "t/outside/peer.h"
+
+enum { PLENTY_MS = 600000 }; /* a time limit that is not meant to be met, on the slowest machine */
+
+struct rig {
+    struct loop *loop;
+    struct http *http;
+};
+
+struct heard { /* one answer; its body is a copy */
+    int times;
+    struct http_answer answer;
+    char *body;
+};
+
+void rig_open(struct rig *r, const struct http_options *o);
+void rig_close(struct rig *r);
+/* Turns the loop until condition(arg); ends the test when that never comes. */
+void rig_until(struct rig *r, bool (*condition)(void *arg), void *arg);
+/* Some rounds without waiting, for things that must not happen. */
+void rig_settle(struct rig *r);
+
+void heard_free(struct heard *h);
+/* An http_fn; arg is a struct heard. */
+void hear(void *arg, const struct http_answer *a);
+/* Posts and waits for the answer. */
+void rig_post(struct rig *r, const struct http_request *q, struct heard *h);
+/* http://127.0.0.1:PORT/path; one of a few static buffers. */
+const char *rig_url(int port, const char *path);
+
+#endif

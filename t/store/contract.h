@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT
+ * What the contract test of the stores is made of: a backend says how to open an empty store, a rig holds one open
+ * store and asks it one thing at a time, a case checks one promise of store.h on whatever backend the rig has.
+ * Times in cases: what must still be there gets LONG_MS, what must be gone gets SHORT_MS and rig_pass(). So a backend
+ * with a fake clock and one with a real clock run the same cases. */
+#ifndef T_STORE_CONTRACT_H
+#define T_STORE_CONTRACT_H
+
+#include "lib/arena.h"
+#include "lib/loop.h"
+#include "store/store_backends.h"
+#include "t/tap.h"
+
+#define LONG_MS 600000
+#define SHORT_MS 40
+#define BIG 65536
+
+struct rig;
+
+struct backend {
+    const char *name;
+    /* Starts what it needs. False: not to be had here (why in *why). */
+    bool (*start)(struct rig *r, const char **why);
+    void (*stop)(struct rig *r);
+    void (*wipe)(struct rig *r); /* before each case: nothing is left of the last one; no store is open */
+    /* bound: about so many queue items of 1,000 bytes; 0: no bound */
+    struct store *(*open)(struct rig *r, size_t bound);
+    void (*cut_lock)(struct rig *r, const char *id); /* a person deletes lock:<id>; NULL: done by an apply */
+    bool real_clock;
+    bool shared; /* a second open() sees the same state */
+};
+
+struct call;
+
+struct rig {
+    const struct backend *backend;
+    void *own; /* the backend's */
+    struct loop *loop;
+    struct store *s;     /* opened before each case */
+    struct arena *arena; /* copies of what was answered; reset after each case */
+    struct call *calls;  /* all calls of the case: each must have been answered once */
+    bool inside;         /* a call has not returned yet */
+    unsigned heard;      /* events since the case began */
+    unsigned connected;  /* SV_NONE among them */
+    struct sv event;     /* the last one */
+};
+
+/* One call's answer; waits for it. */
+struct call {
+    struct call *next;
+    struct rig *r;
+    unsigned answers;
+    enum store_status status;
+    struct store_view view;
+    struct store_applied applied;
+    struct store_batch batch;
+    struct store_stat stat;
+    struct sv value;
+    const struct sv *items;
+    size_t n;
+    int64_t next_ms;
+};
+
+extern uint64_t rig_versions; /* what the store adds to every version but 0: cases see and give plain ones */
+struct call *rig_call(struct rig *r); /* a new one, for calls of a case's own; NULL-safe in none of its fields */
+void rig_wait(struct rig *r, const struct call *c);
+bool rig_until(struct rig *r, bool (*done)(struct rig *r, void *arg), void *arg); /* false: not in 20 s */
+void rig_pass(struct rig *r, int64_t ms);
+/* The callbacks that fill a struct call. */
+void rig_loaded(void *arg, enum store_status status, const struct store_view *view);
+void rig_applied(void *arg, enum store_status status, const struct store_applied *applied);
+void rig_status(void *arg, enum store_status status);
+void rig_list(void *arg, enum store_status status, const struct sv *items, size_t n, int64_t next_ms);
+void rig_batch(void *arg, enum store_status status, const struct store_batch *batch);
+void rig_value(void *arg, enum store_status status, struct sv value);
+void rig_stat(void *arg, enum store_status status, const struct store_stat *stat);
+void rig_event(void *arg, struct sv event);
+
+/* Ask and wait. `load` reads mark "m" and the lists; load_of another mark. */
+const struct store_view *load(struct rig *r, const char *id);
+const struct store_view *load_of(struct rig *r, struct sv id, struct sv message_id);
+struct call *apply(struct rig *r, const struct store_change *c);
+enum store_status renew(struct rig *r, const char *id, const char *token, int64_t ttl_ms);
+struct call *due(struct rig *r, size_t max);
+const struct store_batch *take(struct rig *r, const char *owner, size_t max);
+enum store_status ack(struct rig *r, const struct store_ack *a);
+enum store_status recover(struct rig *r, const char *dead); /* owners that start with `dead` are */
+enum store_status put(struct rig *r, const char *name, const char *value, int64_t ttl_ms);
+struct sv get(struct rig *r, const char *name);
+const struct store_stat *stat_of(struct rig *r);
+/* All that the queue still has, in order, joined by commas; acknowledged. */
+struct sv drain(struct rig *r);
+struct sv joined(struct rig *r, const struct sv *items, size_t n);
+
+/* A change that does nothing but write a record at version + 1. apply() fills in record "r" and LONG_MS for marks where
+ * the case does not say. */
+#define CHANGE(id, expect, ...)                                                                                        \
+    ((struct store_change){ .conversation_id = sv_from(id), .expect_version = (expect), __VA_ARGS__ })
+struct store_change filled(const struct store_change *c);
+#define LIST(...)                                                                                                      \
+    (const struct sv[])                                                                                                \
+    {                                                                                                                  \
+        __VA_ARGS__                                                                                                    \
+    }
+
+struct rig_case {
+    const char *name;
+    void (*run)(struct rig *r);
+    size_t bound; /* for open */
+    bool needs_shared;
+};
+
+extern const struct rig_case conversation_cases[], queue_cases[], odd_cases[]; /* end with a NULL name */
+extern const struct backend *const backends[];                                 /* ends with NULL */
+
+#endif

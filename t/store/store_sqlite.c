@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: MIT
+ * What only the SQLite store can meet: other owners of the file, a full disk, a newer version, expired rows, events
+ * that were missed. The contract of the port is tested by contract.c. */
+#include "config.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "lib/clock.h"
+#include "lib/filelock.h"
+#include "t/store/contract.h"
+
+static const struct backend plain = { .name = "sqlite", .real_clock = true };
+static char dir[64], path[80];
+
+static struct store *try_open(struct rig *r, const struct store_sqlite_options *o, struct err *e)
+{
+    r->heard = r->connected = 0;
+    r->s = store_sqlite_open(r->loop, o, e);
+    if (r->s != NULL)
+        store_subscribe(r->s, rig_event, r);
+    return r->s;
+}
+
+static void open_file(struct rig *r, int64_t timeout_ms)
+{
+    struct err e;
+    if (try_open(r, &(struct store_sqlite_options){ .path = path, .poll_ms = 5, .timeout_ms = timeout_ms }, &e) == NULL)
+        bail_out("%s", e.text);
+}
+
+static void close_and_wipe(struct rig *r)
+{
+    static const char *const ends[] = { "", "-journal", "-wal", "-shm", ".lock" };
+    store_close(r->s);
+    r->s = NULL;
+    for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+        char name[100];
+        (void)snprintf(name, sizeof name, "%s%s", path, ends[i]);
+        (void)unlink(name);
+    }
+    loop_turn(r->loop, false);
+    r->calls = NULL;
+    arena_reset(r->arena);
+}
+
+/* As somebody with the sqlite3 program. Returns the first column of the last row, or 0. */
+static int take_number(void *arg, int n, char **values, char **names)
+{
+    (void)names;
+    if (n > 0 && values[0] != NULL)
+        *(long *)arg = strtol(values[0], NULL, 10);
+    return 0;
+}
+
+static long by_hand(const char *sql)
+{
+    sqlite3 *db = NULL;
+    long number = 0;
+    char *error = NULL;
+    if (sqlite3_open(path, &db) != SQLITE_OK || sqlite3_busy_timeout(db, 10000) != SQLITE_OK ||
+        sqlite3_exec(db, sql, take_number, &number, &error) != SQLITE_OK)
+        bail_out("%s: %s", sql, error);
+    (void)sqlite3_close(db);
+    return number;
+}
+
+static unsigned mode_of(const char *end)
+{
+    struct stat st;
+    char name[100];
+    (void)snprintf(name, sizeof name, "%s%s", path, end);
+    return stat(name, &st) == 0 ? st.st_mode & 07777 : 0;
+}
+
+static void test_open(struct rig *r)
+{
+    struct err e;
+    mode_t old = umask(0);
+    open_file(r, 0);
+    (void)umask(old);
+    is_int(mode_of(""), 0600, "only the owner may read the file");
+    is_int(mode_of(".lock"), 0600, "nor the lock beside it");
+    (void)apply(r, &CHANGE("c", 0));
+    store_close(r->s);
+    (void)by_hand("UPDATE state_meta SET value = 99 WHERE key = 'version'");
+    ok(try_open(r, &(struct store_sqlite_options){ .path = path }, &e) == NULL, "a file of a newer version is refused");
+    has_str(e.text, "version 99", "and the error says so");
+    (void)by_hand("UPDATE state_meta SET value = 1 WHERE key = 'version'");
+    open_file(r, 0);
+    is_int(load(r, "c")->version, 1, "nothing happened to it");
+    close_and_wipe(r);
+    ok(try_open(r, &(struct store_sqlite_options){ .path = "/nowhere/at/all" }, &e) == NULL, "a path that cannot be");
+    has_str(e.text, "/nowhere/at/all", "is named in the error");
+    FILE *f = fopen(path, "w");
+    (void)fputs("this is no database, but it is long enough to be looked at as if it were one of those files\n", f);
+    (void)fclose(f);
+    ok(try_open(r, &(struct store_sqlite_options){ .path = path }, &e) == NULL, "another kind of file is refused");
+    close_and_wipe(r);
+}
+
+static bool is_up(struct rig *r, void *arg)
+{
+    (void)arg;
+    return store_is_up(r->s);
+}
+
+static bool is_down(struct rig *r, void *arg)
+{
+    (void)arg;
+    return !store_is_up(r->s);
+}
+
+static bool connected_again(struct rig *r, void *arg)
+{
+    return r->connected > *(const unsigned *)arg;
+}
+
+/* Two calls while somebody else has the file: both are answered in time, later ones at once; then all is well again. */
+static void while_taken(struct rig *r, const char *who)
+{
+    struct call *a = rig_call(r), *b = rig_call(r);
+    unsigned connected = r->connected;
+    struct store_change c = filled(&CHANGE("c", 1));
+    store_load(r->s, &(struct store_load){ .conversation_id = SV("c") }, rig_loaded, a);
+    store_apply(r->s, &c, rig_applied, b);
+    rig_wait(r, a);
+    rig_wait(r, b);
+    ok(a->status == STORE_DOWN && b->status == STORE_DOWN, "%s: calls are answered all the same", who);
+    ok(rig_until(r, is_down, NULL), "%s: the store knows that it is down", who);
+    struct call *next = apply(r, &CHANGE("c", 1));
+    is_int(next->status, STORE_DOWN, "%s: the next call fails at once", who);
+    is_int(r->connected, connected, "%s: nobody was told that it is back", who);
+}
+
+static void when_free(struct rig *r, const char *who)
+{
+    unsigned connected = r->connected;
+    ok(rig_until(r, is_up, NULL), "%s: it comes back by itself", who);
+    ok(connected > 1 || rig_until(r, connected_again, &connected), "%s: and says so", who);
+    uint64_t version = load(r, "c")->version;
+    ok(version == 1 || version == 2, "%s: what was told DOWN is done or not", who);
+    is_int(apply(r, &CHANGE("c", version))->status, STORE_DONE, "%s: and it works", who);
+}
+
+/* A process that takes the lock and hangs. */
+static pid_t holder(int64_t timeout_ms)
+{
+    int p[2];
+    char byte;
+    if (pipe(p) != 0)
+        bail_out("no pipe");
+    pid_t pid = fork();
+    if (pid == 0) {
+        char name[100];
+        struct err e;
+        (void)snprintf(name, sizeof name, "%s.lock", path);
+        struct filelock *l = filelock_open(name, &e);
+        if (l == NULL || filelock_take(l, timeout_ms, &e) != 0 || write(p[1], "x", 1) != 1)
+            _exit(1);
+        for (;;)
+            (void)pause();
+    }
+    is_int(read(p[0], &byte, 1), 1, "another process takes the lock and hangs");
+    (void)close(p[0]);
+    (void)close(p[1]);
+    return pid;
+}
+
+static void end_holder(pid_t pid)
+{
+    (void)kill(pid, SIGKILL);
+    (void)waitpid(pid, NULL, 0);
+}
+
+static void test_lock(struct rig *r)
+{
+    open_file(r, 200);
+    (void)apply(r, &CHANGE("c", 0));
+    pid_t pid = holder(10000);
+    while_taken(r, "lock");
+    end_holder(pid);
+    when_free(r, "lock");
+    close_and_wipe(r);
+}
+
+/* It looks for others' changes by itself; what it meets there counts as much as what a call meets. */
+static void test_lock_without_calls(struct rig *r)
+{
+    open_file(r, 200);
+    (void)apply(r, &CHANGE("c", 0));
+    pid_t pid = holder(10000);
+    (void)by_hand("UPDATE state_meta SET value = value WHERE key = 'version'");
+    ok(rig_until(r, is_down, NULL), "lock: known to be down without a single call");
+    end_holder(pid);
+    ok(rig_until(r, is_up, NULL), "lock: and up again without one");
+    close_and_wipe(r);
+}
+
+static void test_alien(struct rig *r)
+{
+    sqlite3 *db = NULL;
+    open_file(r, 200);
+    (void)apply(r, &CHANGE("c", 0));
+    ok(sqlite3_open(path, &db) == SQLITE_OK && sqlite3_exec(db, "BEGIN EXCLUSIVE", NULL, NULL, NULL) == SQLITE_OK,
+       "somebody opens a transaction by hand and goes for lunch");
+    while_taken(r, "alien");
+    (void)sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+    when_free(r, "alien");
+    (void)sqlite3_close(db);
+    close_and_wipe(r);
+}
+
+/* One operation that the database refuses must not undo those that share its transaction. */
+static void test_neighbours(struct rig *r)
+{
+    enum { N = 60 };
+    struct call *c[N];
+    open_file(r, 0);
+    (void)by_hand("CREATE TRIGGER state_test BEFORE INSERT ON state_item WHEN NEW.item = 'bad'"
+                  " BEGIN SELECT RAISE(ABORT, 'as asked'); END");
+    for (unsigned i = 0; i < N; i++) {
+        struct sv id = arena_printf(r->arena, "c%u", i);
+        c[i] = rig_call(r);
+        struct store_change change =
+            filled(&CHANGE("", 0, .queue_add = LIST(i == 30 ? SV("bad") : SV("good")), .queue_add_n = 1));
+        change.conversation_id = id;
+        store_apply(r->s, &change, rig_applied, c[i]);
+    }
+    unsigned wrong = 0;
+    for (unsigned i = 0; i < N; i++) {
+        rig_wait(r, c[i]);
+        wrong += c[i]->status != (i == 30 ? STORE_DOWN : STORE_DONE);
+    }
+    is_int(wrong, 0, "one of many fails, alone");
+    ok(store_is_up(r->s), "which says nothing against the file");
+    const struct store_stat *s = stat_of(r);
+    ok(s->conversations == N - 1 && s->queue == N - 1, "the numbers are right");
+    is_int(load(r, "c30")->version, 0, "nothing of it is there");
+    close_and_wipe(r);
+}
+
+static bool swept(struct rig *r, void *arg)
+{
+    (void)arg;
+    (void)put(r, "x", "y", LONG_MS); /* sweeping goes along with writing */
+    return by_hand("SELECT count(*) FROM state_mark") == 1 && by_hand("SELECT count(*) FROM state_value") == 2;
+}
+
+static void test_sweep(struct rig *r)
+{
+    struct store_pair marks[300];
+    open_file(r, 0);
+    for (unsigned i = 0; i < ARRAY_LEN(marks); i++)
+        marks[i] = (struct store_pair){ arena_printf(r->arena, "m%u", i), SV("x") };
+    (void)apply(r, &CHANGE("c", 0, .marks = marks, .marks_n = ARRAY_LEN(marks), .mark_ttl_ms = SHORT_MS));
+    (void)apply(r, &CHANGE("c", 1, .mark_new = { SV("stays"), SV("x") }));
+    (void)put(r, "job:gone", "x", SHORT_MS);
+    (void)put(r, "job:stays", "x", LONG_MS);
+    rig_pass(r, SHORT_MS + 10);
+    ok(rig_until(r, swept, NULL), "expired rows do not stay for ever");
+    is_sv(load_of(r, SV("c"), SV("stays"))->mark, SV("x"), "others do");
+    close_and_wipe(r);
+}
+
+static bool heard(struct rig *r, void *arg)
+{
+    return r->heard >= *(const unsigned *)arg;
+}
+
+static void test_missed_events(struct rig *r)
+{
+    open_file(r, 0);
+    (void)apply(r, &CHANGE("c", 0, .event = SV("one")));
+    ok(rig_until(r, heard, &(unsigned){ 2 }), "the connection and an event");
+    /* as if this process had slept while thousands of events came and were pruned */
+    (void)by_hand("INSERT INTO state_event(seq, event) VALUES(100, 'far'); UPDATE state_counts SET event_next = 101");
+    ok(rig_until(r, heard, &(unsigned){ 4 }), "the next event that is left");
+    is_int(r->connected, 2, "comes after word that some were missed");
+    is_sv(r->event, SV("far"), "itself");
+    for (unsigned i = 0; i < 5000; i += 100) {
+        struct call *c[100];
+        for (unsigned k = 0; k < 100; k++) {
+            struct store_change change = filled(&CHANGE("c", i + k + 1, .event = SV("e")));
+            c[k] = rig_call(r);
+            store_apply(r->s, &change, rig_applied, c[k]);
+        }
+        rig_wait(r, c[99]);
+    }
+    ok(rig_until(r, heard, &(unsigned){ 5004 }), "all of thousands are heard");
+    is_int(r->connected, 2, "without a gap");
+    long kept = by_hand("SELECT count(*) FROM state_event");
+    ok(kept >= 4096 && kept < 4096 + 256 + 100, "the table is cut (%ld rows)", kept);
+    close_and_wipe(r);
+}
+
+/* On a file system of its own, too small for comfort: nothing new comes in, what was begun can be finished while there
+ * is room, then that is refused too, and nothing is torn. When somebody makes room, all goes on. */
+static void full_disk(struct rig *r)
+{
+    char other[100], waste[100000] = { 0 };
+    (void)snprintf(other, sizeof other, "%s/other", dir);
+    FILE *f = fopen(other, "w");
+    if (f == NULL || fwrite(waste, sizeof waste, 1, f) != 1 || fclose(f) != 0)
+        bail_out("%s", other);
+    uint64_t version = 0;
+    enum store_status status = STORE_DONE;
+    struct sv item = arena_printf(r->arena, "%0*d", 20000, 7);
+    open_file(r, 0);
+    is_int(apply(r, &CHANGE("new", 0, .mark_new = { SV("m"), SV("x") }, .pending_add = item))->status, STORE_FULL,
+           "nearly full: a new message is refused");
+    is_int(load(r, "new")->version, 0, "whole");
+    while (status == STORE_DONE && version < 2000) {
+        status = apply(r, &CHANGE("c", version, .finishing = true, .queue_add = &item, .queue_add_n = 1))->status;
+        version += status == STORE_DONE;
+    }
+    ok(version > 3, "what was begun may be finished (%llu items)", (unsigned long long)version);
+    is_int(status, STORE_FULL, "until the disk is full");
+    is_int(load(r, "c")->version, version, "nothing half done");
+    is_int(stat_of(r)->queue, version, "nothing half queued");
+    ok(store_is_up(r->s), "reading works on");
+    (void)unlink(other);
+    const struct store_batch *b = take(r, "o", 3);
+    is_int(b->n, 3, "with a little room the queue can be taken from");
+    is_int(ack(r, &(struct store_ack){ .batch = b->name }), STORE_DONE, "and emptied");
+    is_int(apply(r, &CHANGE("c", version, .finishing = true, .queue_add = &item, .queue_add_n = 1))->status, STORE_DONE,
+           "then there is room again");
+    is_int(by_hand("SELECT count(*) FROM state_item"), (int64_t)version - 2, "in the file too");
+    close_and_wipe(r);
+}
+
+static void test_full_disk(struct rig *r)
+{
+    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mount("tmpfs", dir, "tmpfs", 0, "size=3m") != 0) {
+        diag("a small file system cannot be mounted: %s", strerror(errno));
+        skip("a small file system cannot be mounted here");
+        return;
+    }
+    full_disk(r);
+    (void)umount(dir);
+}
+
+int main(void)
+{
+    struct rig r = { .backend = &plain, .loop = loop_new(), .arena = arena_new(0, 1u << 30) };
+    (void)snprintf(dir, sizeof dir, "/tmp/store_sqlite.XXXXXX");
+    if (r.loop == NULL || r.arena == NULL || mkdtemp(dir) == NULL)
+        bail_out("no memory or directory");
+    (void)snprintf(path, sizeof path, "%s/state.db", dir);
+    test_open(&r);
+    test_lock(&r);
+    test_lock_without_calls(&r);
+    test_alien(&r);
+    test_neighbours(&r);
+    test_sweep(&r);
+    test_missed_events(&r);
+    test_full_disk(&r);
+    ok(rmdir(dir) == 0, "no file was left");
+    arena_free(r.arena);
+    loop_free(r.loop);
+    return done_testing();
+}

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT
+ * Tests src/store/store_switch.c and switch_*.c in one process: each promise about the way over and back, with a real redis-server that
+ * is stopped, continued, killed and started. Two processes: switch_host.c. */
+#include "config.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "lib/clock.h"
+#include "t/store/switch_rig.h"
+
+static void over_and_back(struct loop *l, struct place *at)
+{
+    struct rig r;
+    rig_open(&r, l, at);
+    ok(apply(&r, CHANGE("a", 0, LEASE, .mark_new = { SV("m1"), SV("1") })) == STORE_DONE && is_redis(&r),
+       "at first: Redis");
+    is_int(r.version, 1, "versions are as they are");
+    (void)load(&r, "a", "m1");
+    uint64_t before = r.view.version;
+    ok(r.events > 0, "who listens is told that it begins");
+    redis_server_signal(&at->redis, SIGSTOP);
+    int64_t began_ms = clock_mono_ms();
+    is_int(apply(&r, CHANGE("b", 0, LEASE, .mark_new = { SV("m2"), SV("2") })), STORE_CONFLICT,
+           "stopped: an apply that may have been done is a conflict");
+    ok(is_sqlite(&r), "the host has gone over");
+    diag("after %lld ms", (long long)(clock_mono_ms() - began_ms));
+    ok(load(&r, "b", "m2") == STORE_DONE && r.view.version == 0, "the other store knows nothing of it");
+    is_int(apply(&r, CHANGE("b", 0, LEASE, .mark_new = { SV("m2"), SV("2") })), STORE_DONE, "and takes it");
+    ok(apply(&r, CHANGE("a", before)) == STORE_CONFLICT, "a version of before is not taken for one of now");
+    store_renew(r.s, SV("a"), SV("tok"), 60000, on_status, &r);
+    is_int(wait_for(&r), STORE_LEASE_LOST, "a lease of before does not count");
+    is_int(apply(&r, CHANGE("a", 0, LEASE, .mark_new = { SV("m3"), SV("3") })), STORE_DONE,
+           "the same conversation begins anew");
+    uint64_t away = r.version;
+    ok(away != 1, "its versions are others");
+    r.events = 0;
+    redis_server_signal(&at->redis, SIGCONT);
+    ok(loop_until(l, is_redis, &r), "continued: the host is back");
+    loop_for(l, 30);
+    ok(r.events > 0, "who listens is told");
+    ok(r.joins >= 2, "records were joined");
+    is_int(apply(&r, CHANGE("a", away)), STORE_CONFLICT, "a version of the time away is none of now");
+    ok(load(&r, "a", "m3") == STORE_DONE && r.view.version > 0 && r.view.mark.p != NULL,
+       "what was done away is in Redis");
+    ok(load(&r, "b", "m2") == STORE_DONE && r.view.mark.p != NULL, "all of it");
+    ok(load(&r, "a", "m1") == STORE_DONE && r.view.mark.p != NULL, "with what was there before");
+    is_sv(r.view.lease_token, SV_NONE, "no lease of either time is left");
+    store_stat(r.sqlite, on_stat, &r);
+    ok(wait_for(&r) == STORE_DONE && r.stat.conversations == 0, "and the other store is empty");
+    rig_close(&r);
+}
+
+/* Calls of every kind while Redis is stopped: all are answered, on the other store. */
+static void every_kind(struct loop *l, struct place *at)
+{
+    struct rig r;
+    rig_open(&r, l, at);
+    is_int(apply(&r, CHANGE("k", 0, .queue_add = (const struct sv[]){ SV("1"), SV("2") }, .queue_add_n = 2)),
+           STORE_DONE, "queued");
+    store_take(r.s, SV("o"), 1, on_batch, &r);
+    ok(wait_for(&r) == STORE_DONE && r.n == 1, "a batch of Redis");
+    char batch[300];
+    (void)snprintf(batch, sizeof(batch), "%s", r.batch);
+    redis_server_signal(&at->redis, SIGSTOP);
+    store_load(r.s, &(struct store_load){ SV("k"), SV_NONE, true }, on_load, &r);
+    store_renew(r.s, SV("k"), SV("tok"), 1000, on_status, &r);
+    store_due(r.s, 5, on_list, &r);
+    store_take(r.s, SV("o"), 1, on_batch, &r);
+    store_put(r.s, SV("job:1"), SV("value"), 60000, on_status, &r);
+    store_get(r.s, SV("job:1"), on_value, &r);
+    store_stat(r.s, on_stat, &r);
+    ask_apply(&r, CHANGE("k", r.version));
+    loop_for(l, 20);
+    is_int(r.answers, 0, "nobody is told that it is down");
+    ok(loop_until(l, is_sqlite, &r), "over");
+    loop_for(l, 300);
+    is_int(r.answers, 8, "all are answered");
+    r.answers = 0;
+    store_get(r.s, SV("job:1"), on_value, &r);
+    ok(wait_for(&r) == STORE_DONE && r.n == 5, "the value is in the other store");
+    store_ack(r.s, &(struct store_ack){ .batch = sv_from(batch) }, on_status, &r);
+    is_int(wait_for(&r), STORE_DOWN, "a batch of Redis is acknowledged in Redis, or not at all");
+    is_int(apply(&r, CHANGE("k2", 0, .queue_add = (const struct sv[]){ SV("3") }, .queue_add_n = 1)), STORE_DONE,
+           "queued away");
+    redis_server_signal(&at->redis, SIGCONT);
+    ok(loop_until(l, is_redis, &r), "back");
+    store_ack(r.s, &(struct store_ack){ .batch = sv_from(batch) }, on_status, &r);
+    is_int(wait_for(&r), STORE_DONE, "now it is");
+    loop_for(l, 50);
+    is_str(redis_server_say(&at->redis, "EXISTS message_queue:batches"), "0",
+           "no batch is left over, not even the one that got lost");
+    is_str(redis_server_say(&at->redis, "LRANGE message_queue 0 -1"), "2 3", "the queue has what was not acknowledged");
+    is_str(redis_server_say(&at->redis, "GET job:1"), "value", "the value came along");
+    rig_close(&r);
+}
+
+static void short_break(struct loop *l, struct place *at)
+{
+    struct rig r;
+    rig_open(&r, l, at);
+    is_int(apply(&r, CHANGE("s", 0)), STORE_DONE, "all is well");
+    uint64_t version = r.version;
+    (void)redis_server_say(&at->redis, "CLIENT KILL TYPE normal SKIPME yes");
+    (void)load(&r, "s", "m");
+    ok(r.status == STORE_DONE && is_redis(&r),
+       "a connection that is lost for a moment: the call waits for the next one");
+    is_int(r.view.version, version, "and is answered there");
+    rig_close(&r);
+}
+
+static void closing(struct loop *l, struct place *at)
+{
+    struct rig r;
+    rig_open(&r, l, at);
+    is_int(apply(&r, CHANGE("c", 0)), STORE_DONE, "all is well");
+    redis_server_signal(&at->redis, SIGSTOP);
+    ask_apply(&r, CHANGE("c", r.version));
+    store_get(r.s, SV("job:1"), on_value, &r);
+    loop_turn(l, false);
+    store_close(r.s);
+    is_int(r.answers, 2, "what waits is told when it is closed");
+    is_int(r.status, STORE_DOWN, "down");
+    loop_turn(l, false);
+    loop_turn(l, false);
+    redis_server_signal(&at->redis, SIGCONT);
+}
+
+static void spooling(struct loop *l, struct place *at)
+{
+    struct rig r;
+    struct err e;
+    rig_open_as(&r, l, at, STORE_FALLBACK_SPOOL);
+    is_int(apply(&r, CHANGE("sp", 0)), STORE_DONE, "spool: all is well");
+    ok(!store_is_spooling(r.s), "and nothing is spooled");
+    redis_server_signal(&at->redis, SIGKILL);
+    ok(loop_until(l, is_sqlite, &r) && store_is_spooling(r.s), "Redis dead: messages are only accepted");
+    ok(store_is_up(r.s), "which is up");
+    redis_server_start(&at->redis, no_disk);
+    ok(loop_until(l, is_redis, &r) && !store_is_spooling(r.s), "until it is back");
+    rig_close(&r);
+    struct store *m = store_memory_open(l, 0);
+    ok(store_switch_open(l, m, NULL, &(struct store_switch_options){ .fallback = STORE_FALLBACK_REJECT }, &e) == m,
+       "reject: there is nothing to switch");
+    store_close(m);
+}
+
+/* A new mode file beside a state file that holds something: it must not be forgotten. */
+static void lost_file(struct loop *l, struct place *at)
+{
+    struct rig r;
+    rig_open(&r, l, at);
+    is_int(apply(&r, CHANGE("l", 0)), STORE_DONE, "all is well");
+    redis_server_signal(&at->redis, SIGKILL);
+    ok(loop_until(l, is_sqlite, &r), "over");
+    is_int(apply(&r, CHANGE("lost", 0, .mark_new = { SV("m"), SV("x") })), STORE_DONE, "something is written");
+    rig_close(&r);
+    (void)unlink(at->mode);
+    rig_open(&r, l, at);
+    ok(load(&r, "lost", "m") == STORE_DONE && r.view.mark.p != NULL && is_sqlite(&r),
+       "without the file and without Redis: it is found");
+    rig_close(&r);
+    (void)unlink(at->mode);
+    redis_server_start(&at->redis, no_disk);
+    rig_open(&r, l, at);
+    ok(loop_until(l, is_redis, &r), "with Redis: back");
+    ok(load(&r, "lost", "m") == STORE_DONE && r.view.mark.p != NULL, "and there");
+    rig_close(&r);
+}
+
+static void odd_file(struct loop *l, struct place *at)
+{
+    static const char *const contents[] = { "short", NULL };
+    for (size_t i = 0; i < ARRAY_LEN(contents); i++) {
+        struct err e = { 0 };
+        struct store *a = store_memory_open(l, 0), *b = store_memory_open(l, 0);
+        (void)unlink(at->mode);
+        int fd = open(at->mode, O_CREAT | O_WRONLY, 0600);
+        ok(fd >= 0 && (contents[i] != NULL ? write(fd, contents[i], 5) == 5 : ftruncate(fd, 1 << 20) == 0),
+           "a file of another kind");
+        (void)close(fd);
+        struct store_switch_options o = { .mode_path = at->mode, .join = join };
+        ok(store_switch_open(l, a, b, &o, &e) == NULL && e.text[0] != '\0', "is refused: %s", e.text);
+        store_close(a);
+        store_close(b);
+    }
+    (void)unlink(at->mode);
+}
+
+int main(void)
+{
+    struct place at;
+    if (!place_open(&at))
+        return skip_all("redis-server is not installed");
+    struct loop *l = loop_new();
+    odd_file(l, &at);
+    over_and_back(l, &at);
+    every_kind(l, &at);
+    short_break(l, &at);
+    closing(l, &at);
+    spooling(l, &at);
+    lost_file(l, &at);
+    place_close(&at);
+    loop_free(l);
+    return done_testing();
+}

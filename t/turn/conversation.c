@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT
+ * The record's JSON form: nothing is lost, nothing is invented, whatever an older or newer version wrote. */
+#include "config.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "t/tap.h"
+#include "turn/conversation.h"
+
+/* Whoever adds a member: to the table in conversation.c, to same(), here. */
+#define RECORD_SIZE 928
+
+static void full(struct conversation *c, const char *filler, int64_t number)
+{
+    *c = (struct conversation){ .created_ms = number, .activity_ms = number - 1, .last_message_ms = number - 2, .seq = (uint64_t)number - 3,
+                                .total = number - 4, .closed = true, .pending_n = UINT32_MAX, .oldest_ms = number - 5, .newer_ms = number - 6,
+                                .phase = PHASE_SENDING, .covered_n = UINT32_MAX - 1, .began_ms = number - 7, .restarts = UINT32_MAX - 2,
+                                .attempts = UINT32_MAX - 3, .faults = UINT32_MAX - 4, .opened_ms = number - 8, .wait_until_ms = number - 9,
+                                .retry_at_ms = number - 10, .fence = (uint64_t)number - 11, .send_deadline_ms = number - 12,
+                                .send_fence = (uint64_t)number - 13, .sends = UINT32_MAX - 5, .paused = true, .paused_until_ms = number - 14 };
+    struct {
+        char *text;
+        size_t size;
+    } texts[] = {
+        { c->user_id, sizeof(c->user_id) }, { c->last_message_id, sizeof(c->last_message_id) }, { c->turn_id, sizeof(c->turn_id) },
+        { c->next_turn_id, sizeof(c->next_turn_id) }, { c->reason, sizeof(c->reason) }, { c->token, sizeof(c->token) },
+        { c->owner, sizeof(c->owner) },
+    };
+    size_t n = strlen(filler);
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        for (size_t k = 0; k + n < texts[i].size; k += n)
+            memcpy(texts[i].text + k, filler, n);
+        texts[i].text[0] = (char)('a' + (int)i);
+        if (n > 1)
+            memcpy(texts[i].text, filler, n);
+    }
+}
+
+#define SAME_INT(field) is_int(a->field, b->field, "%s: " #field, name)
+#define SAME_STR(field) is_str(a->field, b->field, "%s: " #field, name)
+
+static void same(const struct conversation *a, const struct conversation *b, const char *name)
+{
+    SAME_INT(created_ms);
+    SAME_INT(activity_ms);
+    SAME_STR(user_id);
+    SAME_STR(last_message_id);
+    SAME_INT(last_message_ms);
+    SAME_INT(seq);
+    SAME_INT(total);
+    SAME_INT(closed);
+    SAME_INT(pending_n);
+    SAME_INT(oldest_ms);
+    SAME_INT(newer_ms);
+    SAME_INT(phase);
+    SAME_STR(turn_id);
+    SAME_STR(next_turn_id);
+    SAME_INT(covered_n);
+    SAME_INT(began_ms);
+    SAME_INT(restarts);
+    SAME_INT(attempts);
+    SAME_INT(faults);
+    SAME_INT(opened_ms);
+    SAME_INT(wait_until_ms);
+    SAME_INT(retry_at_ms);
+    SAME_STR(reason);
+    SAME_STR(token);
+    SAME_INT(fence);
+    SAME_STR(owner);
+    SAME_INT(send_deadline_ms);
+    SAME_INT(send_fence);
+    SAME_INT(sends);
+    SAME_INT(paused);
+    SAME_INT(paused_until_ms);
+}
+
+static void round_trip(const struct conversation *c, const char *name)
+{
+    struct buf b = { 0 };
+    struct conversation back;
+    struct err e = { 0 };
+    conversation_format(&b, c);
+    ok(buf_ok(&b) && conversation_parse(buf_sv(&b), &back, &e) == 0, "%s: reads back %s", name, e.text);
+    same(&back, c, name);
+    diag("%s: %zu bytes", name, b.n);
+    buf_fini(&b);
+}
+
+static void forms(void)
+{
+    struct conversation c = { 0 };
+    is_int(sizeof(c), RECORD_SIZE, "no member that this test does not know");
+    struct buf b = { 0 };
+    conversation_format(&b, &c);
+    is_sv(buf_sv(&b), SV("{\"v\":1,\"phase\":\"idle\"}"), "what is zero is not written");
+    buf_fini(&b);
+    round_trip(&c, "empty");
+    full(&c, "x", INT64_MAX);
+    round_trip(&c, "full");
+    full(&c, "\xe1\xbb\x87", 1700000000123);
+    round_trip(&c, "in Vietnamese");
+    full(&c, "x", 1700000000123);
+    memset(c.user_id, '"', sizeof(c.user_id) - 1); /* the longest that is let in, and each byte to be escaped */
+    memset(c.last_message_id, '\\', sizeof(c.last_message_id) - 1);
+    conversation_format(&b, &c);
+    ok(b.n < 2048, "the largest record has %zu bytes, less than 2 KB", b.n);
+    buf_fini(&b);
+    const enum phase phases[] = { PHASE_IDLE, PHASE_WAITING, PHASE_THINKING, PHASE_SENDING, PHASE_QUEUED };
+    const char *const names[] = { "idle", "waiting", "thinking", "sending", "queued" };
+    for (size_t i = 0; i < ARRAY_LEN(phases); i++) {
+        c = (struct conversation){ .phase = phases[i] };
+        is_str(phase_name(phases[i]), names[i], "a phase's name");
+        round_trip(&c, names[i]);
+    }
+}
+
+static void parse(struct sv text, struct conversation *c, int want, const char *name)
+{
+    struct err e = { 0 };
+    memset(c, 0x55, sizeof(*c));
+    is_int(conversation_parse(text, c, &e), want, "%s", name);
+    is_int(e.code != ERR_NONE, want != 0, "%s: an error says so", name);
+}
+
+/* The format's own text is refused or taken, but never half read; what was taken can be written and read again. */
+static void survives(const char *record, size_t n)
+{
+    struct conversation c, again;
+    struct buf b = { 0 };
+    struct err e;
+    if (conversation_parse((struct sv){ record, n }, &c, &e) != 0)
+        return;
+    conversation_format(&b, &c);
+    ok(buf_ok(&b) && conversation_parse(buf_sv(&b), &again, &e) == 0, "what was read can be written and read: %.*s", (int)n, record);
+    buf_fini(&b);
+}
+
+static void others(void)
+{
+    struct conversation c;
+    const struct conversation none = { 0 };
+    parse(SV_NONE, &c, 0, "no record");
+    same(&c, &none, "no record");
+    parse(SV(""), &c, 0, "an empty record");
+    same(&c, &none, "an empty record");
+    parse(SV("{\"phase\":\"waiting\",\"pending\":3,\"v\":9,\"shiny\":{\"new\":[1]}}"), &c, 0, "a newer version's record");
+    is_int(c.phase, PHASE_WAITING, "what is known of it is read");
+    is_int(c.pending_n, 3, "also its numbers");
+    parse(SV("{\"phase\":\"queued\",\"pending\":-1,\"covered\":4294967296,\"fence\":-5,\"turn\":7,\"seq\":\"7\",\"closed\":true,\"user\":null}"), &c,
+          0, "members of other types and ranges");
+    is_int(c.pending_n, 0, "a negative count is none");
+    is_int(c.covered_n, 0, "nor is one that is too large");
+    is_int(c.fence, 0, "a negative fence is none");
+    is_str(c.turn_id, "", "a number is no turn");
+    is_int(c.seq, 0, "a text is no number");
+    is_int(c.closed, 0, "a flag is a number");
+    parse(SV("{\"phase\":\"thinking\",\"pending\":2,\"covered\":3}"), &c, 0, "a snapshot of more than there is");
+    is_int(c.covered_n, 2, "is one of all there is");
+    parse(SV("{\"phase\":\"dreaming\"}"), &c, -1, "an unknown phase");
+    parse(SV("{\"pending\":3}"), &c, -1, "no phase");
+    parse(SV("{\"phase\":\"idle\""), &c, -1, "cut off");
+    parse(SV("[\"phase\"]"), &c, -1, "an array");
+    parse(SV("nonsense"), &c, -1, "nonsense");
+    char wide[600];
+    struct buf b = { 0 };
+    for (size_t i = 0; i < 150; i++)
+        memcpy(wide + 3 * i, "\xe1\xbb\x87", 3);
+    wide[450] = '\0';
+    buf_printf(&b, "{\"phase\":\"idle\",\"user\":\"a%s\",\"reason\":\"%s\"}", wide, wide);
+    parse(buf_sv(&b), &c, 0, "texts that are too long");
+    ok(sv_is_utf8(sv_from(c.user_id)) && strlen(c.user_id) == 256, "are cut between two characters, to %zu bytes", strlen(c.user_id));
+    ok(sv_is_utf8(sv_from(c.reason)) && strlen(c.reason) == 45, "each to its size, here %zu bytes", strlen(c.reason));
+    survives(b.p, b.n);
+    buf_fini(&b);
+    const char record[] = "{\"v\":1,\"phase\":\"sending\",\"user\":\"u\\u00e1\",\"fence\":17,\"pending\":2,\"token\":\"k\"}";
+    char bent[sizeof(record)];
+    for (size_t i = 0; i + 1 < sizeof(record); i++) {
+        survives(record, i);
+        for (size_t bit = 0; bit < 8; bit++) {
+            memcpy(bent, record, sizeof(record));
+            bent[i] = (char)(bent[i] ^ (1 << bit));
+            survives(bent, sizeof(record) - 1);
+        }
+    }
+}
+
+int main(void)
+{
+    forms();
+    others();
+    return done_testing();
+}

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT
+ * The model of the store: exactly what store/store.h promises, for one conversation at a time. */
+#include "config.h"
+
+#include <stdio.h>
+
+#include "t/turn/sim.h"
+
+#define ROUND_TRIP_EVERY 61
+
+bool sim_store_lock_held(const struct sim *w, const struct sim_conversation *c, const char *token)
+{
+    return token[0] != '\0' && w->now_ms < c->lock_until_ms && strcmp(c->lock, token) == 0;
+}
+
+bool sim_store_load(struct sim *w, struct sim_task *t)
+{
+    struct sim_conversation *c = &w->conversations[t->conversation];
+    t->before = c->record;
+    t->version = c->version;
+    t->event.now_ms = w->now_ms;
+    t->event.lease_held = sim_store_lock_held(w, c, c->record.token);
+    t->event.lease_left_ms = t->event.lease_held ? c->lock_until_ms - w->now_ms : 0;
+    t->event.owner_dead = sim_process_is_dead(w, c->record.owner);
+    if (t->kind != EVENT_ARRIVE)
+        return false;
+    struct sim_message *m = &c->messages[t->message_n];
+    if (w->mutant == MUTANT_DEDUPE_IN_TWO_STEPS && !m->marked) {
+        m->marked = true;
+        return false;
+    }
+    if (w->mutant == MUTANT_DROP_BY_TIMESTAMP && m->timestamp_ms <= c->record.last_message_ms)
+        return true;
+    return m->marked;
+}
+
+/* Nobody whose lease ended through somebody's decision is to be held to his own clock. */
+static void revoke(struct sim *w, uint32_t conversation)
+{
+    const struct sim_conversation *c = &w->conversations[conversation];
+    for (size_t i = 0; i < SIM_TASKS; i++) {
+        struct sim_task *t = &w->tasks[i];
+        if (t->state != TASK_FREE && t->owns && t->conversation == conversation && strcmp(t->token, c->lock) == 0)
+            t->revoked = true;
+    }
+}
+
+static void lease(struct sim *w, struct sim_task *t, struct sim_conversation *c)
+{
+    switch (t->decision.lease) {
+    case STORE_LEASE_KEEP:
+        return;
+    case STORE_LEASE_TAKE:
+        snprintf(c->lock, sizeof(c->lock), "%s", t->decision.next.token);
+        c->lock_until_ms = w->now_ms + t->decision.lease_ttl_ms;
+        return;
+    case STORE_LEASE_DROP:
+        revoke(w, t->conversation);
+        c->lock[0] = '\0';
+        c->lock_until_ms = 0;
+        return;
+    }
+}
+
+/* The record through its JSON form, as every real load sees it. */
+static void round_trip(struct sim *w, struct sim_conversation *c)
+{
+    struct buf b = { 0 }, again = { 0 };
+    struct conversation back;
+    struct err e = { 0 };
+    conversation_format(&b, &c->record);
+    if (b.n > 2048)
+        sim_fail(w, "a record of %zu bytes", b.n);
+    if (!buf_ok(&b) || conversation_parse(buf_sv(&b), &back, &e) != 0) {
+        sim_fail(w, "a record cannot be read back: %s", e.text);
+    } else {
+        conversation_format(&again, &back);
+        if (!sv_eq(buf_sv(&b), buf_sv(&again)))
+            sim_fail(w, "a record reads back as another: %.*s", SV_FMT(buf_sv(&b)));
+        c->record = back;
+    }
+    buf_fini(&b);
+    buf_fini(&again);
+}
+
+static void add_message(struct sim *w, struct sim_task *t, struct sim_conversation *c)
+{
+    struct sim_message *m = &c->messages[t->message_n];
+    const struct decision *d = &t->decision;
+    if (d->add_pending == (d->add_context || m->sender == SENDER_BOT))
+        sim_fail(w, "an accepted message goes to one place");
+    if (m->fate != FATE_NONE)
+        sim_fail(w, "a message is accepted for the second time");
+    m->marked = true;
+    m->fate = d->add_pending ? FATE_PENDING : FATE_CONTEXT;
+    m->accepted_ms = t->event.now_ms;
+    m->promised = d->turn_id != NULL && d->turn_id[0] != '\0' ? sim_turn_number(d->turn_id) : SIM_NONE;
+    if (m->promised != SIM_NONE)
+        w->turns[m->promised].named = true;
+    if (d->add_pending)
+        c->order[c->tail++] = t->message_n;
+    w->counts->messages++;
+}
+
+enum store_status sim_store_apply(struct sim *w, struct sim_task *t)
+{
+    struct sim_conversation *c = &w->conversations[t->conversation];
+    const struct decision *d = &t->decision;
+    bool arrives = t->kind == EVENT_ARRIVE;
+    bool duplicate = arrives && c->messages[t->message_n].fate != FATE_NONE;
+    bool unversioned = (w->mutant == MUTANT_FINISH_WITHOUT_VERSION && t->kind == EVENT_SENT) ||
+                       (w->mutant == MUTANT_GATE_WITHOUT_VERSION && t->kind == EVENT_ANSWERED);
+    if (duplicate && sim_chance(w, 5000)) /* which of two reasons comes first is not promised */
+        return STORE_DUPLICATE;
+    if (d->need_lease && sim_chance(w, 5000) && !sim_store_lock_held(w, c, t->token))
+        return STORE_LEASE_LOST;
+    if (c->version != t->version && !unversioned)
+        return STORE_CONFLICT;
+    if (d->need_lease && !sim_store_lock_held(w, c, t->token))
+        return STORE_LEASE_LOST;
+    if (duplicate)
+        return STORE_DUPLICATE;
+    sim_check_apply(w, t);
+    if (d->settled_n > 0) {
+        sim_check_settle(w, t);
+        c->head += d->settled_n;
+    }
+    lease(w, t, c);
+    c->record = d->next;
+    c->version++;
+    c->due_ms = d->due_ms;
+    if (arrives)
+        add_message(w, t, c);
+    if (c->version % ROUND_TRIP_EVERY == 0)
+        round_trip(w, c);
+    sim_check_record(w, t);
+    return STORE_DONE;
+}
+
+enum store_status sim_store_renew(struct sim *w, struct sim_task *t)
+{
+    struct sim_conversation *c = &w->conversations[t->conversation];
+    if (w->mutant == MUTANT_RENEW_REVIVES)
+        snprintf(c->lock, sizeof(c->lock), "%s", t->token);
+    else if (!sim_store_lock_held(w, c, t->token))
+        return STORE_LEASE_LOST;
+    c->lock_until_ms = w->now_ms + c->policy.lease_ttl_ms;
+    c->due_ms = c->lock_until_ms;
+    return STORE_DONE;
+}
