@@ -7,7 +7,8 @@
  *   store_apply  everything that a decision changes, in one atomic unit, or nothing             (one round trip)
  *   store_renew  while the AI works
  *   store_apply  the gate, then the end
- * Beside them: who needs the daemon (due), the queue of history items (take, ack), small values (jobs), events.
+ * Beside them: listings (who needs the daemon, who is active), the queue of history items (take, ack), dead letters, small values
+ * (jobs), events.
  *
  * All calls are asynchronous and belong to the loop's thread. The callback comes exactly once, never from inside the call,
  * and never later than the backend's command timeout. What a callback receives is borrowed until it returns. Arguments
@@ -73,6 +74,11 @@ struct store_pair {
     struct sv key, value;
 };
 
+/* Something that was given up. Ids are UUIDs of version 7 (id_uuid): their order is their age. */
+struct store_letter {
+    struct sv id, item;
+};
+
 struct store_change {
     struct sv conversation_id;
     uint64_t expect_version; /* 0: there must be no record */
@@ -100,6 +106,9 @@ struct store_change {
     const struct sv *queue_add; /* to message_queue */
     size_t queue_add_n;
 
+    const struct store_letter *letters; /* to message_queue:dead */
+    size_t letters_n;
+
     struct store_pair job; /* value with a TTL under job:<key>; key SV_NONE: none */
     int64_t job_ttl_ms;
 
@@ -109,6 +118,9 @@ struct store_change {
 
     struct sv event; /* told to every subscriber after the change; SV_NONE: none */
     bool finishing;  /* a turn's gate or end: allowed even when admission of new things is refused (out of memory) */
+
+    bool forget; /* removes record, lists, lock and listings; dedupe marks and jobs stay until their TTL. Besides it only conversation_id,
+                    expect_version (not 0) and event count */
 };
 
 struct store_applied {
@@ -127,12 +139,39 @@ void store_apply(struct store *s, const struct store_change *change, store_apply
  * stays. */
 void store_renew(struct store *s, struct sv conversation_id, struct sv token, int64_t ttl_ms, store_status_fn *fn, void *arg);
 
-/* ---- who needs the daemon ---- */
+/* ---- listings ---- */
 
-/* Conversations whose due time has come, earliest first, at most `max`. They stay listed until an apply moves them.
- * next_ms: milliseconds until the next one is due (-1: none), when all due ones were returned. */
-typedef void store_list_fn(void *arg, enum store_status status, const struct sv *items, size_t n, int64_t next_ms);
-void store_due(struct store *s, size_t max, store_list_fn *fn, void *arg);
+/* Each apply keeps them up to date. What one call costs depends on what it returns, never on how many are listed. */
+enum store_index {
+    STORE_DUE,      /* score: when the conversation needs the daemon */
+    STORE_ACTIVITY, /* every conversation; score: activity_ms */
+    STORE_ACTIVE, STORE_WAITING, STORE_PAUSED, /* see STORE_IN_* */
+};
+
+struct store_list {
+    enum store_index index;
+    bool newest_first;      /* highest score first, ids descending within one; else lowest first, ids ascending */
+    bool until_now;         /* only scores up to the store's clock; next_ms is wanted */
+    int64_t min_ms, max_ms; /* scores, both included; 0: no bound */
+    struct sv after_id;     /* go on behind this one, which need not be listed any more; SV_NONE: from the start */
+    int64_t after_ms;
+    size_t max;
+    bool want_records;
+};
+
+struct store_listed {
+    struct sv id, record; /* record SV_NONE: not wanted, or forgotten meanwhile */
+    int64_t score_ms;
+};
+
+struct store_listing {
+    const struct store_listed *items;
+    size_t n;
+    int64_t now_ms;  /* store clock */
+    int64_t next_ms; /* until_now: milliseconds until the next one's score (-1: none), when all up to now were returned */
+};
+typedef void store_list_fn(void *arg, enum store_status status, const struct store_listing *listing); /* listing only on DONE */
+void store_list(struct store *s, const struct store_list *what, store_list_fn *fn, void *arg);
 
 /* ---- message_queue ---- */
 
@@ -146,17 +185,35 @@ struct store_batch {
 };
 typedef void store_take_fn(void *arg, enum store_status status, const struct store_batch *batch);
 void store_take(struct store *s, struct sv owner, size_t max, store_take_fn *fn, void *arg);
-/* Forgets the batch. `dead` items (with their reason inside, made by the caller) go to message_queue:dead, `again` items back to the
- * queue's end, in the same step. */
+/* Forgets the batch. `dead` letters (with their reason inside, made by the caller) go to message_queue:dead, `again` items back to the
+ * queue's front, in the same step. */
 struct store_ack {
     struct sv batch;
-    const struct sv *dead, *again;
+    const struct store_letter *dead;
+    const struct sv *again;
     size_t dead_n, again_n;
 };
 void store_ack(struct store *s, const struct store_ack *ack, store_status_fn *fn, void *arg);
 /* Gives back the batches of owners for which is_dead(arg, owner) says true. */
 typedef bool store_dead_fn(void *arg, struct sv owner);
 void store_recover(struct store *s, store_dead_fn *is_dead, void *dead_arg, store_status_fn *fn, void *arg);
+
+/* ---- dead letters ---- */
+
+enum store_letters_op {
+    STORE_LETTERS_LIST,  /* up to `max`, newest first, behind `id` (SV_NONE: from the newest) */
+    STORE_LETTERS_GET,
+    STORE_LETTERS_DROP,
+    STORE_LETTERS_AGAIN, /* drops the letter and appends `item` to the queue, in one step */
+};
+struct store_letters {
+    enum store_letters_op op;
+    struct sv id, item;
+    size_t max;
+};
+/* letters: what was listed, or the one that was found (and dropped); n = 0: there is none of that id. */
+typedef void store_letters_fn(void *arg, enum store_status status, const struct store_letter *letters, size_t n);
+void store_letters(struct store *s, const struct store_letters *what, store_letters_fn *fn, void *arg);
 
 /* ---- small values (jobs, heartbeats) ---- */
 
@@ -170,7 +227,11 @@ void store_get(struct store *s, struct sv name, store_value_fn *fn, void *arg);
 struct store_stat {
     bool up;
     int64_t conversations, active, waiting, paused, due;
+    int64_t recent, day;  /* conversations with activity in the last hour, in the last 24 */
     int64_t queue, queue_taken, dead;
+    const struct sv *heads; /* the first item of the queue and of up to 16 batches: nothing older is unarchived */
+    size_t heads_n;
+    int64_t now_ms;       /* store clock */
     struct sv text; /* JSON object with the backend's own figures */
 };
 typedef void store_stat_fn(void *arg, enum store_status status, const struct store_stat *stat);
@@ -196,6 +257,13 @@ void store_close(struct store *s);
 
 /* ---- for backends ---- */
 
+/* put: value (SV_NONE removes) for ttl_ms, the callback's value is SV_NONE. */
+struct store_value {
+    struct sv name, value;
+    int64_t ttl_ms;
+    bool put;
+};
+
 /* The same contracts as above, without the checks of arguments that store.c does (ids of 1 to STORE_ID_MAX bytes, lists not NULL when
  * their count is not 0, TTLs above 0). */
 struct store_ops {
@@ -203,12 +271,12 @@ struct store_ops {
     void (*load)(struct store *s, const struct store_load *what, store_load_fn *fn, void *arg);
     void (*apply)(struct store *s, const struct store_change *change, store_apply_fn *fn, void *arg);
     void (*renew)(struct store *s, struct sv id, struct sv token, int64_t ttl_ms, store_status_fn *fn, void *arg);
-    void (*due)(struct store *s, size_t max, store_list_fn *fn, void *arg);
+    void (*list)(struct store *s, const struct store_list *what, store_list_fn *fn, void *arg);
     void (*take)(struct store *s, struct sv owner, size_t max, store_take_fn *fn, void *arg);
     void (*ack)(struct store *s, const struct store_ack *ack, store_status_fn *fn, void *arg);
     void (*recover)(struct store *s, store_dead_fn *is_dead, void *dead_arg, store_status_fn *fn, void *arg);
-    void (*put)(struct store *s, struct sv name, struct sv value, int64_t ttl_ms, store_status_fn *fn, void *arg);
-    void (*get)(struct store *s, struct sv name, store_value_fn *fn, void *arg);
+    void (*letters)(struct store *s, const struct store_letters *what, store_letters_fn *fn, void *arg);
+    void (*value)(struct store *s, const struct store_value *what, store_value_fn *fn, void *arg); /* put and get */
     void (*stat)(struct store *s, store_stat_fn *fn, void *arg);
     bool (*is_up)(const struct store *s);
     void (*close)(struct store *s);

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT
+ * What an administrator sees of conversations and does to them. The same for the HTTP API and the daemon's admin socket: both only
+ * wrap the JSON that comes from here.
+ *
+ * Nothing here costs more with more stored conversations: listings come from the store's indexes, a state from its own keys. */
+#ifndef TURN_CONTROL_H
+#define TURN_CONTROL_H
+
+#include "turn/turn.h"
+
+/* http_status 200: `result` is a JSON object. Else `code` (snake_case) and `message` (one sentence) say why; `result` may add to it. */
+struct control_answer {
+    int http_status;       /* 200, 404, 409, 422, 503 */
+    const char *code;      /* NULL with 200 */
+    const char *message;
+    struct sv result;      /* SV_NONE: none */
+    int64_t retry_after_ms; /* of 503 */
+};
+/* Exactly once, never from inside the call; the answer is borrowed until it returns. Arguments of all calls are borrowed until they return. */
+typedef void control_fn(void *arg, const struct control_answer *answer);
+
+/* ---- one conversation ---- */
+
+/* {"cancelled":true,"conversation_id","turn_id","messages":[ids],"phase"}, {"cancelled":false,...} when idle. 409 `too_late`: a live owner
+ * is sending, or a lost one may have sent ("freed":true then). 404 `unknown_conversation`. */
+void control_cancel(struct turns *t, struct sv conversation_id, control_fn *fn, void *arg);
+/* {"conversation_id","check_reply":bool,"check_reply_until":seconds|null}. until_ms 0: until resumed. 404. */
+void control_pause(struct turns *t, struct sv conversation_id, int64_t until_ms, control_fn *fn, void *arg);
+void control_resume(struct turns *t, struct sv conversation_id, control_fn *fn, void *arg);
+/* The whole state: lease (owner, age, left, fence), pending messages, send state, restarts, check_reply, and `timeline`: a fate (as
+ * control_fate) for each recent message, oldest first. 404 when neither store nor archive knows it. */
+void control_show(struct turns *t, struct sv conversation_id, control_fn *fn, void *arg);
+/* What became of one message: {"conversation_id","message_id","status","reason","received_at","turn_id","superseded":[turn ids],"ended_at",
+ * "steps":[{"step":"received|merged|superseded|sent|...","at","turn_id","reason"}]}. From the store's mark, else the archive. 404. */
+void control_fate(struct turns *t, struct sv conversation_id, struct sv message_id, control_fn *fn, void *arg);
+
+/* ---- all of them ---- */
+
+enum control_state { CONTROL_ALL, CONTROL_ACTIVE, CONTROL_STUCK, CONTROL_PAUSED };
+struct control_list {
+    enum control_state state;
+    struct sv cursor; /* next_cursor of the page before; SV_NONE or "": the first. Wrong: 422 `bad_cursor` */
+    size_t limit;     /* 1 to 500 */
+};
+/* The seed's fields, and next_cursor (null at the end). */
+void control_list(struct turns *t, const struct control_list *what, control_fn *fn, void *arg);
+void control_health(struct turns *t, control_fn *fn, void *arg); /* 200 with "status":"healthy|degraded"; 503 with "unhealthy" and the result */
+void control_stats(struct turns *t, control_fn *fn, void *arg);
+
+struct control_cleanup {
+    int64_t max_age_ms;
+    bool dry_run;
+    size_t max; /* conversations looked at; 0: no bound */
+};
+/* Forgets conversations without activity for so long: never one with a running turn, pending messages, or history that is not archived.
+ * {"dry_run","max_age_hours","examined","removed","kept":{"busy":n,"pending":n,"unarchived":n,"changed":n},"complete":bool} */
+void control_cleanup(struct turns *t, const struct control_cleanup *what, control_fn *fn, void *arg);
+
+/* ---- what waits for the archive, and what was given up ---- */
+
+void control_queue(struct turns *t, control_fn *fn, void *arg); /* depth, taken, dead, oldest age, rate */
+/* {"total","dead":[{"id","at","reason","attempts","type","conversation_id","item"}],"next_cursor"} */
+void control_dead_list(struct turns *t, struct sv cursor, size_t limit, control_fn *fn, void *arg);
+/* A history item goes back to message_queue; a turn that was given up begins anew with its messages. {"id","retried":true,...}; 404
+ * `unknown_dead_letter`; 409 when its messages have been answered meanwhile. */
+void control_dead_retry(struct turns *t, struct sv id, control_fn *fn, void *arg);
+void control_dead_discard(struct turns *t, struct sv id, control_fn *fn, void *arg); /* {"id","discarded":true} */
+
+#endif
