@@ -51,6 +51,7 @@ struct control_cleanup {
     int64_t max_age_ms;
     bool dry_run;
     size_t max; /* conversations looked at; 0: no bound */
+    int64_t within_ms; /* begins nothing more after so long and answers with "complete":false; 0: no bound */
 };
 /* Forgets conversations without activity for so long: never one with a running turn, pending messages, or history that is not archived.
  * {"dry_run","max_age_hours","examined","removed","kept":{"busy":n,"pending":n,"unarchived":n,"changed":n},"complete":bool} */
