@@ -21,6 +21,7 @@
 struct turns;
 struct alive;
 struct loop;
+struct metrics;
 
 struct turns_options {
     struct loop *loop;
@@ -29,6 +30,7 @@ struct turns_options {
     struct platform *platform;
     struct archive *archive; /* NULL: none; context of forgotten conversations is then lost */
     struct alive *alive;
+    struct metrics *metrics; /* NULL: nothing is counted there; see turn/figures.h */
     struct policy policy;    /* of the default bot */
     const char *bot_id, *bot_name;
     size_t context_max;      /* CONTEXT_MESSAGES */
