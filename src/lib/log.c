@@ -183,16 +183,41 @@ static void add_text(struct line *l, const char *text)
     l->cut |= !fits;
 }
 
-static void add_pair(struct line *l, const char *name, const char *value)
+static bool is_number(const char *text)
+{
+    size_t sign = text[0] == '-', n = strspn(text + sign, "0123456789");
+
+    return n > 0 && n < 20 && text[sign + n] == '\0' && (n == 1 || text[sign] != '0');
+}
+
+static void add_number(struct line *l, const char *name, const char *value)
 {
     size_t before = l->n;
 
+    if (add(l, "\"", 1) && add(l, name, strlen(name)) && add(l, "\":", 2) && add(l, value, strlen(value)) && add(l, ",", 1))
+        return;
+    l->n = before;
+    l->cut = true;
+}
+
+static void add_pair(struct line *l, const char *name, const char *value)
+{
+    size_t before = l->n;
+    bool number = name[0] == '#';
+
+    name += number;
+    if (value == NULL)
+        return;
+    if (number && is_number(value)) {
+        add_number(l, name, value);
+        return;
+    }
     if (!add(l, "\"", 1) || !add(l, name, strlen(name)) || !add(l, "\":\"", 3)) {
         l->n = before;
         l->cut = true;
         return;
     }
-    add_text(l, value != NULL ? value : "");
+    add_text(l, value);
     memcpy(l->p + l->n, "\",", 2);
     l->n += 2;
 }

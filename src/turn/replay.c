@@ -6,6 +6,7 @@
 
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "turn/reason.h"
 #include "turn/turn_parts.h"
 
 /* ---- duplicates ---- */
@@ -20,6 +21,7 @@ struct again {
 static void again_done(struct again *r, enum answer_status status, struct buf *b)
 {
     r->t->stat.replayed++;
+    turns_count(r->t, FIGURE_REPLAYED);
     r->t->transactions--;
     client_answer(&r->client, buf_ok(b) ? status : ANSWER_FULL, buf_sv(b), 1000);
     buf_fini(b);
@@ -78,7 +80,7 @@ static void still_open(struct again *r, const struct conversation *c, bool lease
     struct json_out o = { .b = &b };
     json_obj(&o);
     json_kstr(&o, "status", waits ? SV("queued") : SV("locked"));
-    json_kstr(&o, "reason", waits ? sv_from(c->reason[0] != '\0' ? c->reason : "waiting") : SV("processing_in_progress"));
+    json_kstr(&o, "reason", waits ? sv_from(c->reason[0] != '\0' ? c->reason : REASON_WAITING) : SV(REASON_PROCESSING));
     json_kstr(&o, "message_id", r->client.message_id);
     json_kstr(&o, "turn_id", sv_from(turn));
     if (waits && turn != NULL) {

@@ -36,6 +36,7 @@ struct turns_options {
     size_t context_max;      /* CONTEXT_MESSAGES */
     int64_t mark_ttl_ms, answer_ttl_ms;
     size_t turns_max;        /* running at once in this process; 0: no bound */
+    bool log_content;        /* LOG_CONTENT: texts of customers may stand in the log */
 };
 
 struct turns *turns_new(const struct turns_options *o, struct err *e) MUST_CHECK;

@@ -6,6 +6,7 @@
 
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "turn/reason.h"
 #include "turn/turn_parts.h"
 
 #define OLD_MS (24LL * 3600 * 1000)
@@ -137,7 +138,7 @@ static void begin_turn(struct transact *x, struct arrival *r)
 {
     struct turn *turn = turn_start(x, &r->m);
     if (turn == NULL) { /* the message is safe: the lease runs out and a daemon answers it */
-        answer_recorded(x, r, "queued", "responder_busy", ANSWER_QUEUED);
+        answer_recorded(x, r, "queued", REASON_RESPONDER_BUSY, ANSWER_QUEUED);
         return;
     }
     turn_begun_by_client(turn, &r->client);
@@ -167,24 +168,30 @@ static void verdict(struct transact *x, struct arrival *r)
         return;
     case VERDICT_LOCKED:
         stat->locked++;
-        answer_recorded(x, r, "locked", "processing_in_progress", ANSWER_LOCKED);
+        turns_count(r->t, FIGURE_LOCKED);
+        answer_recorded(x, r, "locked", REASON_PROCESSING, ANSWER_LOCKED);
         return;
     case VERDICT_DEFERRED:
         stat->recorded++;
-        answer_recorded(x, r, "recorded", "deferred", ANSWER_RECORDED);
+        turns_count(r->t, FIGURE_DEFERRED);
+        answer_recorded(x, r, "recorded", REASON_DEFERRED, ANSWER_RECORDED);
         return;
     case VERDICT_QUEUED:
         stat->queued++;
-        answer_recorded(x, r, "queued", d->reason != NULL ? d->reason : "waiting", ANSWER_QUEUED);
+        turns_count(r->t, FIGURE_QUEUED);
+        answer_recorded(x, r, "queued", d->reason != NULL ? d->reason : REASON_WAITING, ANSWER_QUEUED);
         return;
     case VERDICT_RECORDED:
         stat->recorded++;
+        turns_count(r->t, FIGURE_RECORDED);
         answer_recorded(x, r, "recorded", d->reason, ANSWER_RECORDED);
         return;
     case VERDICT_REJECTED:
+        turns_count(r->t, FIGURE_REJECTED);
         fail(r, ANSWER_TURN_RUNNING);
         return;
     case VERDICT_FULL:
+        turns_count(r->t, FIGURE_REJECTED);
         fail(r, ANSWER_FULL);
         return;
     case VERDICT_SEND:
@@ -210,7 +217,11 @@ static void decided(struct transact *x)
     struct arrival *r = x->arg;
     switch (x->status) {
     case TRANSACT_DONE:
-        r->t->stat.messages += x->decision.changed;
+        if (x->decision.changed) {
+            r->t->stat.messages++;
+            turns_count(r->t, FIGURE_MESSAGES);
+            turns_count_swept(x);
+        }
         verdict(x, r);
         return;
     case TRANSACT_KNOWN:
@@ -268,6 +279,7 @@ static void looked_up(void *arg, enum archive_status status, struct sv outcome)
     json_kbool(&o, "replayed", true);
     json_obj_end(&o);
     r->t->stat.replayed++;
+    turns_count(r->t, FIGURE_REPLAYED);
     client_answer(&r->client, buf_ok(&b) ? ANSWER_COMPLETED : ANSWER_FULL, buf_sv(&b), RETRY_MS);
     buf_fini(&b);
     arrival_free(r);
@@ -300,6 +312,7 @@ static struct arrival *copy(struct turns *t, const struct message *m, const stru
     r->client = (struct client){ .message_id = r->m.message_id,
                                  .respond_async = o->respond_async,
                                  .wait_ms = o->wait_ms,
+                                 .arrived_us = clock_mono_us(),
                                  .request_id = o->request_id.p != NULL ? arena_sv(a, o->request_id) : SV_NONE,
                                  .traceparent = o->traceparent.p != NULL ? arena_sv(a, o->traceparent) : SV_NONE };
     bool short_of_memory = r->m.conversation_id.p == NULL || r->m.message_id.p == NULL || r->m.content.p == NULL || r->m.sender_id.p == NULL ||

@@ -49,15 +49,22 @@ static int fill_visit(struct transact *x, struct store_change *c)
 static void count(struct transact *x)
 {
     struct turns_stat *stat = &x->t->stat;
+    turns_count_swept(x);
     if (x->decision.verdict == VERDICT_UNKNOWN) {
         stat->unknown++;
+        turns_count(x->t, FIGURE_UNKNOWN);
+        turns_note_end(x, "unknown");
         log_error("it is not known whether a lost process's reply reached the platform", "conversation_id", x->id.p, "turn_id",
                   x->decision.turn_id, NULL);
     } else if (x->decision.verdict == VERDICT_FAILED) {
         stat->failed++;
+        turns_count(x->t, FIGURE_FAILED);
+        turns_note_end(x, "failed");
         log_error("a turn is given up", "conversation_id", x->id.p, "turn_id", x->decision.turn_id, "reason", x->decision.reason, NULL);
     } else if (x->decision.verdict == VERDICT_SILENCED) {
         stat->recorded++;
+        turns_count(x->t, FIGURE_RECORDED);
+        turns_note_end(x, "recorded");
     }
 }
 

@@ -15,6 +15,7 @@ static struct sv keep(struct arena *a, struct sv s)
 void turn_begun_by_client(struct turn *turn, const struct client *c)
 {
     turn->client = *c;
+    turn->arrived_us = c->arrived_us;
     turn->client.message_id = keep(turn->a, c->message_id);
     turn->client.request_id = keep(turn->a, c->request_id);
     turn->client.traceparent = keep(turn->a, c->traceparent);

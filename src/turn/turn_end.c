@@ -5,6 +5,7 @@
 #include "lib/backoff.h"
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "turn/reason.h"
 #include "turn/turn_parts.h"
 
 #define RETRY_MS 150
@@ -116,12 +117,13 @@ static struct ending ending_of(const struct turn *turn, enum verdict v, const ch
     } else if (turn->reply.actions_n == 0) {
         end.send = "skipped";
         end.action_status = "withheld";
+        end.reason = REASON_NO_ACTIONS;
     } else {
         bool ok = turn->sent == SENT_OK;
         end.send = ok ? "success" : "failed";
         end.action_status = ok ? "executed" : "failed";
         end.executed = ok ? turn->executed : 0;
-        end.reason = ok ? NULL : "platform_refused";
+        end.reason = ok ? NULL : REASON_PLATFORM_REFUSED;
     }
     return end;
 }
@@ -204,7 +206,7 @@ static void answer_queued(struct turn *turn, const char *reason)
     struct json_out o = { .b = &b };
     json_obj(&o);
     json_kstr(&o, "status", SV("queued"));
-    json_kstr(&o, "reason", sv_from(reason != NULL ? reason : "unreachable"));
+    json_kstr(&o, "reason", sv_from(reason != NULL ? reason : REASON_WAITING));
     json_kstr(&o, "message_id", turn->client.message_id);
     json_kstr(&o, "job_id", sv_from(turn->record.turn_id));
     json_kstr(&o, "turn_id", sv_from(turn->record.turn_id));
@@ -216,6 +218,14 @@ static void answer_queued(struct turn *turn, const char *reason)
     buf_fini(&b);
 }
 
+static void note(struct turn *turn, struct transact *x, enum figure figure, const char *status)
+{
+    struct ending end = ending_of(turn, x->decision.verdict, x->decision.reason);
+    bool settled = x->decision.verdict != VERDICT_RESTART && x->decision.verdict != VERDICT_RETRY;
+    turns_count(turn->t, figure);
+    turn_note_end(turn, status, settled ? end.reason : x->decision.reason, settled ? end.send : NULL, turn->record.restarts);
+}
+
 /* After a decision that ends the turn (or not: false). */
 bool turn_ended(struct turn *turn, struct transact *x)
 {
@@ -224,23 +234,28 @@ bool turn_ended(struct turn *turn, struct transact *x)
     switch (x->decision.verdict) {
     case VERDICT_COMPLETED:
         stat->completed++;
+        note(turn, x, FIGURE_COMPLETED, "completed");
         answer_ending(turn, VERDICT_COMPLETED, reason, ANSWER_COMPLETED);
         break;
     case VERDICT_UNKNOWN:
         stat->unknown++;
-        log_error("it is not known whether a reply reached the platform", "conversation_id", turn->id.p, "turn_id", turn->record.turn_id, NULL);
+        note(turn, x, FIGURE_UNKNOWN, "unknown");
+        log_error("it is not known whether a reply reached the platform", "request_id", turn->client.request_id.p, "conversation_id", turn->id.p, "turn_id", turn->record.turn_id, NULL);
         answer_ending(turn, VERDICT_UNKNOWN, reason, ANSWER_COMPLETED);
         break;
     case VERDICT_RESTART:
         stat->restarted++;
+        note(turn, x, FIGURE_RESTARTED, "restart_needed");
         answer_restart(turn, x);
         break;
     case VERDICT_SILENCED:
         stat->recorded++;
+        note(turn, x, FIGURE_RECORDED, "recorded");
         answer_ending(turn, VERDICT_SILENCED, reason, ANSWER_RECORDED);
         break;
     case VERDICT_RETRY:
         stat->queued++;
+        note(turn, x, FIGURE_QUEUED, "queued");
         if (turn->handing_back)
             turn_answer_processing(turn, false);
         else
@@ -248,6 +263,7 @@ bool turn_ended(struct turn *turn, struct transact *x)
         break;
     case VERDICT_FAILED:
         stat->failed++;
+        note(turn, x, FIGURE_FAILED, "failed");
         answer_ending(turn, VERDICT_FAILED, reason, ANSWER_FAILED);
         break;
     case VERDICT_LOST:
@@ -314,7 +330,7 @@ void turn_finish(struct turn *turn, enum sent sent)
 {
     turn->state = TURN_FINISHING;
     turn->sent = sent;
-    snprintf(turn->failure, sizeof(turn->failure), "%s", sent == SENT_TOO_LATE ? "send_too_late" : "platform_unreachable");
+    snprintf(turn->failure, sizeof(turn->failure), "%s", sent == SENT_TOO_LATE ? REASON_SEND_TOO_LATE : REASON_PLATFORM_UNREACHABLE);
     struct transact *x = closing(turn, EVENT_SENT);
     if (x == NULL)
         return;

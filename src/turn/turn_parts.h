@@ -7,6 +7,7 @@
 #include "lib/loop.h"
 #include "lib/map.h"
 #include "turn/actions.h"
+#include "turn/figures.h"
 #include "turn/transact.h"
 #include "turn/turn.h"
 
@@ -44,6 +45,7 @@ struct client {
     bool respond_async;
     int64_t wait_ms;
     struct sv request_id, traceparent;
+    int64_t arrived_us; /* clock_mono_us */
     char hash[17];
 };
 
@@ -70,6 +72,9 @@ struct turn {
     int64_t lease_until_mono_ms; /* by the own clock: counted from before the store set it */
     int64_t send_before_mono_ms;
     int64_t began_mono_ms;
+    int64_t arrived_us;   /* clock_mono_us of the message, or of the daemon's beginning */
+    int64_t out_since_us; /* since when others have it: AI, platform, a quiet window; 0: it is here */
+    int64_t out_us, ai_us; /* how long they had it so far; the AI's part */
     bool authority_lost; /* renewal failed while sending: nothing new may begin */
     bool handing_back;
     bool deciding;       /* a transaction of this turn is under way: it must not be freed before that is done */
@@ -126,6 +131,20 @@ void turn_took(struct turn *turn, const struct transact *x);
 void turn_answer_processing(struct turn *turn, bool lost);
 void turn_renew_soon(struct turn *turn);
 void turn_begun_by_client(struct turn *turn, const struct client *c);
+
+/* ---- figures and the log (turn_figures.c) ---- */
+
+void turns_count(struct turns *t, enum figure figure);
+void turns_time(struct turns *t, enum figure_time figure, int64_t us);
+/* After a decision that was made for a conversation from outside its turn: was a lost owner's lease ended? */
+void turns_count_swept(struct transact *x);
+/* The time until turn_came_back is not this program's own. That returns it, us. */
+void turn_goes_out(struct turn *turn);
+int64_t turn_came_back(struct turn *turn);
+/* Counts the own time and writes the line of a turn that ends here, before its client is answered. reason, send: NULL none. */
+void turn_note_end(struct turn *turn, const char *status, const char *reason, const char *send, uint32_t restarts);
+/* The line of a turn that nobody runs any more, ended by a decision about it. */
+void turns_note_end(struct transact *x, const char *status);
 
 /* ---- what the end of a turn leaves behind ---- */
 

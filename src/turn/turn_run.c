@@ -6,6 +6,7 @@
 
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "turn/reason.h"
 #include "turn/turn_parts.h"
 
 #define RENEW_RETRY_MS 250
@@ -61,6 +62,7 @@ struct turn *turn_start(struct transact *x, const struct message *own)
     turn->a = a;
     turn->id = arena_sv(a, x->id);
     turn->began_mono_ms = clock_mono_ms();
+    turn->arrived_us = clock_mono_us();
     turn->lease_timer = loop_timer_new(t->o.loop, lease_tick, turn);
     turn_took(turn, x);
     if (turn->id.p == NULL || turn->lease_timer == NULL || take_lists(turn, x, own) != 0 ||
@@ -103,7 +105,7 @@ void turn_end(struct turn *turn)
 void turn_lost(struct turn *turn)
 {
     turn->t->stat.lost++;
-    log_warning("a turn lost its lease", "conversation_id", turn->id.p, "turn_id", turn->record.turn_id, NULL);
+    log_warning("a turn lost its lease", "request_id", turn->client.request_id.p, "conversation_id", turn->id.p, "turn_id", turn->record.turn_id, NULL);
     turn_answer_processing(turn, true);
     turn_end(turn);
 }
@@ -171,6 +173,7 @@ static void waited(struct transact *x)
 {
     struct turn *turn = x->arg;
     turn->deciding = false;
+    (void)turn_came_back(turn);
     if (x->status != TRANSACT_DONE) {
         if (clock_mono_ms() >= turn->lease_until_mono_ms)
             turn_lost(turn);
@@ -198,8 +201,10 @@ static void waited(struct transact *x)
         return;
     case VERDICT_SILENCED: {
         struct buf b = { 0 };
-        struct ending end = { .status = "recorded", .reason = "bot_paused" };
+        struct ending end = { .status = "recorded", .reason = REASON_BOT_PAUSED };
         ending_result(&b, turn->t, turn->record.turn_id, &end, turn->client.message_id);
+        turns_count(turn->t, FIGURE_RECORDED);
+        turn_note_end(turn, "recorded", "bot_paused", NULL, turn->record.restarts);
         client_answer(&turn->client, ANSWER_RECORDED, buf_sv(&b), 0);
         buf_fini(&b);
         turn_end(turn);
@@ -231,7 +236,7 @@ static int fill_silenced(struct transact *x, struct store_change *c)
 {
     if (x->decision.verdict != VERDICT_SILENCED)
         return 0;
-    struct ending end = { .status = "recorded", .reason = "bot_paused", .covered = x->pending, .covered_n = x->pending_n };
+    struct ending end = { .status = "recorded", .reason = REASON_BOT_PAUSED, .covered = x->pending, .covered_n = x->pending_n };
     return ending_fill(x, c, &end);
 }
 
@@ -254,6 +259,7 @@ static void wait_tick(void *arg)
 void turn_wait(struct turn *turn)
 {
     turn->state = TURN_WAITING;
+    turn_goes_out(turn);
     if (turn->wait_timer == NULL)
         turn->wait_timer = loop_timer_new(turn->t->o.loop, wait_tick, turn);
     if (turn->wait_timer == NULL)

@@ -84,9 +84,13 @@ static void delivered(void *arg, const struct platform_answer *answer)
     };
     struct turn *turn = arg;
     turn->send_call = NULL;
+    turns_time(turn->t, FIGURE_SEND_TIME, turn_came_back(turn));
+    turns_count(turn->t, FIGURE_SENDS);
+    if (answer->outcome != PLATFORM_SENT)
+        turns_count(turn->t, FIGURE_SEND_FAILURES);
     turn->executed = answer->actions_executed;
     if (answer->outcome != PLATFORM_SENT)
-        log_warning("the platform did not take a reply", "conversation_id", turn->id.p, "turn_id", turn->record.turn_id, "error",
+        log_warning("the platform did not take a reply", "request_id", turn->client.request_id.p, "conversation_id", turn->id.p, "turn_id", turn->record.turn_id, "error",
                     answer->err.text, NULL);
     turn_finish(turn, sents[answer->outcome]);
 }
@@ -108,6 +112,7 @@ void turn_send(struct turn *turn)
         .timeout_ms = turn->t->o.policy.send_timeout_ms,
         .send_before_ms = before,
     };
+    turn_goes_out(turn);
     turn->send_call = platform_send(turn->t->o.platform, &r, delivered, turn);
     if (turn->send_call == NULL)
         turn_finish(turn, SENT_TOO_LATE); /* memory is short: nothing left */

@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "lib/log.h"
+#include "turn/reason.h"
 #include "turn/turn_parts.h"
 
 static void ask(struct turn *turn);
@@ -76,7 +77,8 @@ void turn_think(struct turn *turn)
 /* ---- the answer ---- */
 
 static const char *const outcomes[] = {
-    [AI_ANSWERED] = "answered", [AI_UNREACHABLE] = "ai_unreachable", [AI_REFUSED] = "ai_refused", [AI_INVALID] = "ai_invalid_answer",
+    [AI_ANSWERED] = REASON_ANSWERED, [AI_UNREACHABLE] = REASON_AI_UNREACHABLE, [AI_REFUSED] = REASON_AI_REFUSED,
+    [AI_INVALID] = REASON_AI_INVALID_ANSWER,
 };
 
 static void answered(void *arg, const struct ai_answer *answer)
@@ -84,9 +86,15 @@ static void answered(void *arg, const struct ai_answer *answer)
     struct turn *turn = arg;
     struct err e;
     turn->ai_call = NULL;
+    int64_t out_us = turn_came_back(turn);
+    turn->ai_us += out_us;
+    turns_count(turn->t, FIGURE_AI_CALLS);
+    turns_time(turn->t, FIGURE_AI_TIME, out_us);
+    if (answer->outcome != AI_ANSWERED)
+        turns_count(turn->t, FIGURE_AI_FAILURES);
     if (answer->outcome == AI_ANSWERED) {
         if (actions_extract(turn->a, answer->response, answer->actions, &turn->reply, &e) != 0) {
-            turn_ai_failed(turn, FAILURE_INVALID, "ai_answer_too_large");
+            turn_ai_failed(turn, FAILURE_INVALID, REASON_AI_ANSWER_TOO_LARGE);
             return;
         }
         turn->reply.ai_ms = answer->took_ms;
@@ -95,7 +103,7 @@ static void answered(void *arg, const struct ai_answer *answer)
             turn_gate(turn, false);
         return;
     }
-    log_warning("the AI gave no answer", "conversation_id", turn->id.p, "turn_id", turn->record.turn_id, "outcome",
+    log_warning("the AI gave no answer", "request_id", turn->client.request_id.p, "conversation_id", turn->id.p, "turn_id", turn->record.turn_id, "outcome",
                 outcomes[answer->outcome], "error", answer->err.text, NULL);
     enum failure failure = answer->outcome == AI_UNREACHABLE ? FAILURE_UNREACHABLE
                            : answer->outcome == AI_REFUSED   ? FAILURE_REFUSED
@@ -168,6 +176,7 @@ static struct ai_call *put_question(struct turn *turn, struct arena *a)
 static void ask(struct turn *turn)
 {
     turn->state = TURN_THINKING;
+    turn_goes_out(turn);
     turn->ai_call = put_question(turn, turn->context_arena);
     arena_free(turn->context_arena);
     turn->context_arena = NULL;
@@ -175,6 +184,6 @@ static void ask(struct turn *turn)
     turn->context_n = 0;
     if (turn->ai_call == NULL) {
         log_error("no memory to ask the AI; the turn is put back", "conversation_id", turn->id.p, NULL);
-        turn_ai_failed(turn, FAILURE_INVALID, "responder_out_of_memory");
+        turn_ai_failed(turn, FAILURE_INVALID, REASON_OUT_OF_MEMORY);
     }
 }

@@ -47,7 +47,8 @@ static void test_values(void)
     json_t *v;
 
     errno = 77;
-    log_warning("hello", "a", "x\"\\y", "b", "tab\tnl\n\x1b[31m\x7f", "c", "\xC3\xA9\xFF\xC2\x9Bz", "d", missing, NULL);
+    log_warning("hello", "a", "x\"\\y", "b", "tab\tnl\n\x1b[31m\x7f", "c", "\xC3\xA9\xFF\xC2\x9Bz", "d", missing, "#n", "-120",
+                "#m", "12 \"x", "#z", "", NULL);
     is_int(errno, 77, "errno is kept");
     v = take_line();
     is_sv(json_sv(v, "time"), SV("2023-11-04T18:44:16.789Z"), "time");
@@ -58,7 +59,10 @@ static void test_values(void)
     is_sv(json_sv(v, "a"), SV("x\"\\y"), "quotes");
     is_sv(json_sv(v, "b"), SV("tab\tnl\n\x1b[31m\x7f"), "control characters come back");
     is_sv(json_sv(v, "c"), SV("\xC3\xA9\\xff\xC2\x9Bz"), "invalid bytes are spelt out");
-    is_sv(json_sv(v, "d"), SV(""), "a missing value is empty");
+    ok(json_object_get(v, "d") == NULL, "a missing value is left out");
+    is_int(json_i64(v, "n", 0), -120, "a number has no quotes");
+    is_sv(json_sv(v, "m"), SV("12 \"x"), "what is none has them");
+    is_sv(json_sv(v, "z"), SV(""), "nor is nothing one");
     json_decref(v);
 
     for (size_t i = 0; i < sizeof(junk) - 1; i++)
