@@ -60,19 +60,47 @@ const char *problem_code(enum problem p)
     return problems[p].code;
 }
 
-void reply_problem(struct buf *out, enum problem p, struct sv text, struct sv detail, const char *request_id)
+/* Members of `object`, written by this program, that an error does not have of its own. */
+static void add_members(struct json_out *o, struct sv object)
+{
+    static const char *const own[] = { "success", "status", "error", "code", "detail", "request_id" };
+    struct sv rest = json_raw_inside(object), key, value;
+
+    while (json_raw_next(&rest, &key, &value)) {
+        bool taken = false;
+        for (size_t i = 0; i < ARRAY_LEN(own); i++)
+            taken = taken || sv_eq(key, sv_from(own[i]));
+        if (taken)
+            continue;
+        buf_add(o->b, SV(",\""));
+        buf_add(o->b, key);
+        buf_add(o->b, SV("\":"));
+        buf_add(o->b, value);
+    }
+}
+
+void reply_error(struct buf *out, struct sv code, struct sv text, struct sv detail, struct sv more,
+                 const char *request_id)
 {
     struct json_out o = { .b = out };
 
     json_obj(&o);
     json_kbool(&o, "success", false);
     json_kstr(&o, "status", SV("error"));
-    json_kstr(&o, "error", text.p != NULL ? text : sv_from(problems[p].text));
-    json_kstr(&o, "code", sv_from(problems[p].code));
+    json_kstr(&o, "error", text);
+    json_kstr(&o, "code", code);
     if (detail.p != NULL)
         json_kraw(&o, "detail", detail);
     json_kstr(&o, "request_id", sv_from(request_id));
+    if (more.p != NULL)
+        add_members(&o, more);
     json_obj_end(&o);
+}
+
+void reply_problem(struct buf *out, enum problem p, struct sv text, struct sv detail, const char *request_id)
+{
+    reply_error(out, sv_from(problems[p].code), text.p != NULL ? text : sv_from(problems[p].text), detail, SV_NONE,
+                request_id);
 }
 
 static void add_header(struct buf *out, struct sv name, const char *value)

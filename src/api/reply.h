@@ -42,6 +42,9 @@ int problem_status(enum problem p);
 const char *problem_code(enum problem p);
 /* The body of an error. `text` SV_NONE: the table's sentence. `detail` (a JSON array) SV_NONE: none. */
 void reply_problem(struct buf *out, enum problem p, struct sv text, struct sv detail, const char *request_id);
+/* The same for a reason that is not in the table. `more`: a JSON object whose members are added, but for those that every error has;
+ * SV_NONE: none. */
+void reply_error(struct buf *out, struct sv code, struct sv text, struct sv detail, struct sv more, const char *request_id);
 /* The whole answer. */
 void reply_format(struct buf *out, const struct reply *r);
 

@@ -17,6 +17,7 @@
 #define SCRATCH_FIRST 2000   /* a usual message fits */
 #define SCRATCH_MAX 67108864 /* far above what the largest body can become */
 #define REFUSALS_LOGGED 10   /* a second */
+#define ADMIN_IN_FLIGHT 32   /* so that somebody can look in when there is no room for messages */
 
 static bool refuse(struct request *r, enum problem p)
 {
@@ -98,13 +99,15 @@ static bool authorise(struct request *r, struct sv authorization)
 static bool find_room(struct request *r)
 {
     struct api *a = r->api;
+    bool admin = r->route->access == ACCESS_ADMIN;
 
     if (!r->route->parks)
         return true;
-    r->counted = atomic_fetch_add(&a->in_flight, 1) < atomic_load(&a->in_flight_max);
-    if (r->counted)
+    r->counted = admin ? &a->in_flight_admin : &a->in_flight;
+    if (atomic_fetch_add(r->counted, 1) < (admin ? ADMIN_IN_FLIGHT : atomic_load(&a->in_flight_max)))
         return true;
-    atomic_fetch_sub(&a->in_flight, 1);
+    atomic_fetch_sub(r->counted, 1);
+    r->counted = NULL;
     atomic_fetch_add(&a->busy, 1);
     return refuse(r, PROBLEM_BUSY);
 }
@@ -120,10 +123,39 @@ static bool accept_body(struct request *r, const struct cgi_head *h)
         return refuse(r, PROBLEM_BAD_REQUEST);
     if (declared > (uint64_t)r->api->rules.body_max)
         return refuse(r, PROBLEM_TOO_LARGE);
-    if (!cgi_is_json(h->param[CGI_CONTENT_TYPE]))
+    r->typeless = !cgi_is_json(h->param[CGI_CONTENT_TYPE]);
+    if (r->typeless && (!r->route->input->optional || declared > 0))
         return refuse(r, PROBLEM_MEDIA_TYPE);
     r->declared = length.n > 0 ? (int64_t)declared : -1;
     return true;
+}
+
+/* What validate and validate_query return. */
+static bool take_wrong(struct request *r, int wrong, const struct buf *detail)
+{
+    if (wrong == 0)
+        return true;
+    r->problem = wrong > 0 ? PROBLEM_FIELDS : PROBLEM_INTERNAL;
+    if (wrong > 0)
+        r->problem_detail = arena_sv(r->f.scratch, buf_sv(detail));
+    return false;
+}
+
+static bool read_query(struct request *r, struct sv uri)
+{
+    const struct input *in = r->route->query;
+    struct buf detail = { 0 };
+    bool right;
+    int wrong = -1;
+
+    if (in == NULL)
+        return true;
+    r->query = arena_alloc(r->f.scratch, in->size);
+    if (r->query != NULL)
+        wrong = validate_query(in, uri, r->f.scratch, r->query, &detail);
+    right = take_wrong(r, wrong, &detail);
+    buf_fini(&detail);
+    return right;
 }
 
 static bool keep_headers(struct request *r, const struct cgi_head *h)
@@ -143,7 +175,7 @@ static bool decide(struct request *r, const struct cgi_head *h)
     set_origin(r, h->param[CGI_ORIGIN]);
     r->method = cgi_method_parse(h->param[CGI_REQUEST_METHOD]);
     return find_route(r, h) && authorise(r, h->param[CGI_AUTHORIZATION]) && find_room(r) && accept_body(r, h) &&
-           keep_headers(r, h);
+           read_query(r, h->param[CGI_REQUEST_URI]) && keep_headers(r, h);
 }
 
 /* The end of its (missing) body can be read without a wait for the client. */
@@ -183,12 +215,7 @@ static void check_input(struct request *r, const json_t *json)
     r->input = arena_alloc(r->f.scratch, r->route->input->size);
     if (r->input != NULL)
         wrong = validate(r->route->input, json, r->f.scratch, r->input, &detail);
-    if (wrong > 0) {
-        r->problem = PROBLEM_FIELDS;
-        r->problem_detail = arena_sv(r->f.scratch, buf_sv(&detail));
-    } else if (wrong < 0) {
-        r->problem = PROBLEM_INTERNAL;
-    }
+    (void)take_wrong(r, wrong, &detail);
     buf_fini(&detail);
 }
 
@@ -215,12 +242,15 @@ static void on_body(void *arg, struct fcgi_request *f, struct sv body, bool long
         r->problem = longer && r->declared < 0 ? PROBLEM_TOO_LARGE : PROBLEM_BODY_LENGTH;
         return;
     }
-    json = json_read(body, true, &e);
-    if (json == NULL) {
+    if (r->route->input->optional && body.n == 0)
+        body = SV("{}");
+    else if (r->typeless)
+        r->problem = PROBLEM_MEDIA_TYPE;
+    json = r->problem == PROBLEM_NONE ? json_read(body, true, &e) : NULL;
+    if (json != NULL)
+        check_input(r, json);
+    else if (r->problem == PROBLEM_NONE)
         set_unread(r, &e);
-        return;
-    }
-    check_input(r, json);
     json_decref(json);
 }
 
@@ -229,8 +259,8 @@ static void on_closed(void *arg, struct fcgi_request *f)
     struct request *r = (struct request *)(void *)f;
 
     (void)arg;
-    if (r->counted)
-        atomic_fetch_sub(&r->api->in_flight, 1);
+    if (r->counted != NULL)
+        atomic_fetch_sub(r->counted, 1);
     free(r->origin);
 }
 
@@ -295,6 +325,29 @@ static void answer_problem(struct request *r, enum problem p, int64_t retry_afte
 void request_fail(struct request *r, enum problem p, int64_t retry_after_ms)
 {
     answer_problem(r, p, retry_after_ms, SV_NONE, SV_NONE);
+}
+
+void request_invalid(struct request *r, const char *place, const char *field, const char *msg, const char *type)
+{
+    struct buf detail = { 0 };
+    struct json_out o = { .b = &detail };
+
+    json_arr(&o);
+    validate_line(&o, place, field, msg, type);
+    json_arr_end(&o);
+    if (buf_ok(&detail))
+        answer_problem(r, PROBLEM_FIELDS, 0, SV_NONE, buf_sv(&detail));
+    else
+        request_fail(r, PROBLEM_INTERNAL, 0);
+    buf_fini(&detail);
+}
+
+void request_error(struct request *r, const struct request_error *e)
+{
+    struct buf *body = request_body(r);
+
+    reply_error(body, e->code, e->text, e->detail, e->more, r->id);
+    send_reply(r, &(struct reply){ .status = e->status, .body = buf_sv(body), .retry_after_ms = e->retry_after_ms });
 }
 
 static void on_handle(void *arg, struct fcgi_request *f)

@@ -32,6 +32,7 @@ struct api {
     struct request_rules rules;
 
     atomic_llong in_flight, in_flight_max;
+    atomic_llong in_flight_admin; /* on an administrator's routes: they have room of their own */
     atomic_ullong refused, busy;
     atomic_llong log_second; /* refusals are logged a few times a second */
     atomic_uint log_count;
@@ -48,11 +49,12 @@ struct request {
     struct sv args[ROUTE_ARGS_MAX]; /* scratch */
     enum cgi_method method;
     enum auth_role role;
-    bool counted;       /* in api.in_flight */
+    atomic_llong *counted; /* of the api's: where it is counted; NULL: nowhere */
     bool respond_async; /* Prefer: respond-async */
     bool preflight;
     struct sv traceparent; /* scratch */
-    void *input;           /* the struct that route->input describes; scratch */
+    void *input, *query;   /* the structs that route->input and route->query describe; scratch */
+    bool typeless;         /* an optional body that would not be JSON if one came */
     int64_t declared;      /* Content-Length, -1: not said */
     unsigned allow;
     char *origin; /* of a browser that may read the answer; owned */
@@ -67,8 +69,17 @@ extern const struct fcgi_ops request_ops; /* arg: struct api * */
 /* ---- for endpoints, on the loop. Each of these ends the request ---- */
 
 void request_answer(struct request *r, int status, struct sv json);
-/* As request_answer; `async`: with Preference-Applied; retry_after_ms counts for 409 and 503. */
+/* retry_after_ms counts for 409 and 503. */
 void request_fail(struct request *r, enum problem p, int64_t retry_after_ms);
+/* 422 about one field: "body" or "query", its name, what is wrong with it, and that as a type. */
+void request_invalid(struct request *r, const char *place, const char *field, const char *msg, const char *type);
+/* An error that is not in reply.c's table; for detail and more see reply_error. */
+struct request_error {
+    int status;
+    struct sv code, text, detail, more;
+    int64_t retry_after_ms;
+};
+void request_error(struct request *r, const struct request_error *e);
 
 /* Frees what the request needed so far (args, input, traceparent). It waits for its answer with a descriptor and some hundred bytes. */
 void request_park(struct request *r);

@@ -1,15 +1,20 @@
 /* SPDX-License-Identifier: MIT
- * One function a kind of field. A check either stores the value or adds one line to the detail. */
+ * One function a kind of field. A check either stores the value or adds one line to the detail. A query is taken apart by api/query.c first. */
 #include "config.h"
 
 #include <math.h>
+#include <stdlib.h>
 
+#include "api/query.h"
 #include "api/validate.h"
 #include "lib/clock.h"
 
 #define YEAR_10000_S 253402300800.0
+#define NUMBER_MAX 40 /* characters of a number in a query */
 
 struct check {
+    const char *place; /* "body", "query" */
+    bool text;         /* values come as text */
     struct arena *a;
     struct json_out out; /* the array of details */
     int wrong;
@@ -31,7 +36,7 @@ static void wrong(struct check *c, const struct where *w, const char *type, cons
     json_obj(o);
     json_key(o, "loc");
     json_arr(o);
-    json_str(o, SV("body"));
+    json_str(o, sv_from(c->place));
     if (w->outer != NULL)
         json_str(o, sv_from(w->outer));
     if (w->inner != NULL)
@@ -42,6 +47,14 @@ static void wrong(struct check *c, const struct where *w, const char *type, cons
     json_kstr(o, "msg", sv_from(msg));
     json_kstr(o, "type", sv_from(type));
     json_obj_end(o);
+}
+
+void validate_line(struct json_out *o, const char *place, const char *field, const char *msg, const char *type)
+{
+    struct check c = { .place = place, .out = *o };
+
+    wrong(&c, &(struct where){ .outer = field, .index = -1 }, type, msg);
+    *o = c.out;
 }
 
 static void too_long(struct check *c, const struct where *w, size_t limit, const char *unit)
@@ -214,12 +227,129 @@ static void check_objects(struct check *c, const struct field *f, const struct w
     keep_json(c, f, value, target);
 }
 
+/* Digits with at most one point among them and a minus before them, as people write numbers: no exponent, no hexadecimal, no infinity. */
+static bool parse_number(struct sv s, double *out)
+{
+    char copy[NUMBER_MAX + 1];
+    size_t digits = 0, points = 0;
+
+    if (s.n == 0 || s.n > NUMBER_MAX)
+        return false;
+    for (size_t i = 0; i < s.n; i++) {
+        digits += s.p[i] >= '0' && s.p[i] <= '9';
+        points += s.p[i] == '.';
+    }
+    if (digits == 0 || points > 1 || digits + points + (s.p[0] == '-') != s.n)
+        return false;
+    memcpy(copy, s.p, s.n);
+    copy[s.n] = '\0';
+    *out = strtod(copy, NULL);
+    return true;
+}
+
+static bool in_range(struct check *c, const struct field *f, const struct where *w, double value)
+{
+    bool low = value < f->least;
+    struct sv msg;
+
+    if (!low && value <= f->most)
+        return true;
+    msg = arena_printf(c->a, "Input should be %s than or equal to %.15g", low ? "greater" : "less",
+                       low ? f->least : f->most);
+    c->memory = c->memory || msg.p == NULL;
+    wrong(c, w, low ? "greater_than_equal" : "less_than_equal", msg.p != NULL ? msg.p : "");
+    return false;
+}
+
+static struct sv text_of(const json_t *value)
+{
+    return json_is_string(value) ? (struct sv){ json_string_value(value), json_string_length(value) } : SV_NONE;
+}
+
+static void check_int(struct check *c, const struct field *f, const struct where *w, const json_t *value, char *target)
+{
+    int64_t n = 0;
+
+    if (c->text) {
+        if (!sv_to_i64(text_of(value), &n)) {
+            wrong(c, w, "int_parsing", "Input should be a valid integer, unable to parse string as an integer");
+            return;
+        }
+    } else if (json_is_integer(value)) {
+        n = json_integer_value(value);
+    } else {
+        wrong(c, w, "int_type", "Input should be a valid integer");
+        return;
+    }
+    if (in_range(c, f, w, (double)n))
+        memcpy(target + f->offset, &n, sizeof(n));
+}
+
+static void check_number(struct check *c, const struct field *f, const struct where *w, const json_t *value,
+                         char *target)
+{
+    double n = 0;
+
+    if (c->text) {
+        if (!parse_number(text_of(value), &n)) {
+            wrong(c, w, "float_parsing", "Input should be a valid number, unable to parse string as a number");
+            return;
+        }
+    } else if (json_is_number(value)) {
+        n = json_number_value(value);
+    } else {
+        wrong(c, w, "float_type", "Input should be a valid number");
+        return;
+    }
+    if (in_range(c, f, w, n))
+        memcpy(target + f->offset, &n, sizeof(n));
+}
+
+static int parse_flag(struct sv s)
+{
+    static const char *const words[][2] = { { "false", "true" }, { "no", "yes" }, { "off", "on" }, { "0", "1" } };
+
+    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+        for (int yes = 0; yes <= 1; yes++) {
+            if (sv_eq_nocase(s, sv_from(words[i][yes])))
+                return yes;
+        }
+    }
+    return -1;
+}
+
+static void check_flag(struct check *c, const struct field *f, const struct where *w, const json_t *value, char *target)
+{
+    int yes = json_is_boolean(value) ? json_is_true(value) : c->text ? parse_flag(text_of(value)) : -1;
+    bool flag = yes == 1;
+
+    if (yes >= 0)
+        memcpy(target + f->offset, &flag, sizeof(flag));
+    else if (c->text)
+        wrong(c, w, "bool_parsing", "Input should be a valid boolean, unable to interpret input");
+    else
+        wrong(c, w, "bool_type", "Input should be a valid boolean");
+}
+
 typedef void check_fn(struct check *c, const struct field *f, const struct where *w, const json_t *value, char *target);
 
 static check_fn *const checks[] = {
     [FIELD_ID] = check_id,     [FIELD_TEXT] = check_text,     [FIELD_CHOICE] = check_choice,
     [FIELD_TIME] = check_time, [FIELD_OBJECT] = check_object, [FIELD_OBJECTS] = check_objects,
+    [FIELD_INT] = check_int,   [FIELD_NUMBER] = check_number, [FIELD_FLAG] = check_flag,
 };
+
+/* What query_values says of a parameter besides its text. */
+static bool is_usable(struct check *c, const struct where *w, const json_t *value)
+{
+    if (!c->text || json_is_string(value) || json_is_true(value))
+        return true;
+    if (json_is_array(value))
+        wrong(c, w, "repeated", "Parameter should be given once");
+    else
+        wrong(c, w, "string_unicode", "Input should be percent-encoded UTF-8");
+    return false;
+}
 
 static void check_fields(struct check *c, const struct field *fields, size_t n, const char *outer, const json_t *object,
                          char *target)
@@ -230,26 +360,55 @@ static void check_fields(struct check *c, const struct field *fields, size_t n, 
         struct where w = { .outer = outer != NULL ? outer : f->name,
                            .inner = outer != NULL ? f->name : NULL,
                            .index = -1 };
-        if (value == NULL || (json_is_null(value) && !f->required)) {
+        if (value == NULL || (json_is_null(value) && !f->required && !c->text)) {
             if (f->required)
                 wrong(c, &w, "missing", "Field required");
             continue;
         }
+        if (!is_usable(c, &w, value))
+            continue;
         checks[f->kind](c, f, &w, value, target);
     }
 }
 
+static int finish(struct check *c, const struct buf *detail)
+{
+    json_arr_end(&c->out);
+    return c->memory || !buf_ok(detail) ? -1 : c->wrong;
+}
+
+static void set_defaults(const struct input *in, void *target)
+{
+    if (in->defaults != NULL)
+        memcpy(target, in->defaults, in->size);
+    else
+        memset(target, 0, in->size);
+}
+
 int validate(const struct input *in, const json_t *body, struct arena *a, void *target, struct buf *detail)
 {
-    struct check c = { .a = a, .out = { .b = detail } };
+    struct check c = { .place = "body", .a = a, .out = { .b = detail } };
     const struct where whole = { .index = -1 };
 
-    memset(target, 0, in->size);
+    set_defaults(in, target);
     json_arr(&c.out);
     if (!json_is_object(body))
         wrong(&c, &whole, "dict_type", "Input should be a valid dictionary");
     else
         check_fields(&c, in->fields, in->fields_n, NULL, body, target);
-    json_arr_end(&c.out);
-    return c.memory || !buf_ok(detail) ? -1 : c.wrong;
+    return finish(&c, detail);
+}
+
+int validate_query(const struct input *in, struct sv uri, struct arena *a, void *target, struct buf *detail)
+{
+    struct check c = { .place = "query", .text = true, .a = a, .out = { .b = detail } };
+    json_t *values = query_values(in, uri, a);
+
+    if (values == NULL)
+        return -1;
+    set_defaults(in, target);
+    json_arr(&c.out);
+    check_fields(&c, in->fields, in->fields_n, NULL, values, target);
+    json_decref(values);
+    return finish(&c, detail);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Checks a JSON body against a table and fills a struct with what it holds, or lists everything that is wrong with it.
+ * Checks a JSON body or a query against a table and fills a struct with what it holds, or lists everything that is wrong with it.
  * Members that the table does not name are ignored; null for an optional one counts as absent. Knows no endpoint. */
 #ifndef API_VALIDATE_H
 #define API_VALIDATE_H
@@ -17,6 +17,9 @@ enum field_kind {
     FIELD_TIME,    /* int64_t, milliseconds since 1970: seconds as a number, or ISO 8601; to the end of the year 9999 */
     FIELD_OBJECT,  /* struct sv: the object as JSON; `members` are checked inside */
     FIELD_OBJECTS, /* struct sv: an array of objects, as JSON */
+    FIELD_INT,     /* int64_t: `least` to `most` */
+    FIELD_NUMBER,  /* double: `least` to `most` */
+    FIELD_FLAG,    /* bool; in a query true, yes, on, 1 and their opposites in any case, or the bare name */
 };
 
 #define FIELD_UNKEPT SIZE_MAX /* offset of a field that is only checked */
@@ -27,6 +30,7 @@ struct field {
     bool required;
     size_t offset; /* in the struct that is filled; an optional field that is absent leaves it zero */
     size_t max;
+    double least, most;         /* of INT and NUMBER, both included */
     const char *const *choices; /* NULL-terminated */
     const struct field *members;
     size_t members_n;
@@ -35,11 +39,19 @@ struct field {
 struct input {
     const struct field *fields;
     size_t fields_n;
-    size_t size; /* of the struct */
+    size_t size;          /* of the struct */
+    const void *defaults; /* the struct as it is when nothing is said; NULL: zeros */
+    bool optional;        /* no body at all is as good as {} */
 };
 
-/* `target` is zeroed, its strings are copied into the arena. Returns the number of wrong fields; `detail` then holds a JSON array
+/* `target` is set to the defaults, its strings are copied into the arena. Returns the number of wrong fields; `detail` then holds a JSON array
  * [{"loc":["body","field"],"msg":"…","type":"…"}] (msg and type as FastAPI words them). -1: memory is short. */
 int validate(const struct input *in, const json_t *body, struct arena *a, void *target, struct buf *detail) MUST_CHECK;
+/* The same for the query of a request target (application/x-www-form-urlencoded, https://url.spec.whatwg.org/#urlencoded-parsing); "query"
+ * stands in loc. Values are text, so that numbers, flags and choices are parsed. An empty value counts as absent, a parameter that comes
+ * twice or is not UTF-8 is wrong. Of the kinds above all but the two with objects. */
+int validate_query(const struct input *in, struct sv uri, struct arena *a, void *target, struct buf *detail) MUST_CHECK;
+/* {"loc":[place,field],"msg":...,"type":...}: one line of a detail. */
+void validate_line(struct json_out *o, const char *place, const char *field, const char *msg, const char *type);
 
 #endif
