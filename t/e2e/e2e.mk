@@ -10,7 +10,8 @@ E2E_TESTS = \
     t/e2e/56-duplicates.t \
     t/e2e/57-policies.t \
     t/e2e/58-async.t \
-    t/e2e/63-bursts.t
+    t/e2e/63-bursts.t \
+    t/e2e/90-faults.t
 EXTRA_DIST += \
     t/lib/Stack.pm t/lib/Stack/Process.pm t/lib/Stack/Servers.pm t/lib/Stack/Client.pm \
     README.md contrib/quickstart contrib/check contrib/bench contrib/bench.pl contrib/common.sh contrib/packages .ci/run
