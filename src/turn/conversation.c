@@ -32,6 +32,7 @@ static const struct member members[] = {
     MEMBER("seq", U64, seq),
     MEMBER("total", I64, total),
     MEMBER("closed", FLAG, closed),
+    MEMBER("context", U32, context_n),
     MEMBER("pending", U32, pending_n),
     MEMBER("oldest", I64, oldest_ms),
     MEMBER("newer", I64, newer_ms),
@@ -78,6 +79,18 @@ static int64_t member_number(const struct member *m, const void *field)
     return 0;
 }
 
+/* [turn, covered, turn, covered ...] */
+static void put_superseded(struct json_out *o, const struct conversation *c)
+{
+    json_key(o, "superseded");
+    json_arr(o);
+    for (size_t i = 0; i < c->superseded_n; i++) {
+        json_str(o, sv_from(c->superseded[i].turn_id));
+        json_int(o, c->superseded[i].covered_n);
+    }
+    json_arr_end(o);
+}
+
 void conversation_format(struct buf *b, const struct conversation *c)
 {
     struct json_out o = { .b = b };
@@ -96,6 +109,8 @@ void conversation_format(struct buf *b, const struct conversation *c)
         if (n != 0)
             json_kint(&o, m->key, n);
     }
+    if (c->superseded_n > 0)
+        put_superseded(&o, c);
     json_obj_end(&o);
 }
 
@@ -125,6 +140,23 @@ static void member_read(const struct member *m, const json_t *j, void *field)
     }
 }
 
+static void read_superseded(struct conversation *c, const json_t *list)
+{
+    size_t n = json_array_size(list) / 2;
+    for (size_t i = 0; i < n && c->superseded_n < SUPERSEDED_MAX; i++) {
+        const json_t *turn = json_array_get(list, 2 * i);
+        json_int_t covered = json_integer_value(json_array_get(list, 2 * i + 1));
+        if (!json_is_string(turn) || covered < 0 || covered > UINT32_MAX)
+            return;
+        struct superseded *s = &c->superseded[c->superseded_n++];
+        struct sv id = sv_cut_utf8((struct sv){ json_string_value(turn), json_string_length(turn) }, sizeof(s->turn_id) - 1);
+        if (id.n > 0)
+            memcpy(s->turn_id, id.p, id.n);
+        s->turn_id[id.n] = '\0';
+        s->covered_n = (uint32_t)covered;
+    }
+}
+
 int conversation_parse(struct sv record, struct conversation *c, struct err *e)
 {
     *c = (struct conversation){ 0 };
@@ -145,6 +177,8 @@ int conversation_parse(struct sv record, struct conversation *c, struct err *e)
         member_read(&members[i], j, (char *)c + members[i].offset);
     if (c->covered_n > c->pending_n)
         c->covered_n = c->pending_n;
+    if (known)
+        read_superseded(c, json_object_get(j, "superseded"));
     json_decref(j);
     return known ? 0 : err_set(e, ERR_INVALID, "record without a phase");
 }

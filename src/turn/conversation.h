@@ -25,6 +25,13 @@ enum phase {
 };
 
 #define OWNER_SIZE 80
+#define SUPERSEDED_MAX 3
+
+/* A turn whose reply was withheld because something newer came. */
+struct superseded {
+    char turn_id[ID_UUID_SIZE];
+    uint32_t covered_n; /* it was about so many from the front of the pending list */
+};
 
 struct conversation {
     int64_t created_ms, activity_ms;
@@ -34,6 +41,7 @@ struct conversation {
     uint64_t seq;            /* arrival number of the newest message of any sender */
     int64_t total;           /* customer messages accepted */
     bool closed;
+    uint32_t context_n; /* length of the context list */
 
     uint32_t pending_n; /* length of the pending list: customer messages that nothing covers yet */
     int64_t oldest_ms;  /* arrival of its first; 0: empty */
@@ -45,6 +53,8 @@ struct conversation {
     uint32_t covered_n;              /* the turn's snapshot: this many from the front of the pending list */
     int64_t began_ms;
     uint32_t restarts; /* replies withheld since the last one that was sent */
+    uint32_t superseded_n;
+    struct superseded superseded[SUPERSEDED_MAX]; /* those turns, the last ones, oldest first */
     uint32_t attempts; /* failed tries of this turn */
     uint32_t faults;   /* those of them that count against attempts_max: not the ones where a peer was unreachable */
     int64_t opened_ms, wait_until_ms; /* WAITING; opened_ms also QUEUED while its quiet window lasts */

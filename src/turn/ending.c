@@ -55,7 +55,44 @@ void ending_result(struct buf *b, struct turns *t, const char *turn_id, const st
 struct covered {
     struct sv id, content;
     uint64_t seq;
+    int64_t received_ms;
 };
+
+/* The withheld turns that were about the pending list's i-th message, too. */
+static void put_superseded(struct json_out *o, const struct conversation *before, size_t i)
+{
+    bool any = false;
+    for (size_t k = 0; k < before->superseded_n; k++) {
+        if (i >= before->superseded[k].covered_n)
+            continue;
+        if (!any) {
+            json_key(o, "superseded");
+            json_arr(o);
+        }
+        any = true;
+        json_str(o, sv_from(before->superseded[k].turn_id));
+    }
+    if (any)
+        json_arr_end(o);
+}
+
+static void put_mark(struct json_out *o, struct transact *x, const struct ending *end, const struct covered *item, size_t i)
+{
+    char hash[17];
+    digest_hex(item->content, 8, hash);
+    json_obj(o);
+    json_kint(o, "seq", (int64_t)item->seq);
+    json_kstr(o, "turn", sv_from(x->decision.turn_id));
+    json_kstr(o, "h", sv_from(hash));
+    json_kstr(o, "status", sv_from(end->status));
+    if (end->reason != NULL)
+        json_kstr(o, "reason", sv_from(end->reason));
+    json_kint(o, "at", x->event.now_ms);
+    if (item->received_ms != 0)
+        json_kint(o, "received", item->received_ms);
+    put_superseded(o, &x->before, i);
+    json_obj_end(o);
+}
 
 static int fill_marks(struct transact *x, struct store_change *c, const struct ending *end, const struct covered *items)
 {
@@ -64,19 +101,9 @@ static int fill_marks(struct transact *x, struct store_change *c, const struct e
         return -1;
     struct buf b = { 0 };
     for (size_t i = 0; i < end->covered_n; i++) {
-        char hash[17];
-        digest_hex(items[i].content, 8, hash);
         buf_clear(&b);
         struct json_out o = { .b = &b };
-        json_obj(&o);
-        json_kint(&o, "seq", (int64_t)items[i].seq);
-        json_kstr(&o, "turn", sv_from(x->decision.turn_id));
-        json_kstr(&o, "h", sv_from(hash));
-        json_kstr(&o, "status", sv_from(end->status));
-        if (end->reason != NULL)
-            json_kstr(&o, "reason", sv_from(end->reason));
-        json_kint(&o, "at", x->event.now_ms);
-        json_obj_end(&o);
+        put_mark(&o, x, end, &items[i], i);
         marks[i] = (struct store_pair){ items[i].id, buf_ok(&b) ? arena_sv(x->scratch, buf_sv(&b)) : SV_NONE };
         if (marks[i].value.p == NULL) {
             buf_fini(&b);
@@ -189,6 +216,40 @@ static int fill_item(struct transact *x, struct store_change *c, const struct en
     return 0;
 }
 
+/* ---- the letter that a turn leaves which is given up ---- */
+
+static int fill_letter(struct transact *x, struct store_change *c, const struct ending *end)
+{
+    struct store_letter *letter = arena_alloc(x->scratch, sizeof(*letter));
+    char id[ID_UUID_SIZE];
+    struct buf b = { 0 };
+    struct json_out o = { .b = &b };
+    id_uuid7(id);
+    json_obj(&o);
+    json_kstr(&o, "type", SV("turn"));
+    json_kint(&o, "v", 1);
+    json_kstr(&o, "id", sv_from(id));
+    json_kms(&o, "at", x->event.now_ms);
+    json_kstr(&o, "reason", sv_from(end->reason));
+    json_kint(&o, "attempts", (int64_t)x->before.attempts + 1);
+    json_kstr(&o, "conversation_id", x->id);
+    json_kstr(&o, "turn_id", sv_from(x->decision.turn_id));
+    json_key(&o, "messages");
+    json_arr(&o);
+    for (size_t i = 0; i < end->covered_n; i++)
+        json_raw(&o, end->covered[i]);
+    json_arr_end(&o);
+    json_obj_end(&o);
+    if (letter != NULL && buf_ok(&b))
+        *letter = (struct store_letter){ arena_sv(x->scratch, sv_from(id)), arena_sv(x->scratch, buf_sv(&b)) };
+    buf_fini(&b);
+    if (letter == NULL || letter->id.p == NULL || letter->item.p == NULL)
+        return -1;
+    c->letters = letter;
+    c->letters_n = 1;
+    return 0;
+}
+
 /* ---- the job ---- */
 
 struct sv job_format(struct arena *a, struct sv id, struct sv conversation_id, const char *status, const struct conversation *c, int64_t now_ms,
@@ -252,12 +313,15 @@ int ending_fill(struct transact *x, struct store_change *c, const struct ending 
         struct err e;
         if (message_look(end->covered[i], &m, &e) != 0)
             return -1;
-        items[i] = (struct covered){ message_text(x->scratch, m.message_id_json), message_text(x->scratch, m.content_json), m.seq };
+        items[i] = (struct covered){ message_text(x->scratch, m.message_id_json), message_text(x->scratch, m.content_json), m.seq,
+                                      m.received_ms };
         if (items[i].id.p == NULL || items[i].content.p == NULL)
             return -1;
     }
     struct sv newest = end->covered_n > 0 ? items[end->covered_n - 1].id : SV_NONE;
     if (fill_marks(x, c, end, items) != 0 || fill_context(x, c, end) != 0 || fill_item(x, c, end) != 0)
+        return -1;
+    if (strcmp(end->status, "failed") == 0 && fill_letter(x, c, end) != 0)
         return -1;
     return fill_job(x, c, end, newest);
 }

@@ -88,7 +88,7 @@ static int64_t number(struct sv raw)
 int message_look(struct sv item, struct message_item *out, struct err *e)
 {
     struct sv rest = json_raw_inside(item), key, value;
-    int64_t timestamp_ms = 0, received_ms = 0;
+    int64_t timestamp_ms = 0;
     *out = (struct message_item){ .raw = item };
     while (json_raw_next(&rest, &key, &value)) {
         if (sv_eq(key, SV("content")))
@@ -100,11 +100,11 @@ int message_look(struct sv item, struct message_item *out, struct err *e)
         else if (sv_eq(key, SV("timestamp")))
             timestamp_ms = number(value);
         else if (sv_eq(key, SV("received")))
-            received_ms = number(value);
+            out->received_ms = number(value);
         else if (sv_eq(key, SV("seq")))
             out->seq = (uint64_t)number(value);
     }
-    out->timestamp_ms = clamp(timestamp_ms, received_ms);
+    out->timestamp_ms = clamp(timestamp_ms, out->received_ms);
     if (!is_string(out->message_id_json))
         out->message_id_json = SV_NONE;
     return out->role.n > 0 && is_string(out->content_json) ? 0 : err_set(e, ERR_INVALID, "item without role or content");

@@ -38,6 +38,7 @@ struct message_item {
     struct sv message_id_json; /* the same; SV_NONE for a reply */
     int64_t timestamp_ms;      /* clamped: 30 days before to 5 minutes after it was received */
     uint64_t seq;
+    int64_t received_ms; /* 0: not said */
     struct sv raw; /* the item itself */
 };
 /* -1: not an item (ERR_INVALID). */

@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 
+#include "turn/reason.h"
 #include "turn/step.h"
 #include "turn/step_parts.h"
 
@@ -130,7 +131,7 @@ static void open_turn(struct decision *d, const struct event *ev, const struct p
     int64_t until_ms = ev->now_ms + min_ms(p->debounce_ms, p->max_wait_ms);
     if (ev->hand_over || barred) {
         step_copy(c->turn_id, sizeof(c->turn_id), ev->fresh_id);
-        step_queue(d, max_ms(until_ms, c->send_deadline_ms), barred ? "earlier_send_unknown" : "handed_over");
+        step_queue(d, max_ms(until_ms, c->send_deadline_ms), barred ? REASON_EARLIER_SEND_UNKNOWN : REASON_HANDED_OVER);
         c->opened_ms = p->debounce_ms > 0 ? ev->now_ms : 0;
         d->reason = c->reason;
         d->wake = d->due_ms == ev->now_ms;
@@ -216,7 +217,7 @@ static void arrive_customer(const struct conversation *before, const struct even
     if (c->paused) {
         d->add_context = true;
         d->verdict = VERDICT_RECORDED;
-        d->reason = "bot_paused";
+        d->reason = REASON_BOT_PAUSED;
         return;
     }
     bool running = before->phase == PHASE_SENDING || (before->phase == PHASE_THINKING && step_lease_live(before, ev));
@@ -253,21 +254,71 @@ static void arrive(const struct conversation *before, const struct event *ev, co
     case SENDER_AGENT:
         step_silence(c, ev, p);
         d->add_context = true;
-        d->reason = "agent_message";
+        d->reason = REASON_AGENT_MESSAGE;
         if (c->phase == PHASE_QUEUED) { /* what waits is the person's now: the daemon settles it */
             c->retry_at_ms = d->due_ms = ev->now_ms;
             d->wake = true;
         }
         break;
     case SENDER_BOT: /* the echo of what the conversation's context holds already */
-        d->reason = "own_message";
+        d->reason = REASON_OWN_MESSAGE;
         break;
     case SENDER_SYSTEM:
         d->add_context = true;
-        d->reason = "system_message";
+        d->reason = REASON_SYSTEM_MESSAGE;
         break;
     }
     d->verdict = VERDICT_RECORDED;
+}
+
+/* ---- messages that were given up come back ---- */
+
+static void revive(const struct conversation *before, const struct event *ev, const struct policy *p, struct decision *d)
+{
+    struct conversation *c = &d->next;
+    d->turn_id = before->turn_id;
+    if (paused_now(c, ev->now_ms)) {
+        d->verdict = VERDICT_REJECTED;
+        d->reason = REASON_BOT_PAUSED;
+        return;
+    }
+    if (ev->revive_n > p->pending_max || before->pending_n > p->pending_max - ev->revive_n) {
+        d->verdict = VERDICT_FULL;
+        return;
+    }
+    d->changed = true;
+    if (c->created_ms == 0)
+        c->created_ms = ev->now_ms;
+    c->activity_ms = ev->now_ms;
+    c->seq = c->seq > ev->revive_seq ? c->seq : ev->revive_seq;
+    c->paused = false;
+    c->paused_until_ms = 0;
+    c->closed = false;
+    c->pending_n += ev->revive_n;
+    if (c->oldest_ms == 0)
+        c->oldest_ms = ev->now_ms;
+    d->reason = REASON_REVIVED;
+    switch (c->phase) {
+    case PHASE_IDLE:
+        step_copy(c->turn_id, sizeof(c->turn_id), ev->fresh_id);
+        step_queue(d, max_ms(ev->now_ms, c->send_deadline_ms), REASON_REVIVED);
+        d->wake = true;
+        d->verdict = VERDICT_QUEUED;
+        return;
+    case PHASE_WAITING:
+        d->turn_id = c->turn_id;
+        d->verdict = VERDICT_DEFERRED;
+        return;
+    case PHASE_QUEUED:
+        d->turn_id = c->turn_id;
+        d->verdict = VERDICT_QUEUED;
+        return;
+    case PHASE_THINKING:
+    case PHASE_SENDING:
+        name_next_turn(d, ev);
+        d->verdict = VERDICT_LOCKED;
+        return;
+    }
 }
 
 /* ---- a conversation that is due ---- */
@@ -327,7 +378,7 @@ static void begin_sending(const struct conversation *before, const struct event 
     }
     step_settle(d, ev);
     d->turn_id = before->turn_id;
-    d->reason = "owner_lost";
+    d->reason = REASON_OWNER_LOST;
     d->verdict = VERDICT_UNKNOWN;
 }
 
@@ -357,7 +408,7 @@ static void begin(const struct conversation *before, const struct event *ev, con
         d->turn_id = before->turn_id;
         c->covered_n = c->pending_n;
         step_settle(d, ev);
-        d->reason = "bot_paused";
+        d->reason = REASON_BOT_PAUSED;
         d->verdict = VERDICT_SILENCED;
         return;
     }
@@ -380,7 +431,7 @@ static void begin(const struct conversation *before, const struct event *ev, con
     }
     step_settle(d, ev); /* its owners keep dying over it */
     d->turn_id = before->turn_id;
-    d->reason = "owners_lost";
+    d->reason = REASON_OWNERS_LOST;
     d->verdict = VERDICT_FAILED;
 }
 
@@ -413,6 +464,9 @@ void step(const struct conversation *before, const struct event *ev, const struc
         return;
     case EVENT_BEGIN:
         begin(before, ev, p, out);
+        return;
+    case EVENT_REVIVE:
+        revive(before, ev, p, out);
         return;
     case EVENT_ANSWERED:
     case EVENT_AI_FAILED:

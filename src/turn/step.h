@@ -18,6 +18,7 @@ enum event_kind {
     EVENT_CANCEL,    /* by an administrator */
     EVENT_PAUSE, EVENT_RESUME,
     EVENT_HAND_BACK, /* the owner shuts down */
+    EVENT_REVIVE,    /* messages of a turn that was given up are to be answered after all */
 };
 
 enum failure { FAILURE_UNREACHABLE, FAILURE_REFUSED, FAILURE_INVALID };
@@ -47,6 +48,9 @@ struct event {
     int64_t jitter_ms;     /* AI_FAILED, SENT: backoff for this attempt */
     const char *reason;    /* AI_FAILED, SENT: for the record */
     int64_t until_ms;      /* PAUSE: 0 until resumed */
+    const char *target;    /* CANCEL: this turn, or what it was restarted as; NULL: whichever there is */
+    uint32_t revive_n;     /* REVIVE: so many messages; they come behind what a running turn covers */
+    uint64_t revive_seq;   /* REVIVE: the highest arrival number among them */
 };
 
 enum verdict {
@@ -93,7 +97,7 @@ struct decision {
     bool settled_to_context;
     int64_t due_ms;                /* 0 none */
     bool wake;                     /* tell the daemons */
-    bool interrupt;                /* tell the turn's owner that it may stop its AI call */
+    bool interrupt;                /* tell the turn's owner to look whether it still is one */
 };
 
 void step(const struct conversation *before, const struct event *event, const struct policy *policy, struct decision *out);

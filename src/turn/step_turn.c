@@ -2,6 +2,7 @@
  * How a running turn goes on and ends, and what an administrator may do to it. Pure: see step.h. */
 #include "config.h"
 
+#include "turn/reason.h"
 #include "turn/step_parts.h"
 
 #define SEND_START_MAX_MS 5000
@@ -25,6 +26,7 @@ void step_settle(struct decision *d, const struct event *ev)
     c->pending_n -= c->covered_n;
     c->covered_n = 0;
     c->restarts = c->attempts = c->faults = c->sends = 0;
+    c->superseded_n = 0;
     c->opened_ms = c->wait_until_ms = c->retry_at_ms = 0;
     if (c->send_deadline_ms <= ev->now_ms) /* else it stays: what was sent may still arrive, and nothing newer may come before it */
         c->send_deadline_ms = 0;
@@ -39,7 +41,7 @@ void step_settle(struct decision *d, const struct event *ev)
     d->due_ms = 0;
     c->phase = PHASE_IDLE;
     if (c->pending_n > 0) {
-        step_queue(d, c->send_deadline_ms != 0 ? c->send_deadline_ms : ev->now_ms, "newer_messages");
+        step_queue(d, c->send_deadline_ms != 0 ? c->send_deadline_ms : ev->now_ms, REASON_NEWER_MESSAGES);
         d->wake = true;
     }
 }
@@ -51,21 +53,34 @@ static bool is_mine(const struct conversation *c, const struct event *ev)
 
 /* ---- the gate ---- */
 
+/* Remembered until the burst ends; of more than there is room for, the last ones. */
+static void note_superseded(struct conversation *c)
+{
+    if (c->superseded_n == SUPERSEDED_MAX) {
+        memmove(&c->superseded[0], &c->superseded[1], (SUPERSEDED_MAX - 1) * sizeof(c->superseded[0]));
+        c->superseded_n--;
+    }
+    struct superseded *s = &c->superseded[c->superseded_n++];
+    step_copy(s->turn_id, sizeof(s->turn_id), c->turn_id);
+    s->covered_n = c->covered_n;
+}
+
 static void restart(struct decision *d, const struct event *ev)
 {
     struct conversation *c = &d->next;
     uint32_t restarts = c->restarts + 1;
+    note_superseded(c);
     step_drop_lease(d);
     step_copy(c->turn_id, sizeof(c->turn_id), c->next_turn_id[0] != '\0' ? c->next_turn_id : ev->fresh_id);
     c->next_turn_id[0] = '\0';
     c->newer_ms = 0;
     c->attempts = c->faults = 0;
-    step_queue(d, ev->now_ms, "restart");
+    step_queue(d, ev->now_ms, REASON_RESTART);
     c->restarts = restarts;
     d->wake = true;
     d->need_lease = true;
     d->verdict = VERDICT_RESTART;
-    d->reason = "superseded";
+    d->reason = REASON_SUPERSEDED;
 }
 
 static void answered(const struct conversation *before, const struct event *ev, const struct policy *p, struct decision *d)
@@ -85,7 +100,7 @@ static void answered(const struct conversation *before, const struct event *ev, 
     if (step_is_paused(c, ev->now_ms)) {
         step_settle(d, ev);
         d->turn_id = before->turn_id;
-        d->reason = "bot_paused";
+        d->reason = REASON_BOT_PAUSED;
         d->verdict = VERDICT_SILENCED;
         return;
     }
@@ -156,7 +171,7 @@ static void send_again_later(struct decision *d, const struct event *ev)
     step_drop_lease(d);
     c->retry_at_ms = ev->now_ms + ev->jitter_ms;
     d->due_ms = c->retry_at_ms;
-    d->reason = "outcome_unknown";
+    d->reason = REASON_OUTCOME_UNKNOWN;
     d->verdict = VERDICT_RETRY;
 }
 
@@ -186,31 +201,40 @@ static void sent(const struct conversation *before, const struct event *ev, cons
     step_settle(d, ev);
     d->turn_id = before->turn_id;
     d->verdict = unknown ? VERDICT_UNKNOWN : VERDICT_COMPLETED;
-    d->reason = unknown ? "outcome_unknown" : NULL;
+    d->reason = unknown ? REASON_OUTCOME_UNKNOWN : NULL;
 }
 
 /* ---- an administrator, a shutdown ---- */
+
+/* The turn that was meant, or the one that it was restarted as. */
+static bool is_meant(const struct conversation *c, const char *turn_id)
+{
+    bool meant = turn_id == NULL || strcmp(c->turn_id, turn_id) == 0;
+    for (size_t i = 0; !meant && i < c->superseded_n; i++)
+        meant = strcmp(c->superseded[i].turn_id, turn_id) == 0;
+    return meant;
+}
 
 static void cancel(const struct conversation *before, const struct event *ev, struct decision *d)
 {
     struct conversation *c = &d->next;
     d->verdict = VERDICT_NOTHING;
     d->turn_id = before->turn_id;
-    if (c->phase == PHASE_IDLE)
+    if (c->phase == PHASE_IDLE || !is_meant(c, ev->target))
         return;
     if (c->phase == PHASE_SENDING && step_lease_live(c, ev)) {
         d->verdict = VERDICT_TOO_LATE;
         return;
     }
     d->changed = true;
-    d->interrupt = c->phase == PHASE_THINKING;
+    d->interrupt = c->phase == PHASE_THINKING || c->phase == PHASE_WAITING;
     bool sending = c->phase == PHASE_SENDING;
     if (c->phase == PHASE_WAITING || c->phase == PHASE_QUEUED)
         c->covered_n = c->pending_n;
     step_raise_fence(c, ev);
     step_settle(d, ev);
     d->turn_id = before->turn_id;
-    d->reason = sending ? "owner_lost" : "cancelled";
+    d->reason = sending ? REASON_OWNER_LOST : REASON_CANCELLED;
     d->verdict = sending ? VERDICT_UNKNOWN : VERDICT_CANCELLED;
 }
 
@@ -235,9 +259,9 @@ static void hand_back(const struct conversation *before, const struct event *ev,
     d->changed = true;
     step_drop_lease(d);
     bool quiet = before->phase == PHASE_WAITING && ev->now_ms < before->wait_until_ms;
-    step_queue(d, quiet ? before->wait_until_ms : ev->now_ms, "handed_back");
+    step_queue(d, quiet ? before->wait_until_ms : ev->now_ms, REASON_HANDED_BACK);
     d->wake = true;
-    d->reason = "handed_back";
+    d->reason = REASON_HANDED_BACK;
     d->verdict = VERDICT_RETRY;
 }
 
@@ -266,6 +290,7 @@ void step_turn(const struct conversation *before, const struct event *ev, const 
         return;
     case EVENT_ARRIVE:
     case EVENT_BEGIN:
+    case EVENT_REVIVE:
         return;
     }
 }

@@ -77,7 +77,7 @@ void transact_listings(struct store_change *c, const struct conversation *n, int
     }
     if (n->paused) {
         c->in |= STORE_IN_PAUSED;
-        c->paused_ms = n->paused_until_ms;
+        c->paused_ms = n->paused_until_ms != 0 ? n->paused_until_ms : TRANSACT_FOR_EVER_MS;
     }
 }
 
@@ -111,20 +111,29 @@ static const char *event_text(const struct transact *x)
     return d->wake ? "due" : NULL;
 }
 
+/* After everything else: how long the context will be is known then. */
+static int fill_record(struct transact *x, struct store_change *c)
+{
+    struct conversation *n = &x->decision.next;
+    size_t more = (c->pending_drop_to_context ? c->pending_drop : 0) + c->context_add_n;
+    if (more > 0) {
+        size_t length = n->context_n + more;
+        n->context_n = (uint32_t)(c->context_max > 0 && length > c->context_max ? c->context_max : length);
+    }
+    struct buf b = { 0 };
+    conversation_format(&b, n);
+    c->record = buf_ok(&b) ? arena_sv(x->scratch, buf_sv(&b)) : SV_NONE;
+    buf_fini(&b);
+    return c->record.p == NULL ? -1 : 0;
+}
+
 static int build(struct transact *x, struct store_change *c)
 {
     const struct decision *d = &x->decision;
-    struct buf b = { 0 };
-    conversation_format(&b, &d->next);
-    struct sv record = buf_ok(&b) ? arena_sv(x->scratch, buf_sv(&b)) : SV_NONE;
-    buf_fini(&b);
-    if (record.p == NULL)
-        return -1;
     *c = (struct store_change){
         .conversation_id = x->id,
         .expect_version = x->version,
         .need_token = d->need_lease ? sv_from(x->event.token) : SV_NONE,
-        .record = record,
         .lease = d->lease,
         .lease_token = d->lease == STORE_LEASE_TAKE ? sv_from(d->next.token) : SV_NONE,
         .lease_ttl_ms = d->lease_ttl_ms,
@@ -140,7 +149,9 @@ static int build(struct transact *x, struct store_change *c)
     transact_listings(c, &d->next, x->event.now_ms);
     if (fill_message(x, c) != 0)
         return -1;
-    return x->fill == NULL ? 0 : x->fill(x, c);
+    if (x->fill != NULL && x->fill(x, c) != 0)
+        return -1;
+    return fill_record(x, c);
 }
 
 /* ---- apply ---- */
@@ -304,13 +315,15 @@ static void loaded(void *arg, enum store_status status, const struct store_view 
         x->pending_n = v->pending_n;
         x->context_n = v->context_n;
         x->loaded = true;
+        x->before.context_n = (uint32_t)v->context_n;
     }
     if (v->mark.p != NULL && x->event.kind == EVENT_ARRIVE) {
         x->mark = arena_sv(x->scratch, v->mark);
         finish(x, TRANSACT_KNOWN);
         return;
     }
-    if (x->only_known)
+    bool other = (x->only_existing && v->version == 0) || (x->only_this && v->version != x->this_version);
+    if (x->only_known || other)
         finish(x, TRANSACT_STRANGE);
     else
         decide(x);

@@ -21,7 +21,8 @@ typedef void transact_done_fn(struct transact *x);
 enum transact_status {
     TRANSACT_DONE,      /* the decision is made, and applied when it had changes */
     TRANSACT_KNOWN,     /* ARRIVE: the message was here before; x->mark says what is known */
-    TRANSACT_STRANGE,   /* ARRIVE with `only_known`: the store does not know the message */
+    TRANSACT_STRANGE,   /* ARRIVE with `only_known`: the store does not know the message; `only_existing`: nor the conversation;
+                           `only_version`: its version is another */
     TRANSACT_FULL,      /* the store refuses new things, or memory is short here */
     TRANSACT_DOWN,      /* the store cannot be reached; whether the last try was applied is not known */
 };
@@ -33,6 +34,9 @@ struct transact {
     const struct policy *policy;
     bool want_lists, want_job; /* job: of the turn, for UNKNOWN and RESEND */
     bool only_known;           /* ARRIVE: nothing is done for a message that the store does not know */
+    bool only_existing;        /* nothing is done for a conversation without a record */
+    bool only_this;            /* nothing is done at any other version than `this_version` */
+    uint64_t this_version;
     transact_fill_fn *fill;    /* NULL: nothing to add */
     transact_done_fn *done;
     void *arg;
@@ -62,6 +66,8 @@ struct transact {
     struct lane_place place;
     struct loop_timer *pause;
 };
+
+#define TRANSACT_FOR_EVER_MS 253402300799000 /* listed so far ahead: paused until somebody resumes it */
 
 /* NULL: memory is short. */
 struct transact *transact_new(struct turns *t, struct sv id, enum event_kind kind, transact_done_fn *done, void *arg) MUST_CHECK;

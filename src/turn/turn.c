@@ -9,6 +9,7 @@
 #include "lib/log.h"
 #include "turn/turn_parts.h"
 
+#define RENEW_SPREAD_MS 200
 #define SCRATCH_FIRST 4096
 #define SCRATCH_CAP (48u << 20) /* PENDING_MAX messages of 64 KiB, and what is made of them */
 
@@ -107,17 +108,37 @@ void client_answer(struct client *c, enum answer_status status, struct sv result
 
 /* ---- events of the store ---- */
 
+void turn_hint(struct turn *turn)
+{
+    if (turn->state == TURN_THINKING)
+        turn_gate(turn, true);
+    else if (turn->state == TURN_WAITING && !turn->deciding)
+        turn_look(turn);
+    else
+        turn->hinted = true;
+}
+
+/* Events may have been missed: the renewal shows whether the lease is still there. */
+static void renew_now(void *arg, struct sv key, void *value)
+{
+    struct turn *turn = value;
+    (void)arg, (void)key;
+    loop_timer_set(turn->lease_timer, (int64_t)id_random_below(RENEW_SPREAD_MS));
+}
+
 bool turns_event(struct turns *t, struct sv event)
 {
     static const char interrupt[] = "interrupt ";
+    if (event.p == NULL)
+        map_each(t->running, renew_now, NULL);
     if (event.p == NULL || sv_eq(event, SV("due")))
         return true;
     if (!sv_starts(event, SV("interrupt ")))
         return false;
     struct sv id = { event.p + sizeof(interrupt) - 1, event.n - (sizeof(interrupt) - 1) };
     struct turn *turn = map_find(t->running, id);
-    if (turn != NULL && turn->state == TURN_THINKING)
-        turn_gate(turn, true);
+    if (turn != NULL)
+        turn_hint(turn);
     return false;
 }
 

@@ -83,6 +83,7 @@ static int fill_arrival(struct transact *x, struct store_change *c)
     if (d->turn_id != NULL)
         json_kstr(&o, "turn", sv_from(d->turn_id));
     json_kstr(&o, "h", sv_from(r->client.hash));
+    json_kint(&o, "received", x->event.now_ms);
     if (d->verdict == VERDICT_RECORDED) {
         json_kstr(&o, "status", SV("recorded"));
         json_kstr(&o, "reason", sv_from(d->reason));

@@ -27,7 +27,7 @@ static void reply_of_intent(struct transact *x, struct reply *reply)
         *reply = (struct reply){ 0 };
 }
 
-static int fill_visit(struct transact *x, struct store_change *c)
+int turn_fill_visit(struct transact *x, struct store_change *c)
 {
     enum verdict v = x->decision.verdict;
     if (x->decision.settled_n == 0)
@@ -42,6 +42,8 @@ static int fill_visit(struct transact *x, struct store_change *c)
         end.reply = reply.response.p != NULL ? &reply : NULL;
     } else if (v == VERDICT_FAILED) {
         end.status = "failed";
+    } else if (v == VERDICT_CANCELLED) {
+        end.status = "cancelled";
     }
     return ending_fill(x, c, &end);
 }
@@ -114,6 +116,6 @@ void turns_begin(struct turns *t, struct sv conversation_id, turns_fn *fn, void 
     }
     x->event.token = v->token;
     x->want_lists = x->want_job = true;
-    x->fill = fill_visit;
+    x->fill = turn_fill_visit;
     transact_go(x);
 }

@@ -74,6 +74,7 @@ static void outcome_looked_up(void *arg, enum store_status status, struct sv val
     json_t *result = json_object_get(job, "result");
     struct buf b = { 0 };
     if (json_is_object(result)) {
+        json_object_set_new(result, "message_id", json_stringn(told->client.message_id.p, told->client.message_id.n));
         json_dump_to(&b, result);
         client_answer(&told->client, buf_ok(&b) ? replay_status(json_sv(result, "status")) : ANSWER_UNAVAILABLE, buf_sv(&b), 1000);
         buf_fini(&b);

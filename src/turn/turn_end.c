@@ -309,6 +309,8 @@ static struct transact *closing(struct turn *turn, enum event_kind kind)
 {
     struct transact *x = transact_new(turn->t, turn->id, kind, finished, turn);
     turn->closing = kind;
+    if (turn->wait_timer != NULL)
+        loop_timer_stop(turn->wait_timer); /* of a look at the gate that could not be had */
     if (x == NULL) {
         turn->finish_tries++;
         turn_later(turn, retry_finish);

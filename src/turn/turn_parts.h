@@ -78,6 +78,7 @@ struct turn {
     bool authority_lost; /* renewal failed while sending: nothing new may begin */
     bool handing_back;
     bool deciding;       /* a transaction of this turn is under way: it must not be freed before that is done */
+    bool hinted;         /* something happened to the conversation while it could not be looked at */
     bool ai_failed;      /* the AI's failure came while it was being decided whether to go on waiting for it */
     enum failure ai_failure;
 
@@ -95,6 +96,8 @@ struct turn {
     enum sent sent;
     int64_t executed;
     char failure[160];           /* reason of AI_FAILED, SENT */
+    int64_t retry_after_ms;      /* how long the peer is not to be tried again; 0: it did not say */
+    bool send_refused;           /* by the platform's circuit breaker: nothing left */
     enum event_kind closing; /* the event that ends it, for the next try */
     unsigned finish_tries;
 
@@ -114,6 +117,12 @@ void turn_send(struct turn *turn);
 void turn_finish(struct turn *turn, enum sent sent);
 void turn_ai_failed(struct turn *turn, enum failure failure, const char *reason);
 void turn_hand_back(struct turn *turn);
+/* The record may say that the turn is over or superseded: it is looked at now, or as soon as what is under way is done. */
+void turn_hint(struct turn *turn);
+/* TURN_WAITING: the same, for the quiet window. */
+void turn_look(struct turn *turn);
+/* What the end of a turn without a process adds to the change (a transact_fill_fn). */
+int turn_fill_visit(struct transact *x, struct store_change *c);
 /* What each decision about a running turn adds to its change (a transact_fill_fn). */
 int turn_fill_outcome(struct transact *x, struct store_change *c);
 /* After a decision that ends the turn: answers, counts, frees it. False: it does not end it. */

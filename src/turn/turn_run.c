@@ -188,6 +188,8 @@ static void waited(struct transact *x)
         turn_wait(turn);
         if (turn->handing_back)
             turn_hand_back(turn);
+        else if (turn->hinted)
+            turn_look(turn);
         return;
     case VERDICT_RUN:
         turn_took(turn, x);
@@ -253,7 +255,14 @@ static void wait_tick(void *arg)
     x->want_lists = true;
     x->fill = fill_silenced;
     turn->deciding = true;
+    turn->hinted = false;
     transact_go(x);
+}
+
+void turn_look(struct turn *turn)
+{
+    loop_timer_stop(turn->wait_timer);
+    wait_tick(turn);
 }
 
 void turn_wait(struct turn *turn)

@@ -11,7 +11,8 @@
 
 static void retry_gate(void *arg)
 {
-    turn_gate(arg, false);
+    struct turn *turn = arg;
+    turn_gate(turn, !turn->has_reply);
 }
 
 /* ---- the gate ---- */
@@ -33,8 +34,8 @@ static void gated(struct transact *x)
             turn_hand_back(turn);
         else if (turn->ai_failed)
             turn_ai_failed(turn, turn->ai_failure, turn->failure);
-        else if (turn->has_reply)
-            turn_gate(turn, false);
+        else if (turn->has_reply || turn->hinted)
+            turn_gate(turn, !turn->has_reply);
         return;
     }
     if (turn->ai_call != NULL) {
@@ -54,6 +55,8 @@ static void gated(struct transact *x)
 void turn_gate(struct turn *turn, bool interrupted)
 {
     turn->state = TURN_GATE;
+    if (turn->wait_timer != NULL)
+        loop_timer_stop(turn->wait_timer); /* of a try before this one */
     struct transact *x = transact_new(turn->t, turn->id, EVENT_ANSWERED, gated, turn);
     if (x == NULL) {
         turn_later(turn, retry_gate);
@@ -71,6 +74,7 @@ void turn_gate(struct turn *turn, bool interrupted)
     if (turn->send_before_mono_ms == 0)
         turn->send_before_mono_ms = clock_mono_ms() + step_send_start_ms(x->policy);
     turn->deciding = true;
+    turn->hinted = false;
     transact_go(x);
 }
 
@@ -84,12 +88,17 @@ static void delivered(void *arg, const struct platform_answer *answer)
     };
     struct turn *turn = arg;
     turn->send_call = NULL;
-    turns_time(turn->t, FIGURE_SEND_TIME, turn_came_back(turn));
-    turns_count(turn->t, FIGURE_SENDS);
-    if (answer->outcome != PLATFORM_SENT)
-        turns_count(turn->t, FIGURE_SEND_FAILURES);
+    int64_t out_us = turn_came_back(turn);
+    turn->send_refused = answer->circuit_open; /* which was logged when it opened */
+    turn->retry_after_ms = answer->retry_after_ms > 0 ? answer->retry_after_ms : 0;
+    if (!turn->send_refused) {
+        turns_time(turn->t, FIGURE_SEND_TIME, out_us);
+        turns_count(turn->t, FIGURE_SENDS);
+        if (answer->outcome != PLATFORM_SENT)
+            turns_count(turn->t, FIGURE_SEND_FAILURES);
+    }
     turn->executed = answer->actions_executed;
-    if (answer->outcome != PLATFORM_SENT)
+    if (answer->outcome != PLATFORM_SENT && !turn->send_refused)
         log_warning("the platform did not take a reply", "request_id", turn->client.request_id.p, "conversation_id", turn->id.p, "turn_id", turn->record.turn_id, "error",
                     answer->err.text, NULL);
     turn_finish(turn, sents[answer->outcome]);

@@ -87,6 +87,11 @@ static void answered(void *arg, const struct ai_answer *answer)
     struct err e;
     turn->ai_call = NULL;
     int64_t out_us = turn_came_back(turn);
+    turn->retry_after_ms = answer->retry_after_ms > 0 ? answer->retry_after_ms : 0;
+    if (answer->circuit_open) { /* which was logged when it opened */
+        turn_ai_failed(turn, FAILURE_UNREACHABLE, REASON_AI_CIRCUIT_OPEN);
+        return;
+    }
     turn->ai_us += out_us;
     turns_count(turn->t, FIGURE_AI_CALLS);
     turns_time(turn->t, FIGURE_AI_TIME, out_us);
@@ -175,15 +180,21 @@ static struct ai_call *put_question(struct turn *turn, struct arena *a)
 
 static void ask(struct turn *turn)
 {
+    int64_t wait_ms = platform_wait_ms(turn->t->o.platform); /* an answer that could not be sent is not asked for */
     turn->state = TURN_THINKING;
     turn_goes_out(turn);
-    turn->ai_call = put_question(turn, turn->context_arena);
+    turn->ai_call = wait_ms > 0 ? NULL : put_question(turn, turn->context_arena);
     arena_free(turn->context_arena);
     turn->context_arena = NULL;
     turn->context = NULL;
     turn->context_n = 0;
-    if (turn->ai_call == NULL) {
+    if (wait_ms > 0) {
+        turn->retry_after_ms = wait_ms;
+        turn_ai_failed(turn, FAILURE_UNREACHABLE, REASON_PLATFORM_CIRCUIT_OPEN);
+    } else if (turn->ai_call == NULL) {
         log_error("no memory to ask the AI; the turn is put back", "conversation_id", turn->id.p, NULL);
         turn_ai_failed(turn, FAILURE_INVALID, REASON_OUT_OF_MEMORY);
+    } else if (turn->hinted) {
+        turn_gate(turn, true);
     }
 }

@@ -9,7 +9,7 @@
 #include "turn/conversation.h"
 
 /* Whoever adds a member: to the table in conversation.c, to same(), here. */
-#define RECORD_SIZE 928
+#define RECORD_SIZE 1072
 
 static void full(struct conversation *c, const char *filler, int64_t number)
 {
@@ -18,7 +18,12 @@ static void full(struct conversation *c, const char *filler, int64_t number)
                                 .phase = PHASE_SENDING, .covered_n = UINT32_MAX - 1, .began_ms = number - 7, .restarts = UINT32_MAX - 2,
                                 .attempts = UINT32_MAX - 3, .faults = UINT32_MAX - 4, .opened_ms = number - 8, .wait_until_ms = number - 9,
                                 .retry_at_ms = number - 10, .fence = (uint64_t)number - 11, .send_deadline_ms = number - 12,
-                                .send_fence = (uint64_t)number - 13, .sends = UINT32_MAX - 5, .paused = true, .paused_until_ms = number - 14 };
+                                .send_fence = (uint64_t)number - 13, .sends = UINT32_MAX - 5, .paused = true, .paused_until_ms = number - 14,
+                                .context_n = UINT32_MAX - 6, .superseded_n = SUPERSEDED_MAX };
+    for (size_t i = 0; i < SUPERSEDED_MAX; i++) {
+        memset(c->superseded[i].turn_id, (int)('p' + i), sizeof(c->superseded[i].turn_id) - 1);
+        c->superseded[i].covered_n = UINT32_MAX - (uint32_t)i;
+    }
     struct {
         char *text;
         size_t size;
@@ -73,6 +78,12 @@ static void same(const struct conversation *a, const struct conversation *b, con
     SAME_INT(sends);
     SAME_INT(paused);
     SAME_INT(paused_until_ms);
+    SAME_INT(context_n);
+    SAME_INT(superseded_n);
+    for (size_t i = 0; i < a->superseded_n && i < SUPERSEDED_MAX; i++) {
+        SAME_STR(superseded[i].turn_id);
+        SAME_INT(superseded[i].covered_n);
+    }
 }
 
 static void round_trip(const struct conversation *c, const char *name)
@@ -103,6 +114,10 @@ static void forms(void)
     full(&c, "x", 1700000000123);
     memset(c.user_id, '"', sizeof(c.user_id) - 1); /* the longest that is let in, and each byte to be escaped */
     memset(c.last_message_id, '\\', sizeof(c.last_message_id) - 1);
+    uint32_t *counts[] = { &c.pending_n, &c.covered_n, &c.restarts, &c.attempts, &c.faults, &c.sends, &c.context_n, /* as the settings allow */
+                           &c.superseded[0].covered_n, &c.superseded[1].covered_n, &c.superseded[2].covered_n };
+    for (size_t i = 0; i < ARRAY_LEN(counts); i++)
+        *counts[i] = 100000;
     conversation_format(&b, &c);
     ok(b.n < 2048, "the largest record has %zu bytes, less than 2 KB", b.n);
     buf_fini(&b);
@@ -157,6 +172,12 @@ static void others(void)
     is_int(c.closed, 0, "a flag is a number");
     parse(SV("{\"phase\":\"thinking\",\"pending\":2,\"covered\":3}"), &c, 0, "a snapshot of more than there is");
     is_int(c.covered_n, 2, "is one of all there is");
+    parse(SV("{\"phase\":\"queued\",\"superseded\":[\"a\",1,\"b\",2,\"c\"]}"), &c, 0, "half a superseded turn");
+    is_int(c.superseded_n, 2, "is none");
+    parse(SV("{\"phase\":\"queued\",\"superseded\":[\"a\",1,2,\"b\",\"c\",-1]}"), &c, 0, "superseded turns of other types");
+    is_int(c.superseded_n, 1, "are none");
+    parse(SV("{\"phase\":\"queued\",\"superseded\":[\"a\",1,\"b\",2,\"c\",3,\"d\",4,\"e\",5]}"), &c, 0, "more superseded turns than fit");
+    is_int(c.superseded_n, SUPERSEDED_MAX, "are read as far as they fit");
     parse(SV("{\"phase\":\"dreaming\"}"), &c, -1, "an unknown phase");
     parse(SV("{\"pending\":3}"), &c, -1, "no phase");
     parse(SV("{\"phase\":\"idle\""), &c, -1, "cut off");

@@ -20,6 +20,8 @@
 #define SIM_TASKS 48
 #define SIM_FLIGHTS 96
 #define SIM_MESSAGES 2048 /* of one conversation */
+#define SIM_ORDER 4096    /* they, and those that come back */
+#define SIM_LETTERS 8
 #define SIM_INTENTS 16
 #define SIM_LOG 30
 #define SIM_NONE UINT32_MAX
@@ -45,12 +47,14 @@ struct sim_message {
     bool marked;
     uint32_t replies;  /* applied by the platform */
     uint32_t promised; /* the turn that was named to its sender; SIM_NONE: none */
+    uint32_t ended_in; /* the turn that brought it to its end */
+    uint32_t letter;   /* the turn in whose letter it stands */
     int64_t accepted_ms, timestamp_ms;
 };
 
 struct sim_turn {
     uint8_t conversation;
-    bool named, ended, sent, answered;
+    bool named, ended, sent, answered, withheld;
     enum verdict end;
     uint32_t joined; /* another turn took its messages over; SIM_NONE: none */
     uint32_t from, upto; /* the messages of its intent */
@@ -66,7 +70,8 @@ struct sim_conversation {
 
     struct sim_message messages[SIM_MESSAGES];
     uint32_t messages_n;
-    uint32_t order[SIM_MESSAGES]; /* the pending list: order[head] ... order[tail - 1] */
+    uint32_t letters[SIM_LETTERS], letters_n; /* the last turns that were given up */
+    uint32_t order[SIM_ORDER]; /* the pending list: order[head] ... order[tail - 1] */
     uint32_t head, tail;
 
     struct policy policy;
@@ -98,7 +103,9 @@ struct sim_task {
     struct event event;
     struct message message;
     uint32_t message_n; /* ARRIVE */
-    bool hand_over, interrupted;
+    uint32_t revives;   /* REVIVE: this turn's messages */
+    char target[ID_UUID_SIZE]; /* CANCEL: what it was about at the first try */
+    bool hand_over, interrupted, told; /* told: the decision was made, and its asker knows */
     struct conversation before;
     uint64_t version;
     int64_t base_ms; /* own clock before the load */
@@ -156,6 +163,7 @@ struct sim_entry {
 struct sim_counts {
     uint64_t steps, worlds, messages, duplicates, crashes, pauses, unlocks, downs, downs_done, conflicts, lease_lost, drains, forgotten;
     uint64_t applied, applied_late, deduplicated, resends, first_bytes, too_late, takeovers, takeovers_dead;
+    uint64_t revived, not_revived, cancels_repeated;
     uint64_t verdicts[VERDICT_TOO_LATE + 1];
 };
 
@@ -212,7 +220,7 @@ uint32_t sim_turn_number(const char *id);
 
 /* ---- sim_store.c ---- */
 
-/* True: the message's mark is there. */
+/* True: the message's mark is there; REVIVE: the messages have not failed (any more). */
 bool sim_store_load(struct sim *w, struct sim_task *t);
 enum store_status sim_store_apply(struct sim *w, struct sim_task *t);
 enum store_status sim_store_renew(struct sim *w, struct sim_task *t);

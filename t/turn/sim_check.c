@@ -61,6 +61,7 @@ const char *sim_event_name(enum event_kind k)
         [EVENT_ARRIVE] = "arrive", [EVENT_BEGIN] = "begin",   [EVENT_ANSWERED] = "answered",
         [EVENT_AI_FAILED] = "ai_failed", [EVENT_SENT] = "sent", [EVENT_CANCEL] = "cancel",
         [EVENT_PAUSE] = "pause",   [EVENT_RESUME] = "resume", [EVENT_HAND_BACK] = "hand_back",
+        [EVENT_REVIVE] = "revive",
     };
     return names[k];
 }
@@ -183,6 +184,11 @@ void sim_check_apply(struct sim *w, const struct sim_task *t)
         check_intent(w, t);
     if (d->verdict == VERDICT_RUN && ++c->ai_calls > c->policy.restart_max + 1 && w->mood == MOOD_CALM)
         sim_fail(w, "the customer waits for the %uth AI call", c->ai_calls);
+    if (d->verdict == VERDICT_RESTART) {
+        struct sim_turn *turn = &w->turns[sim_turn_number(c->record.turn_id)];
+        turn->withheld = true;
+        turn->upto = c->head + c->record.covered_n;
+    }
     if (d->verdict == VERDICT_RESTART && ++c->restarts > c->policy.restart_max)
         sim_fail(w, "a reply is withheld for the %uth time", c->restarts);
 }
@@ -241,11 +247,36 @@ void sim_check_settle(struct sim *w, const struct sim_task *t)
         if (m->promised == SIM_NONE || root(w, m->promised) != root(w, number))
             sim_fail(w, "a message ends in another turn than its sender was told");
         m->fate = fate;
+        m->ended_in = number;
+        m->letter = fate == FATE_FAILED ? number : m->letter;
     }
+    if (fate == FATE_FAILED)
+        c->letters[c->letters_n++ % SIM_LETTERS] = number;
     c->ai_calls = c->restarts = 0;
 }
 
 /* ---- after an apply ---- */
+
+static int64_t oldest(const struct sim_conversation *c, uint32_t from)
+{
+    int64_t ms = INT64_MAX;
+    for (uint32_t i = from; i < c->tail; i++)
+        ms = c->messages[c->order[i]].accepted_ms < ms ? c->messages[c->order[i]].accepted_ms : ms;
+    return ms;
+}
+
+/* The record tells which withheld turns were about which messages. */
+static void check_superseded(struct sim *w, const struct sim_conversation *c)
+{
+    const struct conversation *r = &c->record;
+    if (r->superseded_n != (r->restarts < SUPERSEDED_MAX ? r->restarts : SUPERSEDED_MAX))
+        sim_fail(w, "%u restarts, %u superseded turns", r->restarts, r->superseded_n);
+    for (uint32_t i = 0; i < r->superseded_n; i++) {
+        const struct sim_turn *turn = &w->turns[sim_turn_number(r->superseded[i].turn_id)];
+        if (!turn->withheld || turn->upto != c->head + r->superseded[i].covered_n)
+            sim_fail(w, "a superseded turn that was none, or was about other messages");
+    }
+}
 
 static void check_pending(struct sim *w, const struct sim_conversation *c)
 {
@@ -257,11 +288,11 @@ static void check_pending(struct sim *w, const struct sim_conversation *c)
     }
     if (listed > 0 && (r->phase == PHASE_IDLE || c->due_ms == 0))
         sim_fail(w, "messages are left behind");
-    if (r->oldest_ms != (listed > 0 ? c->messages[c->order[c->head]].accepted_ms : 0))
+    if (r->oldest_ms != (listed > 0 ? oldest(c, c->head) : 0))
         sim_fail(w, "the oldest message is not the oldest");
     bool snapshot = r->phase == PHASE_THINKING || r->phase == PHASE_SENDING;
     if (snapshot && listed > r->covered_n &&
-        (r->next_turn_id[0] == '\0' || r->newer_ms != c->messages[c->order[c->head + r->covered_n]].accepted_ms))
+        (r->next_turn_id[0] == '\0' || r->newer_ms != oldest(c, c->head + r->covered_n)))
         sim_fail(w, "newer messages without a turn of their own");
     if (snapshot != (r->covered_n > 0))
         sim_fail(w, "a snapshot of %u messages in %s", r->covered_n, phase_name(r->phase));
@@ -305,6 +336,7 @@ void sim_check_record(struct sim *w, const struct sim_task *t)
     const struct sim_conversation *c = &w->conversations[t->conversation];
     const struct decision *d = &t->decision;
     check_pending(w, c);
+    check_superseded(w, c);
     check_phase(w, c);
     check_authority(w, t, c);
     int64_t lease = c->policy.lease_ttl_ms;

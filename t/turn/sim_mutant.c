@@ -31,6 +31,10 @@ static const char *const names[] = {
     [MUTANT_RESTART_FOR_EVER] = "restarts have no bound",
     [MUTANT_DUE_NOT_MOVED] = "a visit leaves the due time where it was",
     [MUTANT_INTENT_NOT_WRITTEN] = "a send without an intent",
+    [MUTANT_REVIVE_BLINDLY] = "messages of a letter come back whatever their marks say",
+    [MUTANT_REVIVE_WITHOUT_VERSION] = "messages of a letter come back without a comparison of the version",
+    [MUTANT_CANCEL_KEEPS_FENCE] = "a cancelled turn keeps its lease",
+    [MUTANT_CANCEL_WHILE_SENDING] = "a turn is cancelled while its owner sends",
 };
 _Static_assert(ARRAY_LEN(names) == MUTANT_N, "a name for each mutant");
 
@@ -58,6 +62,8 @@ void sim_mutant_before(struct sim *w, struct sim_task *t, struct policy *p)
         t->before.send_deadline_ms = t->before.send_deadline_ms == 0 ? 0 : 1;
     if (w->mutant == MUTANT_OWNER_GUESSED_DEAD && t->before.owner[0] != '\0' && t->kind != EVENT_CANCEL)
         ev->owner_dead = strcmp(t->before.token, t->token) != 0;
+    if (w->mutant == MUTANT_CANCEL_WHILE_SENDING && t->kind == EVENT_CANCEL && t->before.phase == PHASE_SENDING)
+        t->before.phase = PHASE_THINKING;
     if (w->mutant == MUTANT_CLOCK_BEHIND && t->kind == EVENT_ANSWERED)
         ev->now_ms -= 10000;
     if (w->mutant == MUTANT_RESTART_FOR_EVER)
@@ -95,6 +101,11 @@ void sim_mutant_after(struct sim *w, struct sim_task *t)
         n->fence = t->before.fence;
     if (w->mutant == MUTANT_DUE_NOT_MOVED && d->verdict == VERDICT_NOTHING)
         d->due_ms = w->conversations[t->conversation].due_ms;
+    if (w->mutant == MUTANT_CANCEL_KEEPS_FENCE && d->verdict == VERDICT_CANCELLED && t->before.phase == PHASE_THINKING) {
+        n->fence = t->before.fence;
+        step_copy(n->token, sizeof(n->token), t->before.token);
+        d->lease = STORE_LEASE_KEEP;
+    }
     if (w->mutant == MUTANT_INTENT_NOT_WRITTEN && d->verdict == VERDICT_SEND)
         d->changed = false;
 }

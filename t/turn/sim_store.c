@@ -13,6 +13,22 @@ bool sim_store_lock_held(const struct sim *w, const struct sim_conversation *c, 
     return token[0] != '\0' && w->now_ms < c->lock_until_ms && strcmp(c->lock, token) == 0;
 }
 
+/* What the marks of the turn's messages say, at the version that was loaded. */
+static bool load_letter(struct sim *w, struct sim_task *t)
+{
+    const struct sim_conversation *c = &w->conversations[t->conversation];
+    uint32_t failed = 0, others = 0;
+    for (uint32_t i = 0; i < c->messages_n; i++) {
+        const struct sim_message *m = &c->messages[i];
+        bool is_failed = m->ended_in == t->revives && m->fate == FATE_FAILED;
+        failed += m->letter == t->revives && is_failed;
+        others += m->letter == t->revives && !is_failed;
+    }
+    t->event.revive_n = w->mutant == MUTANT_REVIVE_BLINDLY ? failed + others : others == 0 ? failed : 0;
+    t->event.revive_seq = failed;
+    return t->event.revive_n == 0 || c->tail + failed + others > SIM_ORDER;
+}
+
 bool sim_store_load(struct sim *w, struct sim_task *t)
 {
     struct sim_conversation *c = &w->conversations[t->conversation];
@@ -22,6 +38,8 @@ bool sim_store_load(struct sim *w, struct sim_task *t)
     t->event.lease_held = sim_store_lock_held(w, c, c->record.token);
     t->event.lease_left_ms = t->event.lease_held ? c->lock_until_ms - w->now_ms : 0;
     t->event.owner_dead = sim_process_is_dead(w, c->record.owner);
+    if (t->kind == EVENT_REVIVE)
+        return load_letter(w, t);
     if (t->kind != EVENT_ARRIVE)
         return false;
     struct sim_message *m = &c->messages[t->message_n];
@@ -102,6 +120,36 @@ static void add_message(struct sim *w, struct sim_task *t, struct sim_conversati
     w->counts->messages++;
 }
 
+/* Behind what a running turn covers, in the order in which they came first. */
+static void revive(struct sim *w, struct sim_task *t, struct sim_conversation *c)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < c->messages_n; i++) {
+        struct sim_message *m = &c->messages[i];
+        if (m->letter != t->revives)
+            continue;
+        if (m->fate != FATE_FAILED)
+            sim_fail(w, "message %s comes back and has not failed", m->id);
+        m->fate = FATE_PENDING;
+        m->ended_in = SIM_NONE;
+        m->accepted_ms = t->event.now_ms;
+        m->promised = t->decision.turn_id != NULL ? sim_turn_number(t->decision.turn_id) : SIM_NONE;
+        if (m->promised != SIM_NONE)
+            w->turns[m->promised].named = true;
+        c->order[c->tail++] = i;
+        n++;
+    }
+    if (n != t->event.revive_n)
+        sim_fail(w, "%u messages were to come back, %u did", t->event.revive_n, n);
+    for (uint32_t i = c->head + c->record.covered_n + 1; i < c->tail; i++) {
+        uint32_t moved = c->order[i], k = i;
+        for (; k > c->head + c->record.covered_n && c->order[k - 1] > moved; k--)
+            c->order[k] = c->order[k - 1];
+        c->order[k] = moved;
+    }
+    w->counts->revived++;
+}
+
 enum store_status sim_store_apply(struct sim *w, struct sim_task *t)
 {
     struct sim_conversation *c = &w->conversations[t->conversation];
@@ -109,7 +157,8 @@ enum store_status sim_store_apply(struct sim *w, struct sim_task *t)
     bool arrives = t->kind == EVENT_ARRIVE;
     bool duplicate = arrives && c->messages[t->message_n].fate != FATE_NONE;
     bool unversioned = (w->mutant == MUTANT_FINISH_WITHOUT_VERSION && t->kind == EVENT_SENT) ||
-                       (w->mutant == MUTANT_GATE_WITHOUT_VERSION && t->kind == EVENT_ANSWERED);
+                       (w->mutant == MUTANT_GATE_WITHOUT_VERSION && t->kind == EVENT_ANSWERED) ||
+                       (w->mutant == MUTANT_REVIVE_WITHOUT_VERSION && t->kind == EVENT_REVIVE);
     if (duplicate && sim_chance(w, 5000)) /* which of two reasons comes first is not promised */
         return STORE_DUPLICATE;
     if (d->need_lease && sim_chance(w, 5000) && !sim_store_lock_held(w, c, t->token))
@@ -131,6 +180,8 @@ enum store_status sim_store_apply(struct sim *w, struct sim_task *t)
     c->due_ms = d->due_ms;
     if (arrives)
         add_message(w, t, c);
+    if (t->kind == EVENT_REVIVE)
+        revive(w, t, c);
     if (c->version % ROUND_TRIP_EVERY == 0)
         round_trip(w, c);
     sim_check_record(w, t);

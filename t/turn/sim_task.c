@@ -83,7 +83,7 @@ struct sim_task *sim_arrive(struct sim *w, uint32_t process, uint32_t conversati
     if (message == SIM_NONE) {
         message = c->messages_n++;
         struct sim_message *m = &c->messages[message];
-        *m = (struct sim_message){ .sender = sender, .promised = SIM_NONE };
+        *m = (struct sim_message){ .sender = sender, .promised = SIM_NONE, .ended_in = SIM_NONE, .letter = SIM_NONE };
         m->timestamp_ms = w->now_ms + w->processes[process].wall_skew_ms;
         hex(m->id, 'm', message, 6);
     }
@@ -162,7 +162,7 @@ static void tell_owners(struct sim *w, const struct sim_task *from)
 {
     for (size_t i = 0; i < SIM_TASKS; i++) {
         struct sim_task *t = &w->tasks[i];
-        if (t->state == TASK_THINK && t->conversation == from->conversation && !sim_chance(w, 1000)) /* a hint may get lost */
+        if ((t->state == TASK_THINK || t->state == TASK_WAIT) && t->conversation == from->conversation && !sim_chance(w, 1000)) /* a hint may get lost */
             t->interrupt = true;
     }
 }
@@ -171,6 +171,7 @@ static void done(struct sim *w, struct sim_task *t)
 {
     const struct decision *d = &t->decision;
     w->counts->verdicts[d->verdict]++;
+    t->told = true;
     if (d->interrupt)
         tell_owners(w, t);
     switch (d->verdict) {
@@ -229,6 +230,7 @@ static void down(struct sim *w, struct sim_task *t)
         stays = t->waits || sim_chance(w, 5000);
         break;
     case EVENT_ARRIVE: case EVENT_AI_FAILED: case EVENT_CANCEL: case EVENT_PAUSE: case EVENT_RESUME: case EVENT_HAND_BACK:
+    case EVENT_REVIVE:
         stays = sim_chance(w, 5000);
         break;
     }
@@ -243,7 +245,8 @@ static void decide(struct sim *w, struct sim_task *t)
     struct policy p = c->policy;
     struct event *ev = &t->event;
     ev->kind = t->kind;
-    ev->token = t->kind == EVENT_CANCEL || t->kind == EVENT_PAUSE || t->kind == EVENT_RESUME ? "" : t->token;
+    bool admin = t->kind == EVENT_CANCEL || t->kind == EVENT_PAUSE || t->kind == EVENT_RESUME || t->kind == EVENT_REVIVE;
+    ev->token = admin ? "" : t->token;
     ev->fence = t->fence;
     ev->owner = w->processes[t->process].name;
     ev->fresh_id = t->fresh;
@@ -257,10 +260,14 @@ static void decide(struct sim *w, struct sim_task *t)
     ev->transferred = t->kind == EVENT_SENT && sim_chance(w, w->mood == MOOD_CALM ? 0 : 500);
     ev->ended = t->kind == EVENT_SENT && sim_chance(w, 500);
     ev->until_ms = t->kind == EVENT_PAUSE && sim_chance(w, 7000) ? ev->now_ms + sim_below(w, 60000) : 0;
+    ev->target = t->target[0] != '\0' ? t->target : NULL;
     ev->jitter_ms = p.retry_base_ms + sim_below(w, (uint32_t)(p.retry_cap_ms - p.retry_base_ms));
     sim_mutant_before(w, t, &p);
     step(&t->before, ev, &p, &t->decision);
     sim_mutant_after(w, t);
+    w->counts->cancels_repeated += t->target[0] != '\0';
+    if (t->kind == EVENT_CANCEL && t->target[0] == '\0')
+        step_copy(t->target, sizeof(t->target), t->before.turn_id);
 }
 
 static void load(struct sim *w, struct sim_task *t)
@@ -277,9 +284,11 @@ static void load(struct sim *w, struct sim_task *t)
         down(w, t);
         return;
     } else if (sim_store_load(w, t)) {
-        if (w->conversations[t->conversation].messages[t->message_n].fate == FATE_NONE)
+        bool arrives = t->kind == EVENT_ARRIVE;
+        if (arrives && w->conversations[t->conversation].messages[t->message_n].fate == FATE_NONE)
             sim_fail(w, "a message that nobody has is answered as a duplicate");
-        w->counts->duplicates++;
+        w->counts->duplicates += arrives;
+        w->counts->not_revived += !arrives;
         end(t);
         return;
     }
@@ -357,6 +366,7 @@ static void wait_or_think(struct sim *w, struct sim_task *t)
     if (w->processes[t->process].draining) {
         decide_later(w, t, EVENT_HAND_BACK, true);
     } else if (t->state == TASK_WAIT) {
+        t->interrupt = false;
         decide_later(w, t, EVENT_BEGIN, false);
         t->waits = true;
     } else if (t->interrupt) {

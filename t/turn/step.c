@@ -309,6 +309,37 @@ static void notes(void)
     ok(d.verdict == VERDICT_RECORDED, "nor is a sender that nobody knows");
 }
 
+#define REVIVE(n) .event = { .kind = EVENT_REVIVE, .revive_n = (n), .revive_seq = 9 }
+#define REVIVES .changed = true, .reason = "revived"
+
+static const struct row revivals[] = {
+    { "revive: nothing runs", .is = { IDLE }, REVIVE(2),
+      .want = { VERDICT_QUEUED, REVIVES, .wake = true, .due_ms = NOW, .turn_id = "F",
+                .next = { QUEUED(2, NOW, "revived"), .turn_id = "F", .oldest_ms = NOW } } },
+    { "revive: a send is open", .is = { IDLE, .send_deadline_ms = NOW + 50 }, REVIVE(1),
+      .want = { VERDICT_QUEUED, REVIVES, .wake = true, .due_ms = NOW + 50, .turn_id = "F",
+                .next = { QUEUED(1, NOW + 50, "revived"), .turn_id = "F", .oldest_ms = NOW, .send_deadline_ms = NOW + 50 } } },
+    { "revive: something waits", .is = { QUEUED(2, 12000, "why") }, REVIVE(2),
+      .want = { VERDICT_QUEUED, REVIVES, .due_ms = 12000, .turn_id = "T", .next = { QUEUED(4, 12000, "why") } } },
+    { "revive: a quiet window", .is = { WAITING(1, 12000) }, REVIVE(1),
+      .want = { VERDICT_DEFERRED, REVIVES, .due_ms = NOW, .turn_id = "T", .next = { WAITING(2, 12000) } } },
+    { "revive: a turn runs", .is = { THINKING(1, 1) }, REVIVE(2),
+      .want = { VERDICT_LOCKED, REVIVES, .named_next = true, .position = 2, .due_ms = NOW, .turn_id = "F",
+                .next = { THINKING(3, 1), .next_turn_id = "F", .newer_ms = NOW } } },
+    { "revive: a reply is sent", .is = { SENDING(2, 1), NEWER }, REVIVE(2),
+      .want = { VERDICT_LOCKED, REVIVES, .position = 3, .due_ms = 40000, .turn_id = "N", .next = { SENDING(4, 1), NEWER } } },
+    { "revive: a person has the conversation", .is = { IDLE, .paused = true, .paused_until_ms = NOW + 1 }, REVIVE(1),
+      .want = { VERDICT_REJECTED, .reason = "bot_paused", .next = { IDLE, .paused = true, .paused_until_ms = NOW + 1 } } },
+    { "revive: a person had it", .is = { IDLE, .paused = true, .paused_until_ms = NOW }, REVIVE(1),
+      .want = { VERDICT_QUEUED, REVIVES, .wake = true, .due_ms = NOW, .turn_id = "F",
+                .next = { QUEUED(1, NOW, "revived"), .turn_id = "F", .oldest_ms = NOW } } },
+    { "revive: more than may wait", .is = { QUEUED(2, 12000, "why") }, REVIVE(2), .policy = { .pending_max = 3 },
+      .want = { VERDICT_FULL, .due_ms = 12000, .turn_id = "T", .next = { QUEUED(2, 12000, "why") } } },
+    { "revive: the conversation was closed", .is = { IDLE, .closed = true }, REVIVE(1),
+      .want = { VERDICT_QUEUED, REVIVES, .wake = true, .due_ms = NOW, .turn_id = "F",
+                .next = { QUEUED(1, NOW, "revived"), .turn_id = "F", .oldest_ms = NOW } } },
+};
+
 int main(void)
 {
     rows_check(first, ARRAY_LEN(first));
@@ -319,6 +350,7 @@ int main(void)
     rows_check(due, ARRAY_LEN(due));
     rows_check(window, ARRAY_LEN(window));
     rows_check(sending, ARRAY_LEN(sending));
+    rows_check(revivals, ARRAY_LEN(revivals));
     names();
     notes();
     return done_testing();

@@ -57,11 +57,12 @@ static void draw_event(struct event *ev, struct message *m, char *token, size_t 
     name(token, size);
     if (token[0] == '\0')
         memcpy(token, "k9", 3);
-    *ev = (struct event){ .kind = (enum event_kind)below(EVENT_HAND_BACK + 1), .now_ms = NOW, .lease_held = below(2) == 0,
+    *ev = (struct event){ .kind = (enum event_kind)below(EVENT_REVIVE + 1), .now_ms = NOW, .lease_held = below(2) == 0,
                           .owner_dead = below(4) == 0, .token = token, .fence = below(4), .owner = "me", .fresh_id = "fresh", .message = m,
                           .hand_over = below(4) == 0, .has_actions = below(4) > 0, .interrupted = below(4) == 0,
                           .failure = (enum failure)below(3), .sent = (enum sent)below(5), .transferred = below(4) == 0,
-                          .ended = below(4) == 0, .jitter_ms = below(1000), .reason = "reason", .until_ms = around_now() };
+                          .ended = below(4) == 0, .jitter_ms = below(1000), .reason = "reason", .until_ms = around_now(),
+                          .revive_n = 1 + below(3), .target = below(3) == 0 ? "k1" : NULL };
     ev->lease_left_ms = ev->lease_held ? 1 + below(1000) : 0;
 }
 
@@ -76,12 +77,13 @@ static void draw_policy(struct policy *p)
 static const char *breach(const struct conversation *b, const struct event *ev, const struct decision *d)
 {
     const struct conversation *n = &d->next;
+    uint32_t added = d->add_pending + (ev->kind == EVENT_REVIVE && d->changed ? ev->revive_n : 0);
     bool none = d->verdict == VERDICT_REJECTED || d->verdict == VERDICT_FULL || d->verdict == VERDICT_LOST || d->verdict == VERDICT_TOO_LATE;
     if (none && d->changed)
         return "a refusal changes something";
-    if (d->settled_n > b->pending_n + d->add_pending)
+    if (d->settled_n > b->pending_n + added)
         return "more is settled than there is";
-    if (n->pending_n != b->pending_n + d->add_pending - d->settled_n)
+    if (n->pending_n != b->pending_n + added - d->settled_n)
         return "pending messages appear or vanish";
     if (n->covered_n > n->pending_n)
         return "more is covered than is pending";

@@ -2,12 +2,33 @@
  * Runs a table of decisions. */
 #include "config.h"
 
+#include <stdlib.h>
+
 #include "t/tap.h"
 #include "t/turn/step_rows.h"
 
 static const char *text(const char *s)
 {
     return s != NULL ? s : "";
+}
+
+static void read_superseded(struct conversation *c, const char *text)
+{
+    while (text != NULL && *text != '\0') {
+        struct superseded *s = &c->superseded[c->superseded_n++];
+        size_t n = strcspn(text, "/");
+        memcpy(s->turn_id, text, n);
+        s->covered_n = (uint32_t)strtoul(text + n + 1, NULL, 10);
+        text += n + strcspn(text + n, " ");
+        text += *text == ' ';
+    }
+}
+
+static struct sv superseded_of(struct buf *b, const struct conversation *c)
+{
+    for (size_t i = 0; i < c->superseded_n; i++)
+        buf_printf(b, "%s%s/%u", i > 0 ? " " : "", c->superseded[i].turn_id, c->superseded[i].covered_n);
+    return b->n > 0 ? buf_sv(b) : SV("");
 }
 
 static struct conversation record_of(const struct row_record *r)
@@ -24,6 +45,7 @@ static struct conversation record_of(const struct row_record *r)
     step_copy(c.turn_id, sizeof(c.turn_id), r->turn_id);
     step_copy(c.next_turn_id, sizeof(c.next_turn_id), r->next_turn_id);
     step_copy(c.reason, sizeof(c.reason), r->reason);
+    read_superseded(&c, r->superseded);
     c.send_fence = r->send_fence != 0 ? r->send_fence : c.phase == PHASE_SENDING ? c.fence : 0;
     return c;
 }
@@ -53,6 +75,9 @@ static void check_record(const struct row *row, const struct conversation *c)
     is_int(c->paused_until_ms, w->paused_until_ms, "%s: paused until", row->name);
     is_int(c->paused, w->paused, "%s: paused", row->name);
     is_int(c->closed, w->closed, "%s: closed", row->name);
+    struct buf b = { 0 };
+    is_sv(superseded_of(&b, c), sv_from(text(w->superseded)), "%s: superseded", row->name);
+    buf_fini(&b);
     is_int(c->owner[0] != '\0', c->token[0] != '\0', "%s: an owner as long as a token", row->name);
 }
 

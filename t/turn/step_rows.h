@@ -25,6 +25,7 @@ struct row_record {
     const char *token, *turn_id, *next_turn_id, *reason; /* NULL: "" */
     int64_t oldest_ms, newer_ms, opened_ms, wait_until_ms, retry_at_ms, send_deadline_ms, paused_until_ms;
     bool paused, closed;
+    const char *superseded; /* "turn/covered" each, with blanks between; NULL: none */
 };
 
 struct row_want {
