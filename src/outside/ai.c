@@ -15,6 +15,11 @@ void ai_abort(struct ai *ai, struct ai_call *call)
         ai->ops->abort(ai, call);
 }
 
+int64_t ai_wait_ms(const struct ai *ai)
+{
+    return ai->ops->wait_ms != NULL ? ai->ops->wait_ms(ai) : 0;
+}
+
 const char *ai_name(const struct ai *ai)
 {
     return ai->ops->name;

@@ -11,6 +11,7 @@
 
 struct ai;
 struct ai_call;
+struct breaker;
 struct http;
 struct loop;
 
@@ -48,6 +49,8 @@ struct ai_answer {
     json_t *response, *actions;
     int64_t took_ms;
     int64_t retry_after_ms; /* -1: not said */
+    int http_status;        /* of a refusal or a failure; 0: there was none */
+    bool circuit_open;      /* UNREACHABLE, and nobody was asked; retry_after_ms is how long that lasts at least */
     struct err err;
 };
 
@@ -56,6 +59,8 @@ typedef void ai_fn(void *arg, const struct ai_answer *answer);
 struct ai_call *ai_ask(struct ai *ai, const struct ai_request *r, ai_fn *fn, void *arg) MUST_CHECK;
 /* fn will not come; a request on the wire is cut. */
 void ai_abort(struct ai *ai, struct ai_call *call);
+/* How long an answer of UNREACHABLE is sure to come, without anybody being asked; 0: it is not. */
+int64_t ai_wait_ms(const struct ai *ai);
 const char *ai_name(const struct ai *ai);
 void ai_close(struct ai *ai);
 
@@ -66,8 +71,13 @@ struct ai_native_options {
     int retries;
 };
 struct ai *ai_native_open(struct loop *l, struct http *h, const struct ai_native_options *o, struct err *e) MUST_CHECK;
+/* From now on, for calls of an ai_native. The options are copied. -1: nothing has changed. */
+int ai_native_set(struct ai *ai, const struct ai_native_options *o, struct err *e) MUST_CHECK;
 /* Answers by itself after `delay_ms` with a sentence that names the messages it saw. */
 struct ai *ai_simulated_open(struct loop *l, int64_t delay_ms, struct err *e) MUST_CHECK;
+
+/* Asks `inner`, which it owns from then on, while the breaker (the caller's, kept by pointer) lets it. */
+struct ai *ai_guarded_open(struct loop *l, struct ai *inner, struct breaker *b, struct err *e) MUST_CHECK;
 
 /* ---- for backends: first member of each one's struct ---- */
 struct ai_ops {
@@ -75,6 +85,7 @@ struct ai_ops {
     struct ai_call *(*ask)(struct ai *ai, const struct ai_request *r, ai_fn *fn, void *arg);
     void (*abort)(struct ai *ai, struct ai_call *call);
     void (*close)(struct ai *ai);
+    int64_t (*wait_ms)(const struct ai *ai); /* NULL: always 0 */
 };
 struct ai {
     const struct ai_ops *ops;

@@ -115,6 +115,7 @@ static void answered(void *arg, const struct http_answer *h)
     struct ai_call *c = arg;
     struct ai_reply reply = { 0 };
     struct ai_answer a = { .outcome = outcome_of(h), .retry_after_ms = h->retry_after_ms, .err = h->err };
+    a.http_status = h->outcome == HTTP_ANSWERED ? h->status : 0;
     c->post = NULL;
     if (a.outcome == AI_UNREACHABLE && retry(c, h->retry_after_ms))
         return;
@@ -221,6 +222,29 @@ static const struct ai_ops native_ops = {
     .close = native_close,
 };
 
+int ai_native_set(struct ai *ai, const struct ai_native_options *o, struct err *e)
+{
+    struct native *n = (struct native *)ai;
+    struct buf fresh[3] = { { 0 } }; /* in the order of `own` */
+    struct buf *own[3] = { &n->url, &n->model, &n->authorization };
+    http_join_url(&fresh[0], o->url, o->path);
+    buf_add(&fresh[1], sv_from(o->model));
+    buf_addc(&fresh[1], '\0');
+    if (*o->token != '\0')
+        buf_printf(&fresh[2], "Bearer %s", o->token);
+    bool fits = buf_ok(&fresh[0]) && buf_ok(&fresh[1]) && buf_ok(&fresh[2]);
+    int rc = fits ? http_check_url(fresh[0].p, e) : err_set(e, ERR_MEMORY, "no memory");
+    if (rc == 0)
+        n->retries = o->retries;
+    for (size_t i = 0; i < ARRAY_LEN(own); i++) {
+        struct buf old = *own[i];
+        if (rc == 0)
+            *own[i] = fresh[i];
+        buf_fini(rc == 0 ? &old : &fresh[i]);
+    }
+    return rc;
+}
+
 struct ai *ai_native_open(struct loop *l, struct http *h, const struct ai_native_options *o, struct err *e)
 {
     struct native *n = calloc(1, sizeof(*n));
@@ -228,15 +252,8 @@ struct ai *ai_native_open(struct loop *l, struct http *h, const struct ai_native
         (void)err_set(e, ERR_MEMORY, "no memory");
         return NULL;
     }
-    *n = (struct native){ .ai = { &native_ops }, .loop = l, .http = h, .retries = o->retries };
-    http_join_url(&n->url, o->url, o->path);
-    buf_add(&n->model, sv_from(o->model));
-    buf_addc(&n->model, '\0');
-    if (*o->token != '\0')
-        buf_printf(&n->authorization, "Bearer %s", o->token);
-    if (!buf_ok(&n->url) || !buf_ok(&n->model) || !buf_ok(&n->authorization))
-        (void)err_set(e, ERR_MEMORY, "no memory");
-    else if (http_check_url(n->url.p, e) == 0)
+    *n = (struct native){ .ai = { &native_ops }, .loop = l, .http = h };
+    if (ai_native_set(&n->ai, o, e) == 0)
         return &n->ai;
     native_free(n);
     return NULL;

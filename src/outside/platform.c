@@ -15,6 +15,11 @@ void platform_abort(struct platform *p, struct platform_call *call)
         p->ops->abort(p, call);
 }
 
+int64_t platform_wait_ms(const struct platform *p)
+{
+    return p->ops->wait_ms != NULL ? p->ops->wait_ms(p) : 0;
+}
+
 const char *platform_name(const struct platform *p)
 {
     return p->ops->name;

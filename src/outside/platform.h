@@ -9,6 +9,7 @@
 
 struct platform;
 struct platform_call;
+struct breaker;
 struct http;
 struct loop;
 
@@ -35,6 +36,8 @@ struct platform_answer {
     int64_t actions_executed;
     int64_t retry_after_ms; /* -1: not said */
     int64_t took_ms;
+    int http_status;        /* 0: there was none */
+    bool circuit_open;      /* UNREACHABLE, and nobody was asked; retry_after_ms is how long that lasts at least */
     struct err err;
 };
 
@@ -42,6 +45,8 @@ typedef void platform_fn(void *arg, const struct platform_answer *answer);
 struct platform_call *platform_send(struct platform *p, const struct platform_request *r, platform_fn *fn, void *arg) MUST_CHECK;
 /* fn will not come. What was sent stays sent. */
 void platform_abort(struct platform *p, struct platform_call *call);
+/* How long an answer of UNREACHABLE is sure to come, without anything being sent; 0: it is not. */
+int64_t platform_wait_ms(const struct platform *p);
 const char *platform_name(const struct platform *p);
 void platform_close(struct platform *p);
 
@@ -50,15 +55,21 @@ struct platform_actions_options {
     const char *token;      /* PANCAKE_OUTBOUND_TOKEN; "" none */
 };
 struct platform *platform_actions_open(struct loop *l, struct http *h, const struct platform_actions_options *o, struct err *e) MUST_CHECK;
+/* From now on, for what a platform_actions sends. The options are copied. -1: nothing has changed. */
+int platform_actions_set(struct platform *p, const struct platform_actions_options *o, struct err *e) MUST_CHECK;
 /* Appends each body as one line to a file, which is then the ledger; sent means synced, on a thread of its own.
  * "": only the program's log. */
 struct platform *platform_log_open(struct loop *l, const char *path, struct err *e) MUST_CHECK;
+
+/* Sends through `inner`, which it owns from then on, while the breaker (the caller's, kept by pointer) lets it. */
+struct platform *platform_guarded_open(struct loop *l, struct platform *inner, struct breaker *b, struct err *e) MUST_CHECK;
 
 struct platform_ops {
     const char *name;
     struct platform_call *(*send)(struct platform *p, const struct platform_request *r, platform_fn *fn, void *arg);
     void (*abort)(struct platform *p, struct platform_call *call);
     void (*close)(struct platform *p);
+    int64_t (*wait_ms)(const struct platform *p); /* NULL: always 0 */
 };
 struct platform {
     const struct platform_ops *ops;

@@ -97,6 +97,7 @@ static void answered(void *arg, const struct http_answer *h)
     };
     struct platform_call *c = arg;
     struct platform_answer a = { .retry_after_ms = h->retry_after_ms, .took_ms = h->took_ms, .err = h->err };
+    a.http_status = h->outcome == HTTP_ANSWERED ? h->status : 0;
     int64_t executed = (int64_t)c->actions_n;
     a.outcome = outcomes[h->outcome];
     if (h->outcome == HTTP_ANSWERED) {
@@ -180,6 +181,23 @@ static const struct platform_ops actions_ops = {
     .close = actions_close,
 };
 
+int platform_actions_set(struct platform *platform, const struct platform_actions_options *o, struct err *e)
+{
+    struct actions *p = (struct actions *)platform;
+    struct buf url = { 0 }, authorization = { 0 }, old_url = p->url, old_authorization = p->authorization;
+    http_join_url(&url, o->url, o->path);
+    if (*o->token != '\0')
+        buf_printf(&authorization, "Bearer %s", o->token);
+    int rc = buf_ok(&url) && buf_ok(&authorization) ? http_check_url(url.p, e) : err_set(e, ERR_MEMORY, "no memory");
+    if (rc == 0) {
+        p->url = url;
+        p->authorization = authorization;
+    }
+    buf_fini(rc == 0 ? &old_url : &url);
+    buf_fini(rc == 0 ? &old_authorization : &authorization);
+    return rc;
+}
+
 struct platform *platform_actions_open(struct loop *l, struct http *h, const struct platform_actions_options *o,
                                        struct err *e)
 {
@@ -190,12 +208,7 @@ struct platform *platform_actions_open(struct loop *l, struct http *h, const str
         return NULL;
     }
     *p = (struct actions){ .platform = { &actions_ops }, .http = h };
-    http_join_url(&p->url, o->url, o->path);
-    if (*o->token != '\0')
-        buf_printf(&p->authorization, "Bearer %s", o->token);
-    if (!buf_ok(&p->url) || !buf_ok(&p->authorization))
-        (void)err_set(e, ERR_MEMORY, "no memory");
-    else if (http_check_url(p->url.p, e) == 0)
+    if (platform_actions_set(&p->platform, o, e) == 0)
         return &p->platform;
     actions_free(p);
     return NULL;

@@ -10,6 +10,7 @@
 
 #define RETRY_MS 150
 #define FINISH_TRIES_MAX 200
+#define RETRY_SAID_MAX_MS 3600000
 
 void turn_later(struct turn *turn, loop_fn *fn)
 {
@@ -305,6 +306,14 @@ static void finished(struct transact *x)
         turn_lost(turn);
 }
 
+/* What the peer asked for, and a random time besides: many were told the same at the same moment. */
+static int64_t retry_in_ms(const struct turn *turn)
+{
+    const struct policy *p = &turn->t->o.policy;
+    int64_t said_ms = turn->retry_after_ms < RETRY_SAID_MAX_MS ? turn->retry_after_ms : RETRY_SAID_MAX_MS;
+    return said_ms + backoff_ms(turn->record.attempts, p->retry_base_ms, p->retry_cap_ms);
+}
+
 static struct transact *closing(struct turn *turn, enum event_kind kind)
 {
     struct transact *x = transact_new(turn->t, turn->id, kind, finished, turn);
@@ -318,7 +327,7 @@ static struct transact *closing(struct turn *turn, enum event_kind kind)
     }
     x->event.token = turn->record.token;
     x->event.fence = turn->record.fence;
-    x->event.jitter_ms = backoff_ms(turn->record.attempts, turn->t->o.policy.retry_base_ms, turn->t->o.policy.retry_cap_ms);
+    x->event.jitter_ms = retry_in_ms(turn);
     x->event.reason = turn->failure;
     x->cached = turn->finish_tries == 0 && turn->wait_timer == NULL;
     x->before = turn->record;
@@ -332,7 +341,9 @@ void turn_finish(struct turn *turn, enum sent sent)
 {
     turn->state = TURN_FINISHING;
     turn->sent = sent;
-    snprintf(turn->failure, sizeof(turn->failure), "%s", sent == SENT_TOO_LATE ? REASON_SEND_TOO_LATE : REASON_PLATFORM_UNREACHABLE);
+    snprintf(turn->failure, sizeof(turn->failure), "%s", sent == SENT_TOO_LATE      ? REASON_SEND_TOO_LATE
+                                                          : turn->send_refused       ? REASON_PLATFORM_CIRCUIT_OPEN
+                                                                                     : REASON_PLATFORM_UNREACHABLE);
     struct transact *x = closing(turn, EVENT_SENT);
     if (x == NULL)
         return;
