@@ -68,11 +68,13 @@ static void call(const struct answer *a)
         a->fn.status(a->arg, a->status);
         break;
     case ANSWER_LIST:
-        a->fn.list(a->arg, a->status, done ? a->is.list.items : NULL, done ? a->is.list.n : 0,
-                   done ? a->is.list.next_ms : -1);
+        a->fn.list(a->arg, a->status, done ? &a->is.list : NULL);
         break;
     case ANSWER_BATCH:
         a->fn.batch(a->arg, a->status, done ? &a->is.batch : NULL);
+        break;
+    case ANSWER_LETTERS:
+        a->fn.letters(a->arg, a->status, done ? a->is.letters.at : NULL, done ? a->is.letters.n : 0);
         break;
     case ANSWER_VALUE:
         a->fn.value(a->arg, a->status, done ? a->is.value : SV_NONE);

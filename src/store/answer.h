@@ -7,7 +7,7 @@
 #ifndef STORE_ANSWER_H
 #define STORE_ANSWER_H
 
-#include "store/store.h"
+#include "store/store_ops.h"
 
 /* For a backend's own calls beside the port. */
 typedef void answer_other_fn(void *arg, enum store_status status, const void *what);
@@ -18,6 +18,7 @@ enum answer_kind {
     ANSWER_STATUS,
     ANSWER_LIST,
     ANSWER_BATCH,
+    ANSWER_LETTERS,
     ANSWER_VALUE,
     ANSWER_STAT,
     ANSWER_EVENT,
@@ -34,6 +35,7 @@ struct answer {
         store_status_fn *status;
         store_list_fn *list;
         store_take_fn *batch;
+        store_letters_fn *letters;
         store_value_fn *value;
         store_stat_fn *stat;
         store_event_fn *event;
@@ -43,12 +45,12 @@ struct answer {
     union { /* by kind; only looked at where the status lets it */
         struct store_view view;
         struct store_applied applied;
-        struct answer_list {
-            const struct sv *items;
-            size_t n;
-            int64_t next_ms;
-        } list;
+        struct store_listing list;
         struct store_batch batch;
+        struct answer_letters {
+            const struct store_letter *at;
+            size_t n;
+        } letters;
         struct sv value; /* ANSWER_EVENT too */
         struct store_stat stat;
         const void *other;

@@ -10,18 +10,22 @@ enum redis_script_id {
     SCRIPT_APPLY,
     SCRIPT_FINISH, /* apply, allowed when Redis is out of memory */
     SCRIPT_RENEW,
-    SCRIPT_DUE,
+    SCRIPT_FORGET,
+    SCRIPT_LIST,
+    SCRIPT_RECORDS,
     SCRIPT_TAKE,
     SCRIPT_ACK,
     SCRIPT_RECOVER,
+    SCRIPT_LETTERS,
     SCRIPT_STAT,
+    SCRIPT_HEADS,
     SCRIPTS_N,
 };
 
 extern const struct redis_script redis_scripts[SCRIPTS_N];
 
 /* generated: sql/redis/<name>.lua as text */
-extern const char redis_lua_load[], redis_lua_apply[], redis_lua_renew[], redis_lua_due[], redis_lua_take[],
-    redis_lua_ack[], redis_lua_recover[], redis_lua_stat[];
+extern const char redis_lua_load[], redis_lua_apply[], redis_lua_renew[], redis_lua_forget[], redis_lua_list[],
+    redis_lua_records[], redis_lua_take[], redis_lua_ack[], redis_lua_recover[], redis_lua_letters[], redis_lua_stat[], redis_lua_heads[];
 
 #endif

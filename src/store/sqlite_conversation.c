@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Operations on one conversation: load, apply, renew; and who is due. */
+ * Operations on one conversation: load, apply, renew. */
 #include "config.h"
 
 #include "lib/clock.h"
@@ -32,6 +32,8 @@ int op_row(struct session *x, struct sv id, struct answer *a, struct row *c)
         .waiting = db_int(x->db, q, 13),
         .paused = db_int(x->db, q, 14),
     };
+    if (c->version == 0)
+        *c = (struct row){ .n = c->n };
     bool kept = answer_keep(a, &c->record) && answer_keep(a, &c->token);
     db_end(x->db, q);
     return kept ? 0 : db_no_memory(x->db);
@@ -70,7 +72,7 @@ static int mark_read(struct session *x, const struct row *c, struct sv message_i
                      struct sv *mark)
 {
     *mark = SV_NONE;
-    if (c->version == 0 || message_id.p == NULL)
+    if (c->n == 0 || message_id.p == NULL)
         return 0;
     int rc = db_ask(x->db, SQL_MARK, DB_ARGS(db_i(c->n), db_s(message_id), db_i(now_ms)));
     if (rc != 1)
@@ -180,10 +182,10 @@ static struct db_arg due_arg(int64_t due_ms)
 
 static int write_row(struct session *x, struct sv id, const struct row *old, struct row *c)
 {
-    bool is_new = old->version == 0;
+    bool is_new = old->n == 0;
     if (is_new)
         c->n = x->counts.conversation_next++;
-    else
+    if (old->version > 0)
         op_count(&x->counts, old->listed, old->due > 0, -1);
     op_count(&x->counts, c->listed, c->due > 0, 1);
     const struct db_arg args[] = {
@@ -274,26 +276,49 @@ int op_event_add(struct session *x, struct sv event)
     return seq % EVENTS_CUT_EVERY == 0 ? db_do(x->db, SQL_EVENTS_DROP, DB_ARGS(db_i(seq - EVENTS_KEPT))) : 0;
 }
 
+/* What the dedupe marks need stays: a row with a number of its own. */
+static int forget(struct session *x, const struct row *old, int64_t now_ms)
+{
+    op_count(&x->counts, old->listed, old->due > 0, -1);
+    if (db_do(x->db, SQL_PENDING_DROP, DB_ARGS(db_i(old->n), db_i(old->pending_next))) != 0 ||
+        db_do(x->db, SQL_CONTEXT_DROP, DB_ARGS(db_i(old->n), db_i(old->context_next))) != 0 ||
+        db_ask(x->db, SQL_MARKS_UNTIL, DB_ARGS(db_i(old->n))) != 1)
+        return -1;
+    int64_t until = db_int(x->db, SQL_MARKS_UNTIL, 0);
+    db_end(x->db, SQL_MARKS_UNTIL);
+    if (until <= now_ms) {
+        if (db_do(x->db, SQL_MARKS_DROP, DB_ARGS(db_i(old->n))) != 0)
+            return -1;
+        return db_do(x->db, SQL_CONVERSATION_DROP, DB_ARGS(db_i(old->n)));
+    }
+    int64_t n = x->counts.conversation_next++;
+    if (db_do(x->db, SQL_MARKS_MOVE, DB_ARGS(db_i(old->n), db_i(n))) != 0)
+        return -1;
+    return db_do(x->db, SQL_CONVERSATION_FORGET, DB_ARGS(db_i(old->n), db_i(n), db_i(until)));
+}
+
 int op_apply(struct session *x, struct op *op)
 {
     const struct store_change *c = &op->ask.apply;
     struct store_applied *applied = &op->answer->is.applied;
     struct row old, new;
     applied->now_ms = clock_wall_ms();
-    applied->version = c->expect_version + 1;
+    applied->version = c->forget ? 0 : c->expect_version + 1;
     if (op_row(x, c->conversation_id, op->answer, &old) != 0 || may_apply(x, c, &old, op->answer, applied->now_ms) != 0)
         return -1;
     if (op->answer->status != STORE_DONE)
         return 0;
+    if (c->forget)
+        return forget(x, &old, applied->now_ms) == 0 ? op_event_add(x, c->event) : -1;
     new = changed(&old, c, applied->now_ms);
     if (write_row(x, c->conversation_id, &old, &new) != 0 || write_marks(x, c, new.n, applied->now_ms) != 0 ||
         write_lists(x, c, &old, &new) != 0 || op_queue_add(x, c->queue_add, c->queue_add_n) != 0 ||
-        write_job(x, op, applied->now_ms) != 0)
+        op_letters_add(x, c->letters, c->letters_n) != 0 || write_job(x, op, applied->now_ms) != 0)
         return -1;
     return op_event_add(x, c->event);
 }
 
-/* ---- renew, due ---- */
+/* ---- renew ---- */
 
 int op_renew(struct session *x, struct op *op)
 {
@@ -309,35 +334,4 @@ int op_renew(struct session *x, struct op *op)
     }
     x->counts.due += c.due == 0;
     return db_do(x->db, SQL_LEASE_SET, DB_ARGS(db_i(c.n), db_i(until), db_i(until)));
-}
-
-int op_due(struct session *x, struct op *op)
-{
-    struct answer_list *l = &op->answer->is.list;
-    struct arena *arena = answer_arena(op->answer);
-    int64_t now_ms = clock_wall_ms();
-    size_t max = op->ask.due_max;
-    op->answer->status = STORE_DONE;
-    l->next_ms = -1;
-    if (max > (size_t)x->counts.due)
-        max = (size_t)(x->counts.due > 0 ? x->counts.due : 0);
-    struct sv *ids = arena != NULL ? arena_array(arena, max + 1, sizeof *ids) : NULL;
-    if (ids == NULL)
-        return db_no_memory(x->db);
-    l->items = ids;
-    int rc = db_ask(x->db, SQL_DUE, DB_ARGS(db_i((int64_t)max + 1)));
-    for (; rc == 1; rc = db_next(x->db, SQL_DUE)) {
-        int64_t at = db_int(x->db, SQL_DUE, 1);
-        if (at > now_ms || l->n == max) {
-            l->next_ms = at > now_ms ? at - now_ms : 0;
-            break;
-        }
-        ids[l->n] = db_text(x->db, SQL_DUE, 0);
-        if (!answer_keep(op->answer, &ids[l->n]))
-            return db_no_memory(x->db);
-        l->n++;
-    }
-    if (rc == 1)
-        db_end(x->db, SQL_DUE);
-    return rc < 0 ? -1 : 0;
 }

@@ -342,8 +342,9 @@ static int make_tables(struct db *d, struct err *e)
                        (long long)version, SQLITE_SCHEMA_VERSION);
     id_random(&token, sizeof token);
     (void)sqlite3_snprintf((int)sizeof sql, sql,
-                           "INSERT OR IGNORE INTO state_meta VALUES('version', %d), ('file', %lld); COMMIT",
-                           SQLITE_SCHEMA_VERSION, (long long)token);
+                           "INSERT OR IGNORE INTO state_meta VALUES('file', %lld);"
+                           " INSERT OR REPLACE INTO state_meta VALUES('version', %d); COMMIT",
+                           (long long)token, SQLITE_SCHEMA_VERSION);
     return run(d, sql, e);
 }
 

@@ -8,7 +8,7 @@
 #define STORE_SQLITE_DB_H
 
 #include "store/sqlite_sql.h"
-#include "store/store.h"
+#include "store/store_ops.h"
 
 struct db;
 

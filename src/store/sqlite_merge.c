@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * See sqlite_merge.h. Items are bound by a range of the owner <key> and the batch 0, which no taker gets. */
+ * See sqlite_merge.h. Items are bound by a range of the owner <key> and the batch 0, which no taker gets; letters by a column. */
 #include "config.h"
 
 #include "lib/clock.h"
@@ -8,6 +8,7 @@
 #define BATCH 0
 #define ITEMS_MAX 1000
 #define VALUES_MAX 100
+#define LETTERS_MAX 100
 
 /* ---- OP_WHOLE ---- */
 
@@ -37,27 +38,14 @@ static int one_text(struct session *x, enum sql which, int64_t n, struct answer 
     return kept ? 0 : db_no_memory(x->db);
 }
 
-/* Nobody takes from this file any more when it is emptied: what is taken is free again; what is dead gets another try.
- */
+/* Nobody takes from this file any more when it is emptied: what is taken is free again. */
 static int free_queue(struct session *x)
 {
     if (db_do(x->db, SQL_RANGES_FREE_ALL, DB_NO_ARGS) != 0)
         return -1;
     x->counts.queue += x->counts.queue_taken;
     x->counts.queue_taken = 0;
-    if (x->counts.dead == 0)
-        return 0;
-    if (db_do(x->db, SQL_DEAD_TO_QUEUE, DB_ARGS(db_i(x->counts.queue_next))) != 0)
-        return -1;
-    int64_t n = db_changes(x->db);
-    if (db_ask(x->db, SQL_QUEUE_BYTES, DB_ARGS(db_i(x->counts.queue_next), db_i(x->counts.queue_next + n - 1))) != 1)
-        return -1;
-    x->counts.queue_bytes += db_int(x->db, SQL_QUEUE_BYTES, 0);
-    db_end(x->db, SQL_QUEUE_BYTES);
-    x->counts.queue_next += n;
-    x->counts.queue += n;
-    x->counts.dead = 0;
-    return db_do(x->db, SQL_DEAD_DROP, DB_NO_ARGS);
+    return 0;
 }
 
 /* "merge:<file>:<conversation>:<version>:<number>": no two states of any file ever get the same. */
@@ -68,7 +56,7 @@ static int make_key(struct session *x, struct answer *a, const struct row *c, st
         return -1;
     int64_t file = db_int(x->db, SQL_FILE_TOKEN, 0);
     db_end(x->db, SQL_FILE_TOKEN);
-    int64_t number = x->counts.queue > 0 ? x->counts.batch_next++ : 0;
+    int64_t number = x->counts.queue + x->counts.dead > 0 ? x->counts.batch_next++ : 0;
     *key = arena != NULL ? arena_printf(arena, "merge:%lld:%lld:%llu:%lld", (long long)file, (long long)c->n,
                                         (unsigned long long)c->version, (long long)number)
                          : SV_NONE;
@@ -152,6 +140,22 @@ static int read_bound(struct session *x, struct answer *a, struct sqlite_whole *
     return rc < 0 ? -1 : 0;
 }
 
+static int read_letters(struct session *x, struct answer *a, struct sqlite_whole *w)
+{
+    struct store_letter *at = arena_array(a->arena, LETTERS_MAX, sizeof *at);
+    if (at == NULL)
+        return db_no_memory(x->db);
+    w->letters = at;
+    int rc = db_ask(x->db, SQL_LETTERS_BOUND, DB_ARGS(db_s(w->key), db_i(LETTERS_MAX)));
+    for (; rc == 1; rc = db_next(x->db, SQL_LETTERS_BOUND)) {
+        struct store_letter *one = &at[w->letters_n++];
+        *one = (struct store_letter){ db_text(x->db, SQL_LETTERS_BOUND, 0), db_text(x->db, SQL_LETTERS_BOUND, 1) };
+        if (!answer_keep(a, &one->id) || !answer_keep(a, &one->item))
+            return db_no_memory(x->db);
+    }
+    return rc;
+}
+
 static int bind_items(struct session *x, struct answer *a, const struct row *c, struct sqlite_whole *w)
 {
     struct store_batch b = { 0 };
@@ -161,7 +165,7 @@ static int bind_items(struct session *x, struct answer *a, const struct row *c, 
         return -1;
     w->items = b.items;
     w->items_n = b.n;
-    return 0;
+    return db_do(x->db, SQL_LETTERS_BIND, DB_ARGS(db_s(w->key), db_i(LETTERS_MAX)));
 }
 
 int op_whole(struct session *x, struct op *op)
@@ -182,11 +186,12 @@ int op_whole(struct session *x, struct op *op)
                       : one_text(x, SQL_FIRST_CONVERSATION, 0, a, &w->id);
     if (rc != 0)
         return -1;
-    if (!is_bound && w->id.p == NULL && x->counts.queue == 0)
+    if (!is_bound && w->id.p == NULL && x->counts.queue + x->counts.dead == 0)
         return 0; /* is.other stays NULL: all is done */
     if (w->id.p == NULL)
         w->id = SV("merge"); /* items without any conversation */
-    if (op_row(x, w->id, a, &c) != 0 || (is_bound ? read_bound(x, a, w) : bind_items(x, a, &c, w)) != 0)
+    if (op_row(x, w->id, a, &c) != 0 || (is_bound ? read_bound(x, a, w) : bind_items(x, a, &c, w)) != 0 ||
+        read_letters(x, a, w) != 0)
         return -1;
     w->is_stale = !key_fits(w->key, &c);
     a->is.other = w;
@@ -208,10 +213,20 @@ static int drop_conversation(struct session *x, const struct row *c)
 {
     if (drop_lists(x, c) != 0)
         return -1;
-    if (x->counts.queue > 0 && x->counts.conversations == 1)
+    if (c->version == 0)
+        return db_do(x->db, SQL_CONVERSATION_DROP, DB_ARGS(db_i(c->n)));
+    if (x->counts.queue + x->counts.dead > 0 && x->counts.conversations == 1)
         return db_do(x->db, SQL_CONVERSATION_EMPTY, DB_ARGS(db_i(c->n)));
     op_count(&x->counts, c->listed, c->due > 0, -1);
     return db_do(x->db, SQL_CONVERSATION_DROP, DB_ARGS(db_i(c->n)));
+}
+
+static int drop_letters(struct session *x, struct sv key)
+{
+    if (db_do(x->db, SQL_LETTERS_BOUND_DROP, DB_ARGS(db_s(key))) != 0)
+        return -1;
+    x->counts.dead -= db_changes(x->db);
+    return 0;
 }
 
 int op_forget(struct session *x, struct op *op)
@@ -226,11 +241,13 @@ int op_forget(struct session *x, struct op *op)
         x->counts.queue += db_int(x->db, SQL_OWNER_ITEMS, 0);
         x->counts.queue_taken -= db_int(x->db, SQL_OWNER_ITEMS, 0);
         db_end(x->db, SQL_OWNER_ITEMS);
+        if (db_do(x->db, SQL_LETTERS_FREE, DB_ARGS(db_s(key))) != 0)
+            return -1;
         return db_do(x->db, SQL_OWNER_FREE, DB_ARGS(db_s(key)));
     }
-    if (op_queue_forget(x, key, BATCH, &was) != 0 || op_row(x, op->ask.forget.id, op->answer, &c) != 0)
+    if (op_queue_forget(x, key, BATCH, &was) != 0 || drop_letters(x, key) != 0 || op_row(x, op->ask.forget.id, op->answer, &c) != 0)
         return -1;
-    return c.version > 0 && key_fits(key, &c) ? drop_conversation(x, &c) : 0;
+    return c.n > 0 && key_fits(key, &c) ? drop_conversation(x, &c) : 0;
 }
 
 /* ---- OP_STOCK ---- */

@@ -30,6 +30,18 @@ static bool keep_all(struct op *op, const struct sv **items, size_t n)
     return all;
 }
 
+static bool keep_letters(struct op *op, const struct store_letter **letters, size_t n)
+{
+    struct store_letter *kept = arena_array(op->arena, n + 1, sizeof *kept);
+    bool all = kept != NULL;
+    for (size_t i = 0; all && i < n; i++) {
+        kept[i] = (*letters)[i];
+        all = keep(op, &kept[i].id) && keep(op, &kept[i].item);
+    }
+    *letters = kept;
+    return all;
+}
+
 static bool keep_change(struct op *op, struct store_change *c)
 {
     struct store_pair *marks = arena_array(op->arena, c->marks_n + 1, sizeof *marks);
@@ -43,7 +55,8 @@ static bool keep_change(struct op *op, struct store_change *c)
            keep(op, &c->lease_token) && keep(op, &c->mark_new.key) && keep(op, &c->mark_new.value) &&
            keep(op, &c->pending_add) && keep_all(op, &c->pending_more, c->pending_more_n) &&
            keep_all(op, &c->context_add, c->context_add_n) && keep_all(op, &c->queue_add, c->queue_add_n) &&
-           keep(op, &c->job.key) && keep(op, &c->job.value) && keep(op, &c->event);
+           keep_letters(op, &c->letters, c->letters_n) && keep(op, &c->job.key) && keep(op, &c->job.value) &&
+           keep(op, &c->event);
 }
 
 int op_keep(struct op *op)
@@ -62,26 +75,30 @@ int op_keep(struct op *op)
     case OP_RENEW:
         all = keep(op, &op->ask.renew.id) && keep(op, &op->ask.renew.token);
         break;
+    case OP_LIST:
+        all = keep(op, &op->ask.list.after_id);
+        break;
     case OP_TAKE:
         all = keep(op, &op->ask.take.owner);
         break;
     case OP_ACK:
-        all = keep(op, &op->ask.ack.batch) && keep_all(op, &op->ask.ack.dead, op->ask.ack.dead_n) &&
+        all = keep(op, &op->ask.ack.batch) && keep_letters(op, &op->ask.ack.dead, op->ask.ack.dead_n) &&
               keep_all(op, &op->ask.ack.again, op->ask.ack.again_n);
         break;
     case OP_RECOVER:
         all = keep_all(op, &op->ask.recover.owners, op->ask.recover.n);
         break;
-    case OP_PUT:
-        all = keep(op, &op->ask.put.name) && keep(op, &op->ask.put.value);
+    case OP_LETTERS:
+    case OP_LETTERS_CHANGE:
+        all = keep(op, &op->ask.letters.id) && keep(op, &op->ask.letters.item);
         break;
+    case OP_PUT:
     case OP_GET:
-        all = keep(op, &op->ask.get);
+        all = keep(op, &op->ask.value.name) && keep(op, &op->ask.value.value);
         break;
     case OP_FORGET:
         all = keep(op, &op->ask.forget.id) && keep(op, &op->ask.forget.key);
         break;
-    case OP_DUE:
     case OP_OWNERS:
     case OP_STAT:
     case OP_WHOLE:
@@ -102,11 +119,22 @@ static const struct {
     bool writes;
     int (*run)(struct session *x, struct op *op);
 } kinds[] = {
-    [OP_LOAD] = { false, op_load },     [OP_APPLY] = { true, op_apply },     [OP_RENEW] = { true, op_renew },
-    [OP_DUE] = { false, op_due },       [OP_TAKE] = { true, op_take },       [OP_ACK] = { true, op_ack },
-    [OP_OWNERS] = { false, op_owners }, [OP_RECOVER] = { true, op_recover }, [OP_PUT] = { true, op_put },
-    [OP_GET] = { false, op_get },       [OP_STAT] = { false, op_stat },      [OP_WHOLE] = { true, op_whole },
-    [OP_FORGET] = { true, op_forget },  [OP_STOCK] = { false, op_stock },
+    [OP_LOAD] = { false, op_load },
+    [OP_APPLY] = { true, op_apply },
+    [OP_RENEW] = { true, op_renew },
+    [OP_LIST] = { false, op_list },
+    [OP_TAKE] = { true, op_take },
+    [OP_ACK] = { true, op_ack },
+    [OP_OWNERS] = { false, op_owners },
+    [OP_RECOVER] = { true, op_recover },
+    [OP_LETTERS] = { false, op_letters },
+    [OP_LETTERS_CHANGE] = { true, op_letters_change },
+    [OP_PUT] = { true, op_put },
+    [OP_GET] = { false, op_get },
+    [OP_STAT] = { false, op_stat },
+    [OP_WHOLE] = { true, op_whole },
+    [OP_FORGET] = { true, op_forget },
+    [OP_STOCK] = { false, op_stock },
 };
 _Static_assert(ARRAY_LEN(kinds) == OP_STOCK + 1, "one line for each kind");
 

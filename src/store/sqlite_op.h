@@ -13,11 +13,13 @@ enum op_kind {
     OP_LOAD,
     OP_APPLY,
     OP_RENEW,
-    OP_DUE,
+    OP_LIST,
     OP_TAKE,
     OP_ACK,
-    OP_OWNERS, /* recover, first half: whose batches there are (ANSWER_LIST) */
+    OP_OWNERS, /* recover, first half: whose batches there are (ANSWER_OTHER: struct owners) */
     OP_RECOVER,
+    OP_LETTERS,
+    OP_LETTERS_CHANGE,
     OP_PUT,
     OP_GET,
     OP_STAT,
@@ -38,7 +40,8 @@ struct op {
             struct sv id, token;
             int64_t ttl_ms;
         } renew;
-        size_t due_max;
+        struct store_list list;
+        struct store_letters letters;
         struct {
             struct sv owner;
             size_t max;
@@ -48,11 +51,7 @@ struct op {
             const struct sv *owners;
             size_t n;
         } recover;
-        struct {
-            struct sv name, value;
-            int64_t ttl_ms;
-        } put;
-        struct sv get;
+        struct store_value value; /* put, get */
         struct {
             struct sv id, key;
             bool merged;
@@ -91,11 +90,13 @@ int op_run(struct session *x, struct op *op) MUST_CHECK;
 int op_load(struct session *x, struct op *op) MUST_CHECK;
 int op_apply(struct session *x, struct op *op) MUST_CHECK;
 int op_renew(struct session *x, struct op *op) MUST_CHECK;
-int op_due(struct session *x, struct op *op) MUST_CHECK;
+int op_list(struct session *x, struct op *op) MUST_CHECK;
 int op_take(struct session *x, struct op *op) MUST_CHECK;
 int op_ack(struct session *x, struct op *op) MUST_CHECK;
 int op_owners(struct session *x, struct op *op) MUST_CHECK;
 int op_recover(struct session *x, struct op *op) MUST_CHECK;
+int op_letters(struct session *x, struct op *op) MUST_CHECK;
+int op_letters_change(struct session *x, struct op *op) MUST_CHECK;
 int op_put(struct session *x, struct op *op) MUST_CHECK;
 int op_get(struct session *x, struct op *op) MUST_CHECK;
 int op_stat(struct session *x, struct op *op) MUST_CHECK;
@@ -103,6 +104,12 @@ int op_whole(struct session *x, struct op *op) MUST_CHECK;
 int op_forget(struct session *x, struct op *op) MUST_CHECK;
 int op_stock(struct session *x, struct op *op) MUST_CHECK;
 
+struct owners {
+    const struct sv *at;
+    size_t n;
+};
+
+int op_letters_add(struct session *x, const struct store_letter *letters, size_t n) MUST_CHECK;
 /* Appends to message_queue. */
 int op_queue_add(struct session *x, const struct sv *items, size_t n) MUST_CHECK;
 /* Moves up to `max` items to a batch; answers in the arena of `a`. */
@@ -116,8 +123,8 @@ int op_event_add(struct session *x, struct sv event) MUST_CHECK;
 
 /* The row of a conversation; texts in the arena of `a`. */
 struct row {
-    int64_t n;
-    uint64_t version; /* 0: there is no row, all is empty */
+    int64_t n;        /* 0: there is none */
+    uint64_t version; /* 0: none, or forgotten: then its marks are all that is left, and everything else here is empty */
     struct sv record, token;
     int64_t lease_until, due; /* 0: never */
     int64_t pending_first, pending_next, context_first, context_next;

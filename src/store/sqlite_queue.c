@@ -8,6 +8,7 @@
 #include "store/sqlite_op.h"
 
 #define ITEMS_MAX 10000 /* of one batch, whatever is asked */
+#define HEADS_MAX 16    /* ranges whose first item stat tells */
 
 int op_queue_add(struct session *x, const struct sv *items, size_t n)
 {
@@ -152,6 +153,27 @@ int op_queue_forget(struct session *x, struct sv owner, int64_t batch, bool *was
     return rc;
 }
 
+/* Below every number that is in use, as a range that was given back. */
+static int put_in_front(struct session *x, const struct sv *items, size_t n)
+{
+    if (n == 0)
+        return 0;
+    if (db_ask(x->db, SQL_QUEUE_LOWEST, DB_NO_ARGS) != 1)
+        return -1;
+    bool has_ranges = db_text(x->db, SQL_QUEUE_LOWEST, 0).p != NULL;
+    int64_t lowest = has_ranges ? db_int(x->db, SQL_QUEUE_LOWEST, 0) : x->counts.queue_head;
+    db_end(x->db, SQL_QUEUE_LOWEST);
+    int64_t first = lowest - (int64_t)n;
+    for (size_t i = 0; i < n; i++) {
+        if (db_do(x->db, SQL_QUEUE_ADD,
+                  DB_ARGS(db_i(first + (int64_t)i), db_i((int64_t)items[i].n), db_s(items[i]))) != 0)
+            return -1;
+        x->counts.queue_bytes += (int64_t)items[i].n;
+    }
+    x->counts.queue += (int64_t)n;
+    return db_do(x->db, SQL_RANGE_SET, DB_ARGS(db_i(first), db_i(lowest - 1), db_s(SV_NONE), db_s(SV_NONE)));
+}
+
 int op_ack(struct session *x, struct op *op)
 {
     const struct store_ack *ack = &op->ask.ack;
@@ -165,26 +187,27 @@ int op_ack(struct session *x, struct op *op)
         return -1;
     if (!was) /* acknowledged before, or given back meanwhile: nothing may come twice */
         return 0;
-    for (size_t i = 0; i < ack->dead_n; i++) {
-        if (db_do(x->db, SQL_DEAD_ADD, DB_ARGS(db_s(ack->dead[i]))) != 0)
-            return -1;
-        x->counts.dead++;
-    }
-    return op_queue_add(x, ack->again, ack->again_n);
+    if (op_letters_add(x, ack->dead, ack->dead_n) != 0)
+        return -1;
+    return put_in_front(x, ack->again, ack->again_n);
 }
 
 int op_owners(struct session *x, struct op *op)
 {
-    struct answer_list *l = &op->answer->is.list;
     struct arena *arena = answer_arena(op->answer);
+    struct owners *l = arena != NULL ? arena_alloc(arena, sizeof *l) : NULL;
     struct sv *owners = NULL;
     size_t room = 0;
+    if (l == NULL)
+        return db_no_memory(x->db);
+    *l = (struct owners){ 0 };
+    op->answer->is.other = l;
     op->answer->status = STORE_DONE;
     int rc = db_ask(x->db, SQL_OWNERS, DB_NO_ARGS);
     for (; rc == 1; rc = db_next(x->db, SQL_OWNERS)) {
         if (l->n == room) {
             room = room * 2 + 16;
-            struct sv *more = arena != NULL ? arena_array(arena, room, sizeof *more) : NULL;
+            struct sv *more = arena_array(arena, room, sizeof *more);
             if (more == NULL)
                 return db_no_memory(x->db);
             if (l->n > 0)
@@ -196,7 +219,7 @@ int op_owners(struct session *x, struct op *op)
             return db_no_memory(x->db);
         l->n++;
     }
-    l->items = owners;
+    l->at = owners;
     return rc;
 }
 
@@ -229,7 +252,7 @@ int op_value_set(struct session *x, struct sv name, struct sv value, int64_t unt
 int op_put(struct session *x, struct op *op)
 {
     op->answer->status = STORE_DONE;
-    return op_value_set(x, op->ask.put.name, op->ask.put.value, clock_wall_ms() + op->ask.put.ttl_ms);
+    return op_value_set(x, op->ask.value.name, op->ask.value.value, clock_wall_ms() + op->ask.value.ttl_ms);
 }
 
 int op_get(struct session *x, struct op *op)
@@ -237,7 +260,7 @@ int op_get(struct session *x, struct op *op)
     struct sv *value = &op->answer->is.value;
     op->answer->status = STORE_DONE;
     *value = SV_NONE;
-    int rc = db_ask(x->db, SQL_VALUE, DB_ARGS(db_s(op->ask.get), db_i(clock_wall_ms())));
+    int rc = db_ask(x->db, SQL_VALUE, DB_ARGS(db_s(op->ask.value.name), db_i(clock_wall_ms())));
     if (rc != 1)
         return rc;
     *value = db_text(x->db, SQL_VALUE, 0);
@@ -246,12 +269,69 @@ int op_get(struct session *x, struct op *op)
     return kept ? 0 : db_no_memory(x->db);
 }
 
+static int active_since(struct session *x, int64_t since_ms, int64_t *count)
+{
+    if (db_ask(x->db, SQL_ACTIVE_SINCE, DB_ARGS(db_i(since_ms))) != 1)
+        return -1;
+    *count = db_int(x->db, SQL_ACTIVE_SINCE, 0);
+    db_end(x->db, SQL_ACTIVE_SINCE);
+    return 0;
+}
+
+/* Appends the texts of a statement that was asked with `rc`. */
+static int read_heads(struct session *x, enum sql which, int rc, struct answer *a, struct sv *heads, size_t *n)
+{
+    for (; rc == 1; rc = db_next(x->db, which)) {
+        heads[*n] = db_text(x->db, which, 0);
+        if (!answer_keep(a, &heads[(*n)++]))
+            return db_no_memory(x->db);
+    }
+    return rc;
+}
+
+/* What was given back or is taken stands before the rest of the queue. */
+static int find_heads(struct session *x, struct answer *a)
+{
+    struct store_stat *s = &a->is.stat;
+    struct sv *heads = arena_array(a->arena, HEADS_MAX + 1, sizeof *heads);
+    int64_t head = x->counts.queue_head;
+    if (heads == NULL)
+        return db_no_memory(x->db);
+    s->heads = heads;
+    int rc = db_ask(x->db, SQL_RANGE_HEADS, DB_ARGS(db_i(HEADS_MAX)));
+    if (read_heads(x, SQL_RANGE_HEADS, rc, a, heads, &s->heads_n) != 0)
+        return -1;
+    rc = db_ask(x->db, SQL_QUEUE_ITEMS, DB_ARGS(db_i(head), db_i(head)));
+    return read_heads(x, SQL_QUEUE_ITEMS, rc, a, heads, &s->heads_n);
+}
+
+static int write_text(struct session *x, struct arena *arena, struct sv *text)
+{
+    static const char *const names[] = { "off", "normal", "full", "extra" };
+    if (db_ask(x->db, SQL_SYNCHRONOUS, DB_NO_ARGS) != 1)
+        return -1;
+    int64_t synchronous = db_int(x->db, SQL_SYNCHRONOUS, 0);
+    db_end(x->db, SQL_SYNCHRONOUS);
+    if (db_ask(x->db, SQL_JOURNAL_MODE, DB_NO_ARGS) != 1)
+        return -1;
+    *text = arena_printf(arena,
+                         "{\"sqlite_version\":\"%s\",\"file_bytes\":%lld,\"queue_bytes\":%lld,"
+                         "\"journal_mode\":\"%.*s\",\"synchronous\":\"%s\"}",
+                         db_version(), (long long)db_size_bytes(x->db), (long long)x->counts.queue_bytes,
+                         SV_FMT(db_text(x->db, SQL_JOURNAL_MODE, 0)),
+                         synchronous >= 0 && synchronous < (int64_t)ARRAY_LEN(names) ? names[synchronous] : "unknown");
+    db_end(x->db, SQL_JOURNAL_MODE);
+    return text->p != NULL ? 0 : db_no_memory(x->db);
+}
+
 int op_stat(struct session *x, struct op *op)
 {
     struct store_stat *s = &op->answer->is.stat;
     const union counts *c = &x->counts;
     struct arena *arena = answer_arena(op->answer);
     op->answer->status = STORE_DONE;
+    if (arena == NULL)
+        return db_no_memory(x->db);
     *s = (struct store_stat){
         .up = true,
         .conversations = c->conversations,
@@ -262,10 +342,10 @@ int op_stat(struct session *x, struct op *op)
         .queue = c->queue,
         .queue_taken = c->queue_taken,
         .dead = c->dead,
+        .now_ms = clock_wall_ms(),
     };
-    s->text = arena != NULL
-                  ? arena_printf(arena, "{\"sqlite_version\":\"%s\",\"file_bytes\":%lld,\"queue_bytes\":%lld}",
-                                 db_version(), (long long)db_size_bytes(x->db), (long long)c->queue_bytes)
-                  : SV_NONE;
-    return s->text.p != NULL ? 0 : db_no_memory(x->db);
+    if (active_since(x, s->now_ms - STORE_HOUR_MS, &s->recent) != 0 ||
+        active_since(x, s->now_ms - STORE_DAY_MS, &s->day) != 0 || find_heads(x, op->answer) != 0)
+        return -1;
+    return write_text(x, arena, &s->text);
 }

@@ -2,7 +2,7 @@
  * Tables and statements of the state that lives in a SQLite file. Ids and contents are bound as text whatever their
  * bytes are (SQLite compares and keeps them byte by byte), so that a person with sqlite3 can read and query them.
  *
- *  state_conversation  one row each; pending and context are numbered rows of their own, [first, next) each, without
+ *  state_conversation  one row each, version 0: forgotten, kept for its marks until lease_until; pending and context are numbered rows of their own, [first, next) each, without
  * gaps
  *  state_mark          marks by message id                 ("until": past it, a row counts as absent and is swept some
  * time)
@@ -10,7 +10,7 @@
  *  state_item          message_queue: items never move or change, batches are ranges of their numbers
  *  state_range         numbers before counts.queue_head that are not acknowledged yet; batch NULL: given back, taken
  * first
- *  state_dead          message_queue:dead
+ *  state_letter        dead letters; "bound": to a step of store_merge. (state_dead: those of version 1 of these tables)
  *  state_event         the last events, numbered without gaps, read by all processes
  *  state_counts        one row: numbers for stat, and the next number of everything that is numbered */
 #include "config.h"
@@ -35,7 +35,13 @@ const char sqlite_schema[] =
     " context_first INTEGER NOT NULL, context_next INTEGER NOT NULL,"
     " listed INTEGER NOT NULL, activity INTEGER NOT NULL, active INTEGER NOT NULL, waiting INTEGER NOT NULL,"
     " paused INTEGER NOT NULL);"
-    "CREATE INDEX IF NOT EXISTS state_conversation_due ON state_conversation(due) WHERE due IS NOT NULL;"
+    "DROP INDEX IF EXISTS state_conversation_due;" /* of version 1 */
+    "CREATE INDEX IF NOT EXISTS state_list_due ON state_conversation(due, id) WHERE due IS NOT NULL;"
+    "CREATE INDEX IF NOT EXISTS state_list_activity ON state_conversation(activity, id) WHERE version > 0;"
+    "CREATE INDEX IF NOT EXISTS state_list_active ON state_conversation(active, id) WHERE (listed & 1) <> 0;"
+    "CREATE INDEX IF NOT EXISTS state_list_waiting ON state_conversation(waiting, id) WHERE (listed & 2) <> 0;"
+    "CREATE INDEX IF NOT EXISTS state_list_paused ON state_conversation(paused, id) WHERE (listed & 4) <> 0;"
+    "CREATE INDEX IF NOT EXISTS state_forgotten ON state_conversation(lease_until) WHERE version = 0;"
     "CREATE TABLE IF NOT EXISTS state_mark("
     " conversation INTEGER NOT NULL, message_id TEXT NOT NULL, until INTEGER NOT NULL, value TEXT NOT NULL,"
     " PRIMARY KEY(conversation, message_id)) WITHOUT ROWID;"
@@ -52,10 +58,24 @@ const char sqlite_schema[] =
     "CREATE TABLE IF NOT EXISTS state_item(seq INTEGER PRIMARY KEY, bytes INTEGER NOT NULL, item TEXT NOT NULL);"
     "CREATE TABLE IF NOT EXISTS state_range("
     " first INTEGER PRIMARY KEY, last INTEGER NOT NULL, batch INTEGER, owner TEXT);"
+    "CREATE TABLE IF NOT EXISTS state_letter(id TEXT PRIMARY KEY, item TEXT NOT NULL, bound TEXT);"
+    "CREATE INDEX IF NOT EXISTS state_letter_bound ON state_letter(bound) WHERE bound IS NOT NULL;"
+    /* those of version 1 had no ids: they get such of the oldest age, in their order */
     "CREATE TABLE IF NOT EXISTS state_dead(seq INTEGER PRIMARY KEY, item TEXT NOT NULL);"
+    "INSERT OR IGNORE INTO state_letter(id, item)"
+    " SELECT printf('00000000-0000-7000-8000-%012x', seq), item FROM state_dead;"
+    "DELETE FROM state_dead;"
     "CREATE TABLE IF NOT EXISTS state_event(seq INTEGER PRIMARY KEY, event TEXT NOT NULL);";
 
 #define FREE_ORDER " ORDER BY first"
+
+/* ?1, ?2: behind this score and id, where NULL is above all ids; ?3: the bound on the other side; ?4: how many; ?5: records too */
+#define LIST_UP(score, which)                                                                                          \
+    "SELECT id, " score ", CASE WHEN ?5 THEN record END FROM state_conversation WHERE " which " AND (" score           \
+    ", id) > (?1, coalesce(?2, x'')) AND " score " <= ?3 ORDER BY " score ", id LIMIT ?4"
+#define LIST_DOWN(score, which)                                                                                        \
+    "SELECT id, " score ", CASE WHEN ?5 THEN record END FROM state_conversation WHERE " which " AND (" score           \
+    ", id) < (?1, coalesce(?2, x'')) AND " score " >= ?3 ORDER BY " score " DESC, id DESC LIMIT ?4"
 
 const char *const sqlite_sql[SQL_N] = {
     [SQL_BEGIN_READ] = "BEGIN",
@@ -97,7 +117,25 @@ const char *const sqlite_sql[SQL_N] = {
     [SQL_CONTEXT] = "SELECT item FROM state_context WHERE conversation = ?1 ORDER BY seq",
     [SQL_CONTEXT_ADD] = "INSERT INTO state_context(conversation, seq, item) VALUES(?1, ?2, ?3)",
     [SQL_CONTEXT_DROP] = "DELETE FROM state_context WHERE conversation = ?1 AND seq < ?2",
-    [SQL_DUE] = "SELECT id, due FROM state_conversation WHERE due IS NOT NULL ORDER BY due LIMIT ?1",
+    [SQL_MARKS_UNTIL] = "SELECT coalesce(max(until), 0) FROM state_mark WHERE conversation = ?1",
+    [SQL_MARKS_MOVE] = "UPDATE state_mark SET conversation = ?2 WHERE conversation = ?1",
+    /* with a number of its own, so that a number with a version never means two things */
+    [SQL_CONVERSATION_FORGET] =
+        "UPDATE state_conversation SET n = ?2, version = 0, record = '', lease_token = NULL, lease_until = ?3,"
+        " due = NULL, pending_first = 0, pending_next = 0, context_first = 0, context_next = 0, listed = 0,"
+        " activity = 0, active = 0, waiting = 0, paused = 0 WHERE n = ?1",
+
+    [SQL_LIST_DUE] = LIST_UP("due", "due IS NOT NULL"),
+    [SQL_LIST_DUE_NEWEST] = LIST_DOWN("due", "due IS NOT NULL"),
+    [SQL_LIST_ACTIVITY] = LIST_UP("activity", "version > 0"),
+    [SQL_LIST_ACTIVITY_NEWEST] = LIST_DOWN("activity", "version > 0"),
+    [SQL_LIST_ACTIVE] = LIST_UP("active", "(listed & 1) <> 0"),
+    [SQL_LIST_ACTIVE_NEWEST] = LIST_DOWN("active", "(listed & 1) <> 0"),
+    [SQL_LIST_WAITING] = LIST_UP("waiting", "(listed & 2) <> 0"),
+    [SQL_LIST_WAITING_NEWEST] = LIST_DOWN("waiting", "(listed & 2) <> 0"),
+    [SQL_LIST_PAUSED] = LIST_UP("paused", "(listed & 4) <> 0"),
+    [SQL_LIST_PAUSED_NEWEST] = LIST_DOWN("paused", "(listed & 4) <> 0"),
+    [SQL_ACTIVE_SINCE] = "SELECT count(*) FROM state_conversation WHERE version > 0 AND activity > ?1",
 
     [SQL_VALUE] = "SELECT value FROM state_value WHERE name = ?1 AND until > ?2",
     [SQL_VALUE_SET] = "INSERT INTO state_value(name, until, value) VALUES(?1, ?2, ?3)"
@@ -116,7 +154,14 @@ const char *const sqlite_sql[SQL_N] = {
     [SQL_OWNERS] = "SELECT DISTINCT owner FROM state_range WHERE batch > 0",
     [SQL_OWNER_ITEMS] = "SELECT coalesce(sum(last - first + 1), 0) FROM state_range WHERE owner = ?1",
     [SQL_OWNER_FREE] = "UPDATE state_range SET batch = NULL, owner = NULL WHERE owner = ?1",
-    [SQL_DEAD_ADD] = "INSERT INTO state_dead(item) VALUES(?1)",
+    [SQL_QUEUE_LOWEST] = "SELECT min(first) FROM state_range",
+    [SQL_RANGE_HEADS] = "SELECT i.item FROM state_range r JOIN state_item i ON i.seq = r.first ORDER BY r.first LIMIT ?1",
+
+    [SQL_LETTER] = "SELECT id, item FROM state_letter WHERE id = ?1",
+    [SQL_LETTER_SET] = "INSERT INTO state_letter(id, item) VALUES(?1, ?2)"
+                       " ON CONFLICT DO UPDATE SET item = excluded.item",
+    [SQL_LETTER_DROP] = "DELETE FROM state_letter WHERE id = ?1",
+    [SQL_LETTERS] = "SELECT id, item FROM state_letter WHERE id < coalesce(?1, x'') ORDER BY id DESC LIMIT ?2",
 
     [SQL_EVENT_ADD] = "INSERT INTO state_event(seq, event) VALUES(?1, ?2)",
     [SQL_EVENTS] = "SELECT seq, event FROM state_event WHERE seq > ?1 ORDER BY seq",
@@ -127,6 +172,13 @@ const char *const sqlite_sql[SQL_N] = {
     [SQL_VALUES_SWEEP] = "DELETE FROM state_value WHERE name IN"
                          " (SELECT name FROM state_value WHERE until <= ?1 ORDER BY until LIMIT ?2)",
 
+    [SQL_FORGOTTEN_SWEEP] =
+        "DELETE FROM state_conversation WHERE n IN (SELECT n FROM state_conversation"
+        " WHERE version = 0 AND lease_until <= ?1 ORDER BY lease_until LIMIT ?2)",
+
+    [SQL_JOURNAL_MODE] = "PRAGMA journal_mode",
+    [SQL_SYNCHRONOUS] = "PRAGMA synchronous",
+
     [SQL_FILE_TOKEN] = "SELECT value FROM state_meta WHERE key = 'file'",
     [SQL_FIRST_CONVERSATION] = "SELECT id FROM state_conversation WHERE n > ?1 ORDER BY n LIMIT 1",
     [SQL_CONVERSATION_ID] = "SELECT id FROM state_conversation WHERE n = ?1",
@@ -135,13 +187,15 @@ const char *const sqlite_sql[SQL_N] = {
     [SQL_CONVERSATION_DROP] = "DELETE FROM state_conversation WHERE n = ?1",
     [SQL_MARKS_OF] = "SELECT message_id, until, value FROM state_mark WHERE conversation = ?1 AND until > ?2",
     [SQL_MARKS_DROP] = "DELETE FROM state_mark WHERE conversation = ?1",
-    [SQL_BOUND] = "SELECT owner FROM state_range WHERE batch = 0 LIMIT 1",
+    [SQL_BOUND] = "SELECT owner FROM state_range WHERE batch = 0"
+                  " UNION ALL SELECT bound FROM state_letter WHERE bound IS NOT NULL LIMIT 1",
     [SQL_BOUND_ITEMS] = "SELECT i.item FROM state_range r JOIN state_item i ON i.seq BETWEEN r.first AND r.last"
                         " WHERE r.batch = 0 AND r.owner = ?1 ORDER BY i.seq",
     [SQL_RANGES_FREE_ALL] = "UPDATE state_range SET batch = NULL, owner = NULL WHERE batch IS NOT NULL",
-    [SQL_DEAD_TO_QUEUE] =
-        "INSERT INTO state_item(seq, bytes, item)"
-        " SELECT ?1 - 1 + row_number() OVER (ORDER BY seq), length(CAST(item AS BLOB)), item FROM state_dead",
-    [SQL_DEAD_DROP] = "DELETE FROM state_dead",
+    [SQL_LETTERS_BIND] =
+        "UPDATE state_letter SET bound = ?1 WHERE id IN (SELECT id FROM state_letter ORDER BY id LIMIT ?2)",
+    [SQL_LETTERS_BOUND] = "SELECT id, item FROM state_letter WHERE bound = ?1 ORDER BY id LIMIT ?2",
+    [SQL_LETTERS_BOUND_DROP] = "DELETE FROM state_letter WHERE bound = ?1",
+    [SQL_LETTERS_FREE] = "UPDATE state_letter SET bound = NULL WHERE bound = ?1",
     [SQL_FIRST_VALUES] = "SELECT name, until, value FROM state_value WHERE until > ?1 ORDER BY name LIMIT ?2",
 };

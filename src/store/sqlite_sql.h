@@ -26,7 +26,22 @@ enum sql {
     SQL_CONTEXT,
     SQL_CONTEXT_ADD,
     SQL_CONTEXT_DROP,
-    SQL_DUE,
+    SQL_MARKS_UNTIL,
+    SQL_MARKS_MOVE,
+    SQL_CONVERSATION_FORGET,
+
+    SQL_LIST, /* two for each enum store_index, in its order: lowest score first, highest first */
+    SQL_LIST_DUE = SQL_LIST,
+    SQL_LIST_DUE_NEWEST,
+    SQL_LIST_ACTIVITY,
+    SQL_LIST_ACTIVITY_NEWEST,
+    SQL_LIST_ACTIVE,
+    SQL_LIST_ACTIVE_NEWEST,
+    SQL_LIST_WAITING,
+    SQL_LIST_WAITING_NEWEST,
+    SQL_LIST_PAUSED,
+    SQL_LIST_PAUSED_NEWEST,
+    SQL_ACTIVE_SINCE,
 
     SQL_VALUE,
     SQL_VALUE_SET,
@@ -43,7 +58,13 @@ enum sql {
     SQL_OWNERS,
     SQL_OWNER_ITEMS,
     SQL_OWNER_FREE,
-    SQL_DEAD_ADD,
+    SQL_QUEUE_LOWEST,
+    SQL_RANGE_HEADS,
+
+    SQL_LETTER,
+    SQL_LETTER_SET,
+    SQL_LETTER_DROP,
+    SQL_LETTERS,
 
     SQL_EVENT_ADD,
     SQL_EVENTS,
@@ -51,6 +72,10 @@ enum sql {
 
     SQL_MARKS_SWEEP,
     SQL_VALUES_SWEEP,
+    SQL_FORGOTTEN_SWEEP,
+
+    SQL_JOURNAL_MODE,
+    SQL_SYNCHRONOUS,
 
     SQL_FILE_TOKEN, /* for store_merge */
     SQL_FIRST_CONVERSATION,
@@ -62,8 +87,10 @@ enum sql {
     SQL_BOUND,
     SQL_BOUND_ITEMS,
     SQL_RANGES_FREE_ALL,
-    SQL_DEAD_TO_QUEUE,
-    SQL_DEAD_DROP,
+    SQL_LETTERS_BIND,
+    SQL_LETTERS_BOUND,
+    SQL_LETTERS_BOUND_DROP,
+    SQL_LETTERS_FREE,
     SQL_FIRST_VALUES,
 
     SQL_N,
@@ -72,7 +99,7 @@ enum sql {
 extern const char *const sqlite_sql[SQL_N];
 
 /* The version of the tables below; a file with a higher one is refused. */
-#define SQLITE_SCHEMA_VERSION 1
+#define SQLITE_SCHEMA_VERSION 2
 extern const char sqlite_schema[];
 
 #endif

@@ -130,7 +130,9 @@ static int sweep(struct sqlite_thread *t)
     if (db_do(t->x.db, SQL_MARKS_SWEEP, args, 2) != 0)
         return -1;
     t->more_to_sweep = db_changes(t->x.db) == SWEEP_ROWS;
-    return db_do(t->x.db, SQL_VALUES_SWEEP, args, 2);
+    if (db_do(t->x.db, SQL_VALUES_SWEEP, args, 2) != 0)
+        return -1;
+    return db_do(t->x.db, SQL_FORGOTTEN_SWEEP, args, 2);
 }
 
 static int run_all(struct sqlite_thread *t, struct op *first, const struct op *end, struct answer **events,

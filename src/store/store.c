@@ -10,7 +10,7 @@
 
 #include "lib/log.h"
 #include "store/answer.h"
-#include "store/store.h"
+#include "store/store_ops.h"
 
 #define NAME_MAX_BYTES (STORE_ID_MAX + 64) /* "job:" and its like before an id */
 
@@ -33,6 +33,17 @@ static bool is_list(const struct sv *items, size_t n)
         return false;
     for (size_t i = 0; i < n; i++) {
         if (items[i].p == NULL)
+            return false;
+    }
+    return true;
+}
+
+static bool are_letters(const struct store_letter *letters, size_t n)
+{
+    if (n > 0 && letters == NULL)
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        if (!is_id(letters[i].id) || letters[i].item.p == NULL)
             return false;
     }
     return true;
@@ -68,8 +79,22 @@ static bool ids_fit(const struct store_change *c)
     return c->lease_token.n <= STORE_ID_MAX && c->need_token.n <= STORE_ID_MAX && c->job.key.n <= STORE_ID_MAX;
 }
 
+/* Nothing of what forgetting ignores may be asked for beside it. */
+static void check_forget(const struct store_change *c)
+{
+    must(c->expect_version > 0 && c->record.p == NULL && c->need_token.p == NULL && c->lease == STORE_LEASE_KEEP &&
+             c->mark_new.key.p == NULL && c->marks_n == 0 && c->pending_add.p == NULL && c->pending_more_n == 0 &&
+             c->pending_drop == 0 && c->context_add_n == 0 && c->queue_add_n == 0 && c->letters_n == 0 &&
+             c->job.key.p == NULL && c->due_ms == 0 && c->in == 0,
+         "apply", "nothing beside forgetting but a version and an event");
+}
+
 static void check_change(const struct store_change *c)
 {
+    if (c->forget) {
+        check_forget(c);
+        return;
+    }
     must(c->record.p != NULL, "apply", "a record");
     must(c->lease != STORE_LEASE_TAKE || (c->lease_token.n > 0 && c->lease_ttl_ms > 0), "apply",
          "token and TTL of the lease");
@@ -81,6 +106,7 @@ static void check_change(const struct store_change *c)
     must(is_list(c->pending_more, c->pending_more_n), "apply", "pending items");
     must(is_list(c->context_add, c->context_add_n), "apply", "items for the context");
     must(is_list(c->queue_add, c->queue_add_n), "apply", "items for the queue");
+    must(are_letters(c->letters, c->letters_n), "apply", "letters with their ids");
     must(c->job.key.p == NULL || c->job.value.p == NULL || c->job_ttl_ms > 0, "apply", "TTL of the job");
     must(c->due_ms >= 0, "apply", "a due time that is not negative");
 }
@@ -112,10 +138,15 @@ void store_renew(struct store *s, struct sv conversation_id, struct sv token, in
     s->ops->renew(s, conversation_id, token, ttl_ms, fn, arg);
 }
 
-void store_due(struct store *s, size_t max, store_list_fn *fn, void *arg)
+void store_list(struct store *s, const struct store_list *what, store_list_fn *fn, void *arg)
 {
-    must(fn != NULL && max > 0, "due", "a callback and a maximum");
-    s->ops->due(s, max, fn, arg);
+    must(fn != NULL && what->max > 0, "list", "a callback and a maximum");
+    must(what->min_ms >= 0 && what->max_ms >= 0, "list", "bounds that are not negative");
+    if (what->after_id.p != NULL && (!is_id(what->after_id) || what->after_ms < 0)) { /* a cursor comes from outside */
+        refuse(s, &(struct answer){ .kind = ANSWER_LIST, .status = STORE_FULL, .fn.list = fn, .arg = arg });
+        return;
+    }
+    s->ops->list(s, what, fn, arg);
 }
 
 void store_take(struct store *s, struct sv owner, size_t max, store_take_fn *fn, void *arg)
@@ -131,7 +162,7 @@ void store_take(struct store *s, struct sv owner, size_t max, store_take_fn *fn,
 void store_ack(struct store *s, const struct store_ack *ack, store_status_fn *fn, void *arg)
 {
     must(fn != NULL, "ack", "a callback");
-    must(is_list(ack->dead, ack->dead_n) && is_list(ack->again, ack->again_n), "ack", "items");
+    must(are_letters(ack->dead, ack->dead_n) && is_list(ack->again, ack->again_n), "ack", "letters and items");
     if (ack->batch.p == NULL || ack->batch.n == 0 || ack->batch.n > NAME_MAX_BYTES) {
         refuse_status(s, fn, arg);
         return;
@@ -145,24 +176,58 @@ void store_recover(struct store *s, store_dead_fn *is_dead, void *dead_arg, stor
     s->ops->recover(s, is_dead, dead_arg, fn, arg);
 }
 
+void store_letters(struct store *s, const struct store_letters *what, store_letters_fn *fn, void *arg)
+{
+    bool lists = what->op == STORE_LETTERS_LIST;
+    must(fn != NULL && (!lists || what->max > 0), "letters", "a callback and a maximum");
+    must(what->op != STORE_LETTERS_AGAIN || what->item.p != NULL, "letters", "the item that comes again");
+    if (!is_id(what->id) && !(lists && what->id.p == NULL)) {
+        refuse(s, &(struct answer){ .kind = ANSWER_LETTERS, .status = STORE_FULL, .fn.letters = fn, .arg = arg });
+        return;
+    }
+    s->ops->letters(s, what, fn, arg);
+}
+
+/* ---- small values ---- */
+
+struct putting {
+    store_status_fn *fn;
+    void *arg;
+};
+
+static void on_put(void *arg, enum store_status status, struct sv value)
+{
+    struct putting p = *(struct putting *)arg;
+    (void)value;
+    free(arg);
+    p.fn(p.arg, status);
+}
+
+static bool is_name(struct sv name)
+{
+    return name.p != NULL && name.n > 0 && name.n <= NAME_MAX_BYTES;
+}
+
 void store_put(struct store *s, struct sv name, struct sv value, int64_t ttl_ms, store_status_fn *fn, void *arg)
 {
     must(fn != NULL && (value.p == NULL || ttl_ms > 0), "put", "a callback and a TTL");
-    if (name.p == NULL || name.n == 0 || name.n > NAME_MAX_BYTES) {
+    struct putting *p = is_name(name) ? malloc(sizeof *p) : NULL;
+    if (p == NULL) {
         refuse_status(s, fn, arg);
         return;
     }
-    s->ops->put(s, name, value, ttl_ms, fn, arg);
+    *p = (struct putting){ fn, arg };
+    s->ops->value(s, &(struct store_value){ .name = name, .value = value, .ttl_ms = ttl_ms, .put = true }, on_put, p);
 }
 
 void store_get(struct store *s, struct sv name, store_value_fn *fn, void *arg)
 {
     must(fn != NULL, "get", "a callback");
-    if (name.p == NULL || name.n == 0 || name.n > NAME_MAX_BYTES) {
+    if (!is_name(name)) {
         refuse(s, &(struct answer){ .kind = ANSWER_VALUE, .status = STORE_FULL, .fn.value = fn, .arg = arg });
         return;
     }
-    s->ops->get(s, name, fn, arg);
+    s->ops->value(s, &(struct store_value){ .name = name }, fn, arg);
 }
 
 void store_stat(struct store *s, store_stat_fn *fn, void *arg)

@@ -22,11 +22,8 @@
 #include "lib/sv.h"
 
 struct store;
-struct loop;
-struct answers;
 
-/* Bytes of a conversation id, message id or owner (the limit of the contract). A longer or an empty one is answered
- * FULL. */
+/* Bytes of a conversation id, message id or owner (the limit of the contract). A longer or an empty one is answered FULL. */
 #define STORE_ID_MAX 256
 
 enum store_status {
@@ -94,21 +91,17 @@ struct store_change {
     size_t marks_n;
     int64_t mark_ttl_ms;
 
-    struct sv pending_add;       /* one item behind the last; SV_NONE: none */
+    struct sv pending_add;         /* one item behind the last; SV_NONE: none */
     const struct sv *pending_more; /* and these behind it (only store_merge has more than one) */
-    size_t pending_more_n;
-    size_t pending_drop;         /* after that, this many from the front are removed ... */
+    size_t pending_more_n, pending_drop; /* after that, pending_drop from the front are removed ... */
     bool pending_drop_to_context; /* ... and appended to the context, in order */
     const struct sv *context_add; /* appended after those */
     size_t context_add_n;
     size_t context_max; /* when something is appended, older entries are cut to this many; 0: none are */
 
-    const struct sv *queue_add; /* to message_queue */
-    size_t queue_add_n;
-
+    const struct sv *queue_add;         /* to message_queue */
     const struct store_letter *letters; /* to message_queue:dead */
-    size_t letters_n;
-
+    size_t queue_add_n, letters_n;
     struct store_pair job; /* value with a TTL under job:<key>; key SV_NONE: none */
     int64_t job_ttl_ms;
 
@@ -124,9 +117,9 @@ struct store_change {
 };
 
 struct store_applied {
-    uint64_t version;
-    struct sv mark;  /* DUPLICATE: the mark that is there */
-    int64_t now_ms;  /* store clock */
+    uint64_t version; /* 0 when it is forgotten */
+    struct sv mark;   /* DUPLICATE: the mark that is there */
+    int64_t now_ms;   /* store clock */
 };
 
 typedef void store_load_fn(void *arg, enum store_status status, const struct store_view *view); /* view only on DONE */
@@ -201,9 +194,8 @@ void store_recover(struct store *s, store_dead_fn *is_dead, void *dead_arg, stor
 /* ---- dead letters ---- */
 
 enum store_letters_op {
-    STORE_LETTERS_LIST,  /* up to `max`, newest first, behind `id` (SV_NONE: from the newest) */
-    STORE_LETTERS_GET,
-    STORE_LETTERS_DROP,
+    STORE_LETTERS_LIST, /* up to `max`, newest first, behind `id` (SV_NONE: from the newest) */
+    STORE_LETTERS_GET, STORE_LETTERS_DROP,
     STORE_LETTERS_AGAIN, /* drops the letter and appends `item` to the queue, in one step */
 };
 struct store_letters {
@@ -227,11 +219,11 @@ void store_get(struct store *s, struct sv name, store_value_fn *fn, void *arg);
 struct store_stat {
     bool up;
     int64_t conversations, active, waiting, paused, due;
-    int64_t recent, day;  /* conversations with activity in the last hour, in the last 24 */
+    int64_t recent, day; /* conversations with activity in the last hour, in the last 24 */
     int64_t queue, queue_taken, dead;
-    const struct sv *heads; /* the first item of the queue and of up to 16 batches: nothing older is unarchived */
+    const struct sv *heads; /* the first item of the queue and of up to 16 batches, the oldest ones: nothing older is unarchived */
     size_t heads_n;
-    int64_t now_ms;       /* store clock */
+    int64_t now_ms; /* store clock */
     struct sv text; /* JSON object with the backend's own figures */
 };
 typedef void store_stat_fn(void *arg, enum store_status status, const struct store_stat *stat);
@@ -254,45 +246,5 @@ bool store_is_spooling(const struct store *s);
 bool store_is_standing_in(const struct store *s);
 /* Waiting calls are answered DOWN before it returns. NULL is allowed. */
 void store_close(struct store *s);
-
-/* ---- for backends ---- */
-
-/* put: value (SV_NONE removes) for ttl_ms, the callback's value is SV_NONE. */
-struct store_value {
-    struct sv name, value;
-    int64_t ttl_ms;
-    bool put;
-};
-
-/* The same contracts as above, without the checks of arguments that store.c does (ids of 1 to STORE_ID_MAX bytes, lists not NULL when
- * their count is not 0, TTLs above 0). */
-struct store_ops {
-    const char *name;
-    void (*load)(struct store *s, const struct store_load *what, store_load_fn *fn, void *arg);
-    void (*apply)(struct store *s, const struct store_change *change, store_apply_fn *fn, void *arg);
-    void (*renew)(struct store *s, struct sv id, struct sv token, int64_t ttl_ms, store_status_fn *fn, void *arg);
-    void (*list)(struct store *s, const struct store_list *what, store_list_fn *fn, void *arg);
-    void (*take)(struct store *s, struct sv owner, size_t max, store_take_fn *fn, void *arg);
-    void (*ack)(struct store *s, const struct store_ack *ack, store_status_fn *fn, void *arg);
-    void (*recover)(struct store *s, store_dead_fn *is_dead, void *dead_arg, store_status_fn *fn, void *arg);
-    void (*letters)(struct store *s, const struct store_letters *what, store_letters_fn *fn, void *arg);
-    void (*value)(struct store *s, const struct store_value *what, store_value_fn *fn, void *arg); /* put and get */
-    void (*stat)(struct store *s, store_stat_fn *fn, void *arg);
-    bool (*is_up)(const struct store *s);
-    void (*close)(struct store *s);
-};
-
-/* First member of every backend's own struct, which is zeroed before it is filled. A backend that hears an event calls on_event (NULL
- * until subscribed). */
-struct store {
-    const struct store_ops *ops;
-    const char *backend; /* for store_backend; the switch changes it */
-    bool standing_in;    /* for store_is_standing_in, the same */
-    bool spooling;       /* for store_is_spooling; only the switch sets it */
-    struct loop *loop;   /* set by every open: store.c answers refused calls there */
-    store_event_fn *on_event;
-    void *event_arg;
-    struct answers *refused; /* store.c's own */
-};
 
 #endif

@@ -5,6 +5,8 @@
 
 #include "store/store.h"
 
+struct loop;
+
 /* One process, forgets everything: for tests. Its clock is clock_wall_ms(), so the fake clock drives it. Never fails but for
  * STORE_FULL past `queue_max` items (0: no bound). */
 struct store *store_memory_open(struct loop *l, size_t queue_max) MUST_CHECK;

@@ -50,12 +50,18 @@ static void lost_status(void *arg, enum store_status status)
     answer_tell(arg);
 }
 
-static void lost_list(void *arg, enum store_status status, const struct sv *items, size_t n, int64_t next_ms)
+static void lost_list(void *arg, enum store_status status, const struct store_listing *listing)
 {
     (void)status;
-    (void)items;
+    (void)listing;
+    answer_tell(arg);
+}
+
+static void lost_letters(void *arg, enum store_status status, const struct store_letter *letters, size_t n)
+{
+    (void)status;
+    (void)letters;
     (void)n;
-    (void)next_ms;
     answer_tell(arg);
 }
 
@@ -115,7 +121,7 @@ static void fail_apply(struct store *s, const struct store_change *change, store
     store_apply(f->inner, change, fn, arg);
 }
 
-/* For the four calls that answer with a status alone. False: the answer is on its way. */
+/* For the calls that answer with a status alone. False: the answer is on its way. */
 static bool goes_on(struct fail *f, store_status_fn **fn, void **arg)
 {
     if (!fails(f))
@@ -132,7 +138,7 @@ static void fail_renew(struct store *s, struct sv id, struct sv token, int64_t t
         store_renew(f->inner, id, token, ttl_ms, fn, arg);
 }
 
-static void fail_due(struct store *s, size_t max, store_list_fn *fn, void *arg)
+static void fail_list(struct store *s, const struct store_list *what, store_list_fn *fn, void *arg)
 {
     struct fail *f = of(s);
     if (fails(f)) {
@@ -141,7 +147,7 @@ static void fail_due(struct store *s, size_t max, store_list_fn *fn, void *arg)
         if (arg == NULL)
             return;
     }
-    store_due(f->inner, max, fn, arg);
+    store_list(f->inner, what, fn, arg);
 }
 
 static void fail_take(struct store *s, struct sv owner, size_t max, store_take_fn *fn, void *arg)
@@ -170,14 +176,19 @@ static void fail_recover(struct store *s, store_dead_fn *is_dead, void *dead_arg
         store_recover(f->inner, is_dead, dead_arg, fn, arg);
 }
 
-static void fail_put(struct store *s, struct sv name, struct sv value, int64_t ttl_ms, store_status_fn *fn, void *arg)
+static void fail_letters(struct store *s, const struct store_letters *what, store_letters_fn *fn, void *arg)
 {
     struct fail *f = of(s);
-    if (goes_on(f, &fn, &arg))
-        store_put(f->inner, name, value, ttl_ms, fn, arg);
+    if (fails(f)) {
+        arg = prepare(f, &(struct answer){ .kind = ANSWER_LETTERS, .fn.letters = fn, .arg = arg });
+        fn = lost_letters;
+        if (arg == NULL)
+            return;
+    }
+    store_letters(f->inner, what, fn, arg);
 }
 
-static void fail_get(struct store *s, struct sv name, store_value_fn *fn, void *arg)
+static void fail_value(struct store *s, const struct store_value *what, store_value_fn *fn, void *arg)
 {
     struct fail *f = of(s);
     if (fails(f)) {
@@ -186,7 +197,7 @@ static void fail_get(struct store *s, struct sv name, store_value_fn *fn, void *
         if (arg == NULL)
             return;
     }
-    store_get(f->inner, name, fn, arg);
+    f->inner->ops->value(f->inner, what, fn, arg);
 }
 
 static void fail_stat(struct store *s, store_stat_fn *fn, void *arg)
@@ -226,12 +237,12 @@ static const struct store_ops fail_ops = {
     .load = fail_load,
     .apply = fail_apply,
     .renew = fail_renew,
-    .due = fail_due,
+    .list = fail_list,
     .take = fail_take,
     .ack = fail_ack,
     .recover = fail_recover,
-    .put = fail_put,
-    .get = fail_get,
+    .letters = fail_letters,
+    .value = fail_value,
     .stat = fail_stat,
     .is_up = fail_is_up,
     .close = fail_close,

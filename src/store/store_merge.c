@@ -93,6 +93,18 @@ static bool keep_all(struct merge *m, const struct sv **items, size_t n)
     return kept != NULL;
 }
 
+static bool keep_letters(struct merge *m, const struct store_letter **letters, size_t n)
+{
+    struct store_letter *kept = arena_array(m->arena, n + 1, sizeof *kept);
+    for (size_t i = 0; kept != NULL && i < n; i++) {
+        kept[i] = (*letters)[i];
+        if (!keep(m, &kept[i].id) || !keep(m, &kept[i].item))
+            return false;
+    }
+    *letters = kept;
+    return kept != NULL;
+}
+
 /* ---- small values ---- */
 
 static void value_removed(void *arg, enum store_status status)
@@ -177,10 +189,30 @@ static void forget(struct merge *m, bool merged)
                      &(struct answer){ .kind = ANSWER_STATUS, .fn.status = forgotten, .arg = m });
 }
 
-static void applied(void *arg, enum store_status status, const struct store_applied *a)
+static void unmade(void *arg, enum store_status status, const struct store_applied *a)
 {
     struct merge *m = arg;
     (void)a;
+    if (status == STORE_DONE || status == STORE_CONFLICT) /* CONFLICT: somebody has come back to it at once */
+        forget(m, true);
+    else
+        finish(m, status);
+}
+
+/* Neither side has a record: the one that was needed to bring marks and items over goes again. */
+static bool was_made_for_this(const struct merge *m)
+{
+    return m->whole.record.p == NULL && m->seen.version == 0;
+}
+
+static void applied(void *arg, enum store_status status, const struct store_applied *a)
+{
+    struct merge *m = arg;
+    if (status == STORE_DONE && was_made_for_this(m)) {
+        struct store_change c = { .conversation_id = m->whole.id, .expect_version = a->version, .forget = true };
+        store_apply(m->to, &c, unmade, m);
+        return;
+    }
     if (status == STORE_DONE || status == STORE_DUPLICATE)
         forget(m, true);
     else if (status == STORE_CONFLICT && ++m->tries < TRIES_MAX)
@@ -355,6 +387,8 @@ static void apply_all(struct merge *m)
                               .lease = STORE_LEASE_DROP,
                               .queue_add = m->whole.items,
                               .queue_add_n = m->whole.items_n,
+                              .letters = m->whole.letters,
+                              .letters_n = m->whole.letters_n,
                               .finishing = true };
     bool ready = select_pending(m, &p) && select_marks(m, &c) && select_context(m, &c);
     struct store_joined joined = { 0 };
@@ -481,7 +515,8 @@ static void conversation_read(void *arg, enum store_status status, const void *w
     *w = *(const struct sqlite_whole *)what;
     m->tries = 0;
     if (!keep(m, &w->id) || !keep(m, &w->record) || !keep(m, &w->key) || !keep_all(m, &w->pending, w->pending_n) ||
-        !keep_all(m, &w->context, w->context_n) || !keep_all(m, &w->items, w->items_n) || !list_known(m)) {
+        !keep_all(m, &w->context, w->context_n) || !keep_all(m, &w->items, w->items_n) ||
+        !keep_letters(m, &w->letters, w->letters_n) || !list_known(m)) {
         finish(m, STORE_FULL);
         return;
     }

@@ -19,11 +19,15 @@ const struct redis_script redis_scripts[SCRIPTS_N] = {
     [SCRIPT_APPLY] = { .text = redis_lua_apply },
     [SCRIPT_FINISH] = { .text = redis_lua_apply, .flags = "allow-oom" },
     [SCRIPT_RENEW] = { .text = redis_lua_renew },
-    [SCRIPT_DUE] = { .text = redis_lua_due },
+    [SCRIPT_FORGET] = { .text = redis_lua_forget },
+    [SCRIPT_LIST] = { .text = redis_lua_list },
+    [SCRIPT_RECORDS] = { .text = redis_lua_records },
     [SCRIPT_TAKE] = { .text = redis_lua_take },
     [SCRIPT_ACK] = { .text = redis_lua_ack },
     [SCRIPT_RECOVER] = { .text = redis_lua_recover },
+    [SCRIPT_LETTERS] = { .text = redis_lua_letters },
     [SCRIPT_STAT] = { .text = redis_lua_stat },
+    [SCRIPT_HEADS] = { .text = redis_lua_heads },
 };
 
 /* In a database that is shared with another program these names may be taken. */
@@ -31,7 +35,8 @@ static const struct redis_shared_key shared_keys[] = {
     { "due", "zset" },           { "activity", "zset" },
     { "active", "zset" },        { "waiting", "zset" },
     { "paused", "zset" },        { "message_queue:batches", "zset" },
-    { "message_queue", "list" }, { "message_queue:dead", "list" },
+    { "message_queue", "list" }, { "message_queue:dead", "zset" },
+    { "message_queue:dead:items", "hash" },
 };
 
 /* ---- what every call needs ---- */
@@ -114,50 +119,37 @@ int64_t redis_now_ms(const struct redis *r)
 
 /* ---- small values ---- */
 
-static void on_put(const struct redis_call *call, enum redis_outcome outcome, const struct redis_reply *reply)
+static void on_value(const struct redis_call *call, enum redis_outcome outcome, const struct redis_reply *reply)
 {
-    ((store_status_fn *)call->fn)(call->arg, redis_status(call->owner, outcome, reply, "put"));
-}
-
-static void redis_put(struct store *s, struct sv name, struct sv value, int64_t ttl_ms, store_status_fn *fn, void *arg)
-{
-    struct redis *r = redis_of(s);
-    struct buf *b = redis_link_begin(r->link);
-    if (b != NULL && value.p != NULL) {
-        redis_write_head(b, 5);
-        redis_write(b, SV("SET"));
-        redis_write(b, name);
-        redis_write(b, value);
-        redis_write(b, SV("PX"));
-        redis_write_i64(b, ttl_ms);
-    } else if (b != NULL) {
-        redis_write_head(b, 2);
-        redis_write(b, SV("DEL"));
-        redis_write(b, name);
-    }
-    redis_end_status(r, b != NULL ? on_put : NULL, fn, arg);
-}
-
-static void on_get(const struct redis_call *call, enum redis_outcome outcome, const struct redis_reply *reply)
-{
-    enum store_status status = redis_status(call->owner, outcome, reply, "get");
+    enum store_status status = redis_status(call->owner, outcome, reply, "value");
     struct sv value = status == STORE_DONE && reply->type == REDIS_STRING ? reply->text : SV_NONE;
     ((store_value_fn *)call->fn)(call->arg, status, value);
 }
 
-static void redis_get(struct store *s, struct sv name, store_value_fn *fn, void *arg)
+static void write_value(struct buf *b, const struct store_value *what)
+{
+    if (what->put && what->value.p != NULL) {
+        redis_write_head(b, 5);
+        redis_write(b, SV("SET"));
+        redis_write(b, what->name);
+        redis_write(b, what->value);
+        redis_write(b, SV("PX"));
+        redis_write_i64(b, what->ttl_ms);
+    } else {
+        redis_write_head(b, 2);
+        redis_write(b, what->put ? SV("DEL") : SV("GET"));
+        redis_write(b, what->name);
+    }
+}
+
+static void redis_value(struct store *s, const struct store_value *what, store_value_fn *fn, void *arg)
 {
     struct redis *r = redis_of(s);
     struct buf *b = redis_link_begin(r->link);
-    bool sent = false;
-    if (b != NULL) {
-        redis_write_head(b, 2);
-        redis_write(b, SV("GET"));
-        redis_write(b, name);
-        sent = redis_link_end(r->link,
-                              &(struct redis_call){ .done = on_get, .owner = r, .fn = (void (*)(void))fn, .arg = arg });
-    }
-    if (!sent)
+    struct redis_call call = { .done = on_value, .owner = r, .fn = (void (*)(void))fn, .arg = arg };
+    if (b != NULL)
+        write_value(b, what);
+    if (b == NULL || !redis_link_end(r->link, &call))
         redis_refuse(r, &(struct answer){ .kind = ANSWER_VALUE, .fn.value = fn, .arg = arg });
 }
 
@@ -215,12 +207,12 @@ static const struct store_ops redis_ops = {
     .load = redis_load,
     .apply = redis_apply,
     .renew = redis_renew,
-    .due = redis_due,
+    .list = redis_list,
     .take = redis_take,
     .ack = redis_ack,
     .recover = redis_recover,
-    .put = redis_put,
-    .get = redis_get,
+    .letters = redis_letters,
+    .value = redis_value,
     .stat = redis_stat,
     .is_up = redis_is_up,
     .close = redis_close,

@@ -11,13 +11,13 @@
 #define FIXED_KEYS 7
 #define FIXED_ARGS 9
 #define MORE_KEYS 3
-#define MORE_ARGS 12
+#define MORE_ARGS 13
 
 static void on_apply(const struct redis_call *call, enum redis_outcome outcome, const struct redis_reply *reply)
 {
     struct redis *r = call->owner;
     store_apply_fn *fn = (store_apply_fn *)call->fn;
-    struct store_applied a = { .version = call->number };
+    struct store_applied a = { .version = call->number }; /* 0: it was to be forgotten */
     enum store_status status = redis_status(r, outcome, reply, "apply");
     if (status == STORE_DONE && reply->type == REDIS_STRING) {
         status = STORE_DUPLICATE;
@@ -37,7 +37,7 @@ static size_t pending_n(const struct store_change *c)
 static bool has_more(const struct store_change *c)
 {
     return c->mark_new.key.p != NULL || c->marks_n > 0 || pending_n(c) > 0 || c->pending_drop > 0 ||
-           c->context_add_n > 0 || c->queue_add_n > 0 || c->job.key.p != NULL || c->event.p != NULL;
+           c->context_add_n > 0 || c->queue_add_n > 0 || c->job.key.p != NULL || c->event.p != NULL || c->letters_n > 0;
 }
 
 static size_t score(char *to, size_t size, bool is_in, int64_t ms, const char *behind)
@@ -79,6 +79,10 @@ static void write_more_keys(struct buf *b, const struct store_change *c)
         redis_key_mark(b, c->conversation_id, c->marks[i].key);
     if (c->job.key.p != NULL)
         redis_key_job(b, c->job.key);
+    if (c->letters_n > 0) {
+        redis_write(b, KEY_DEAD);
+        redis_write(b, KEY_DEAD_ITEMS);
+    }
 }
 
 static void write_fixed_args(struct buf *b, const struct store_change *c)
@@ -107,6 +111,30 @@ static void write_fixed_args(struct buf *b, const struct store_change *c)
     redis_write(b, c->lease == STORE_LEASE_TAKE ? c->lease_token : SV_NONE);
 }
 
+static void write_more_values(struct buf *b, const struct store_change *c)
+{
+    if (c->mark_new.key.p != NULL)
+        redis_write(b, c->mark_new.value);
+    for (size_t i = 0; i < c->marks_n; i++)
+        redis_write(b, c->marks[i].value);
+    if (c->pending_add.p != NULL)
+        redis_write(b, c->pending_add);
+    for (size_t i = 0; i < c->pending_more_n; i++)
+        redis_write(b, c->pending_more[i]);
+    for (size_t i = 0; i < c->context_add_n; i++)
+        redis_write(b, c->context_add[i]);
+    for (size_t i = 0; i < c->queue_add_n; i++)
+        redis_write(b, c->queue_add[i]);
+    if (c->job.key.p != NULL && c->job.value.p != NULL)
+        redis_write(b, c->job.value);
+    if (c->event.p != NULL)
+        redis_write(b, c->event);
+    for (size_t i = 0; i < c->letters_n; i++) {
+        redis_write(b, c->letters[i].id);
+        redis_write(b, c->letters[i].item);
+    }
+}
+
 static void write_more_args(struct buf *b, const struct redis *r, const struct store_change *c)
 {
     bool admits = c->queue_add_n > 0 || pending_n(c) > 0 || c->mark_new.key.p != NULL;
@@ -125,22 +153,23 @@ static void write_more_args(struct buf *b, const struct redis *r, const struct s
     else
         redis_write_i64(b, c->job.value.p != NULL ? c->job_ttl_ms : 0);
     redis_write(b, c->event.p != NULL ? SV(REDIS_CHANNEL) : SV_NONE);
-    if (c->mark_new.key.p != NULL)
-        redis_write(b, c->mark_new.value);
-    for (size_t i = 0; i < c->marks_n; i++)
-        redis_write(b, c->marks[i].value);
-    if (c->pending_add.p != NULL)
-        redis_write(b, c->pending_add);
-    for (size_t i = 0; i < c->pending_more_n; i++)
-        redis_write(b, c->pending_more[i]);
-    for (size_t i = 0; i < c->context_add_n; i++)
-        redis_write(b, c->context_add[i]);
-    for (size_t i = 0; i < c->queue_add_n; i++)
-        redis_write(b, c->queue_add[i]);
-    if (c->job.key.p != NULL && c->job.value.p != NULL)
-        redis_write(b, c->job.value);
-    if (c->event.p != NULL)
-        redis_write(b, c->event);
+    redis_write_i64(b, (int64_t)c->letters_n);
+    write_more_values(b, c);
+}
+
+static struct buf *write_forget(struct redis *r, const struct store_change *c)
+{
+    struct buf *b = redis_link_begin_script(r->link, SCRIPT_FORGET, FIXED_KEYS + 2, 4);
+    if (b == NULL)
+        return NULL;
+    write_fixed_keys(b, c->conversation_id);
+    redis_key_conversation(b, c->conversation_id, KEY_PENDING);
+    redis_key_conversation(b, c->conversation_id, KEY_CONTEXT);
+    redis_write_i64(b, (int64_t)c->expect_version);
+    redis_write(b, c->conversation_id);
+    redis_write(b, c->event.p != NULL ? SV(REDIS_CHANNEL) : SV_NONE);
+    redis_write(b, c->event);
+    return b;
 }
 
 static struct buf *write_change(struct redis *r, const struct store_change *c)
@@ -148,9 +177,9 @@ static struct buf *write_change(struct redis *r, const struct store_change *c)
     bool more = has_more(c), mark = c->mark_new.key.p != NULL, job = c->job.key.p != NULL;
     size_t keys = FIXED_KEYS, args = FIXED_ARGS;
     if (more) {
-        keys += MORE_KEYS + mark + c->marks_n + job;
+        keys += MORE_KEYS + mark + c->marks_n + job + (c->letters_n > 0 ? 2 : 0);
         args += MORE_ARGS + mark + c->marks_n + pending_n(c) + c->context_add_n + c->queue_add_n +
-                (job && c->job.value.p != NULL) + (c->event.p != NULL);
+                (job && c->job.value.p != NULL) + (c->event.p != NULL) + 2 * c->letters_n;
     }
     struct buf *b = redis_link_begin_script(r->link, c->finishing ? SCRIPT_FINISH : SCRIPT_APPLY, keys, args);
     if (b == NULL)
@@ -175,9 +204,10 @@ void redis_apply(struct store *s, const struct store_change *c, store_apply_fn *
         return;
     }
     struct redis_call call = {
-        .done = on_apply, .owner = r, .fn = (void (*)(void))fn, .arg = arg, .number = c->expect_version + 1
+        .done = on_apply, .owner = r, .fn = (void (*)(void))fn, .arg = arg, .number = c->forget ? 0 : c->expect_version + 1
     };
-    if (write_change(r, c) == NULL || !redis_link_end(r->link, &call))
+    struct buf *written = c->forget ? write_forget(r, c) : write_change(r, c);
+    if (written == NULL || !redis_link_end(r->link, &call))
         redis_refuse(r, &refused);
 }
 

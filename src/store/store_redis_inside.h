@@ -50,6 +50,7 @@ void redis_key_batch(struct buf *b, struct sv name);
 #define KEY_PAUSED SV("paused")
 #define KEY_QUEUE SV("message_queue")
 #define KEY_DEAD SV("message_queue:dead")
+#define KEY_DEAD_ITEMS SV("message_queue:dead:items")
 #define KEY_BATCHES SV("message_queue:batches")
 
 /* ---- calls (store_redis.c) ---- */
@@ -76,7 +77,9 @@ void redis_load(struct store *s, const struct store_load *what, store_load_fn *f
 void redis_apply(struct store *s, const struct store_change *c, store_apply_fn *fn,
                  void *arg); /* store_redis_apply.c */
 void redis_renew(struct store *s, struct sv id, struct sv token, int64_t ttl_ms, store_status_fn *fn, void *arg);
-void redis_due(struct store *s, size_t max, store_list_fn *fn, void *arg);                   /* store_redis_load.c */
+void redis_list(struct store *s, const struct store_list *what, store_list_fn *fn, void *arg); /* store_redis_list.c */
+void redis_letters(struct store *s, const struct store_letters *what, store_letters_fn *fn,
+                   void *arg); /* store_redis_letters.c */
 void redis_take(struct store *s, struct sv owner, size_t max, store_take_fn *fn, void *arg); /* store_redis_queue.c */
 void redis_ack(struct store *s, const struct store_ack *ack, store_status_fn *fn, void *arg);
 void redis_recover(struct store *s, store_dead_fn *is_dead, void *dead_arg, store_status_fn *fn, void *arg);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Reading from Redis: one conversation, and whose time has come. Knows nothing of what records mean. */
+ * Reading from Redis: one conversation. Knows nothing of what records mean. */
 #include "config.h"
 
 #include <stdlib.h>
@@ -121,54 +121,4 @@ void redis_load(struct store *s, const struct store_load *what, store_load_fn *f
     }
     if (!sent)
         redis_refuse(r, &(struct answer){ .kind = ANSWER_LOAD, .fn.load = fn, .arg = arg });
-}
-
-/* ---- who needs the daemon ---- */
-
-static void on_due(const struct redis_call *call, enum redis_outcome outcome, const struct redis_reply *reply)
-{
-    struct redis *r = call->owner;
-    store_list_fn *fn = (store_list_fn *)call->fn;
-    struct sv *ids = NULL;
-    struct redis_reply members = { .type = REDIS_NIL }, next = { .type = REDIS_NIL };
-    int64_t now_ms = 0, next_ms = -1;
-    enum store_status status = redis_status(r, outcome, reply, "due");
-    if (status == STORE_DONE) {
-        struct redis_reply time = redis_item(reply, 0);
-        members = redis_item(reply, 1);
-        next = redis_item(reply, 2);
-        now_ms = redis_heard_time(r, call, &time);
-        if (now_ms == 0)
-            status = redis_odd(r, "due: TIME");
-        ids = calloc(members.n + 1, sizeof(*ids));
-        if (ids == NULL)
-            status = STORE_DOWN;
-    }
-    if (status != STORE_DONE) {
-        free(ids);
-        fn(call->arg, status, NULL, 0, -1);
-        return;
-    }
-    fill(ids, &members);
-    if (next.type == REDIS_STRING) {
-        int64_t at_ms = redis_number(&next, now_ms); /* a score that is no whole number was set by hand */
-        next_ms = at_ms > now_ms ? at_ms - now_ms : 0;
-    }
-    fn(call->arg, STORE_DONE, ids, members.n, next_ms);
-    free(ids);
-}
-
-void redis_due(struct store *s, size_t max, store_list_fn *fn, void *arg)
-{
-    struct redis *r = redis_of(s);
-    struct buf *b = redis_link_begin_script(r->link, SCRIPT_DUE, 1, 1);
-    bool sent = false;
-    if (b != NULL) {
-        redis_write(b, KEY_DUE);
-        redis_write_i64(b, max < INT64_MAX ? (int64_t)max : INT64_MAX);
-        sent = redis_link_end(r->link,
-                              &(struct redis_call){ .done = on_due, .owner = r, .fn = (void (*)(void))fn, .arg = arg });
-    }
-    if (!sent)
-        redis_refuse(r, &(struct answer){ .kind = ANSWER_LIST, .fn.list = fn, .arg = arg });
 }

@@ -114,17 +114,20 @@ static void on_ack(const struct redis_call *call, enum redis_outcome outcome, co
 void redis_ack(struct store *s, const struct store_ack *ack, store_status_fn *fn, void *arg)
 {
     struct redis *r = redis_of(s);
-    struct buf *b = redis_link_begin_script(r->link, SCRIPT_ACK, 4, 3 + ack->dead_n + ack->again_n);
+    struct buf *b = redis_link_begin_script(r->link, SCRIPT_ACK, 5, 3 + 2 * ack->dead_n + ack->again_n);
     if (b != NULL) {
         redis_key_batch(b, ack->batch);
         redis_write(b, KEY_BATCHES);
         redis_write(b, KEY_QUEUE);
         redis_write(b, KEY_DEAD);
+        redis_write(b, KEY_DEAD_ITEMS);
         redis_write(b, ack->batch);
         redis_write_i64(b, (int64_t)ack->dead_n);
         redis_write_i64(b, (int64_t)ack->again_n);
-        for (size_t i = 0; i < ack->dead_n; i++)
-            redis_write(b, ack->dead[i]);
+        for (size_t i = 0; i < ack->dead_n; i++) {
+            redis_write(b, ack->dead[i].id);
+            redis_write(b, ack->dead[i].item);
+        }
         for (size_t i = 0; i < ack->again_n; i++)
             redis_write(b, ack->again[i]);
     }

@@ -1,11 +1,33 @@
 /* SPDX-License-Identifier: MIT
- * Numbers of the Redis store, and the server's own figures as JSON. */
+ * Numbers of the Redis store, and the server's own figures as JSON. The first items of batches are asked for in a second command, since
+ * their names must be known first. What changes in between cannot hide an item: the queue's head is read in both. */
 #include "config.h"
+
+#include <stdlib.h>
 
 #include "lib/json.h"
 #include "store/store_redis_inside.h"
 
-enum { AT_CONVERSATIONS, AT_ACTIVE, AT_WAITING, AT_PAUSED, AT_DUE, AT_QUEUE, AT_TAKEN, AT_DEAD, AT_INFO, FIGURES };
+enum {
+    AT_TIME,
+    AT_CONVERSATIONS,
+    AT_ACTIVE,
+    AT_WAITING,
+    AT_PAUSED,
+    AT_DUE,
+    AT_QUEUE,
+    AT_TAKEN,
+    AT_DEAD,
+    AT_RECENT,
+    AT_DAY,
+    AT_HEAD,
+    AT_BATCHES,
+    AT_INFO,
+    FIGURES
+};
+
+#define HEADS_MAX 16 /* batches whose first item is told */
+#define STAT_MAX (256u << 20)
 
 struct figure {
     const char *name;
@@ -28,6 +50,7 @@ static const struct figure figures[] = {
     { "aof_enabled", false },
     { "aof_last_write_status", true },
     { "rdb_last_bgsave_status", true },
+    { "rdb_last_save_time", false },
     { "role", true },
     { "total_commands_processed", false },
 };
@@ -62,33 +85,123 @@ static void write_info(struct buf *b, struct sv info)
     json_obj_end(&o);
 }
 
+/* Between the two commands. */
+struct asking {
+    struct redis *r;
+    store_stat_fn *fn;
+    void *arg;
+    struct arena *arena;
+    struct store_stat n;
+    struct sv heads[HEADS_MAX + 2];
+    struct sv batches[HEADS_MAX];
+    size_t batches_n;
+};
+
+static void end(struct asking *q, enum store_status status)
+{
+    q->n.heads = q->heads;
+    q->fn(q->arg, status, status == STORE_DONE ? &q->n : NULL); /* may close the store */
+    arena_free(q->arena);
+    free(q);
+}
+
+static uint64_t number_of(struct sv name)
+{
+    size_t n = name.n;
+    uint64_t number = 0;
+    while (n > 0 && name.p[n - 1] != ':')
+        n--;
+    (void)sv_to_u64((struct sv){ name.p + n, name.n - n }, &number); /* a name made by hand is the oldest */
+    return number;
+}
+
+/* Keeps the oldest ones: their numbers grow with time. */
+static void choose_batches(struct asking *q, const struct redis_reply *names)
+{
+    for (size_t i = 0; i < names->n; i++) {
+        struct sv name = redis_text(names, i);
+        size_t at = q->batches_n;
+        while (at > 0 && number_of(q->batches[at - 1]) > number_of(name))
+            at--;
+        if (name.p == NULL || at == HEADS_MAX)
+            continue;
+        q->batches_n += q->batches_n < HEADS_MAX;
+        memmove(&q->batches[at + 1], &q->batches[at], (q->batches_n - at - 1) * sizeof(q->batches[0]));
+        q->batches[at] = name;
+    }
+}
+
+static enum store_status read_figures(struct asking *q, const struct redis_call *call, const struct redis_reply *reply)
+{
+    struct store_stat *n = &q->n;
+    int64_t *const to[FIGURES] = { [AT_CONVERSATIONS] = &n->conversations,
+                                   [AT_ACTIVE] = &n->active,
+                                   [AT_WAITING] = &n->waiting,
+                                   [AT_PAUSED] = &n->paused,
+                                   [AT_DUE] = &n->due,
+                                   [AT_QUEUE] = &n->queue,
+                                   [AT_TAKEN] = &n->queue_taken,
+                                   [AT_DEAD] = &n->dead,
+                                   [AT_RECENT] = &n->recent,
+                                   [AT_DAY] = &n->day };
+    struct buf text = { 0 };
+    if (reply->n != FIGURES)
+        return redis_odd(q->r, "stat");
+    for (size_t i = 0; i < FIGURES; i++) {
+        struct redis_reply item = redis_item(reply, i);
+        if (to[i] != NULL)
+            *to[i] = redis_number(&item, 0);
+    }
+    struct redis_reply time = redis_item(reply, AT_TIME);
+    n->up = true;
+    n->now_ms = redis_heard_time(q->r, call, &time);
+    write_info(&text, redis_text(reply, AT_INFO));
+    n->text = buf_ok(&text) ? arena_sv(q->arena, buf_sv(&text)) : SV_NONE;
+    buf_fini(&text);
+    struct sv head = redis_text(reply, AT_HEAD);
+    if (head.p != NULL)
+        q->heads[n->heads_n++] = head = arena_sv(q->arena, head);
+    return n->text.p != NULL && (n->heads_n == 0 || head.p != NULL) ? STORE_DONE : STORE_FULL;
+}
+
+static void on_heads(const struct redis_call *call, enum redis_outcome outcome, const struct redis_reply *reply)
+{
+    struct asking *q = call->arg;
+    enum store_status status = redis_status(q->r, outcome, reply, "stat: heads");
+    for (size_t i = 0; status == STORE_DONE && i < reply->n && q->n.heads_n < ARRAY_LEN(q->heads); i++) {
+        struct sv head = redis_text(reply, i);
+        bool is_first = i == 0 && q->n.heads_n > 0 && head.p != NULL && sv_eq(head, q->heads[0]);
+        if (head.p != NULL && !is_first)
+            q->heads[q->n.heads_n++] = head; /* borrowed until this returns */
+    }
+    end(q, status);
+}
+
+static bool ask_heads(struct asking *q)
+{
+    struct buf *b = redis_link_begin_script(q->r->link, SCRIPT_HEADS, 1 + q->batches_n, 0);
+    if (b == NULL)
+        return false;
+    redis_write(b, KEY_QUEUE);
+    for (size_t i = 0; i < q->batches_n; i++)
+        redis_key_batch(b, q->batches[i]);
+    return redis_link_end(q->r->link, &(struct redis_call){ .done = on_heads, .owner = q->r, .arg = q });
+}
+
 static void on_stat(const struct redis_call *call, enum redis_outcome outcome, const struct redis_reply *reply)
 {
-    struct redis *r = call->owner;
-    store_stat_fn *fn = (store_stat_fn *)call->fn;
-    struct buf text = { 0 };
-    struct store_stat n = { .up = true };
-    int64_t *const to[] = { [AT_CONVERSATIONS] = &n.conversations,
-                            [AT_ACTIVE] = &n.active,
-                            [AT_WAITING] = &n.waiting,
-                            [AT_PAUSED] = &n.paused,
-                            [AT_DUE] = &n.due,
-                            [AT_QUEUE] = &n.queue,
-                            [AT_TAKEN] = &n.queue_taken,
-                            [AT_DEAD] = &n.dead };
-    enum store_status status = redis_status(r, outcome, reply, "stat");
-    if (status == STORE_DONE && reply->n != FIGURES)
-        status = redis_odd(r, "stat");
+    struct asking *q = call->arg;
+    enum store_status status = redis_status(q->r, outcome, reply, "stat");
+    if (status == STORE_DONE)
+        status = read_figures(q, call, reply);
     if (status == STORE_DONE) {
-        for (size_t i = 0; i < ARRAY_LEN(to); i++) {
-            struct redis_reply item = redis_item(reply, i);
-            *to[i] = redis_number(&item, 0);
-        }
-        write_info(&text, redis_text(reply, AT_INFO));
-        n.text = buf_ok(&text) ? buf_sv(&text) : SV("{}");
+        struct redis_reply names = redis_item(reply, AT_BATCHES);
+        choose_batches(q, &names);
     }
-    fn(call->arg, status, status == STORE_DONE ? &n : NULL);
-    buf_fini(&text);
+    if (status != STORE_DONE || q->batches_n == 0)
+        end(q, status);
+    else if (!ask_heads(q))
+        end(q, redis_link_is_up(q->r->link) ? STORE_FULL : STORE_DOWN);
 }
 
 void redis_stat(struct store *s, store_stat_fn *fn, void *arg)
@@ -96,14 +209,20 @@ void redis_stat(struct store *s, store_stat_fn *fn, void *arg)
     struct redis *r = redis_of(s);
     const struct sv keys[] = { KEY_ACTIVITY, KEY_ACTIVE, KEY_WAITING, KEY_PAUSED,
                                KEY_DUE,      KEY_QUEUE,  KEY_BATCHES, KEY_DEAD };
-    struct buf *b = redis_link_begin_script(r->link, SCRIPT_STAT, ARRAY_LEN(keys), 0);
-    bool sent = false;
+    struct asking *q = calloc(1, sizeof(*q));
+    struct arena *arena = arena_new(0, STAT_MAX);
+    struct buf *b = q != NULL && arena != NULL ? redis_link_begin_script(r->link, SCRIPT_STAT, ARRAY_LEN(keys), 0) : NULL;
     if (b != NULL) {
+        q->r = r;
+        q->fn = fn;
+        q->arg = arg;
+        q->arena = arena;
         for (size_t i = 0; i < ARRAY_LEN(keys); i++)
             redis_write(b, keys[i]);
-        sent = redis_link_end(
-            r->link, &(struct redis_call){ .done = on_stat, .owner = r, .fn = (void (*)(void))fn, .arg = arg });
+        if (redis_link_end(r->link, &(struct redis_call){ .done = on_stat, .owner = r, .arg = q }))
+            return;
     }
-    if (!sent)
-        redis_refuse(r, &(struct answer){ .kind = ANSWER_STAT, .fn.stat = fn, .arg = arg });
+    free(q);
+    arena_free(arena);
+    redis_refuse(r, &(struct answer){ .kind = ANSWER_STAT, .fn.stat = fn, .arg = arg });
 }

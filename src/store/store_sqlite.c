@@ -189,9 +189,9 @@ static void sqlite_renew(struct store *s, struct sv id, struct sv token, int64_t
     ask_status(s, &(struct op){ .kind = OP_RENEW, .ask.renew = { id, token, ttl_ms } }, fn, arg);
 }
 
-static void sqlite_due(struct store *s, size_t max, store_list_fn *fn, void *arg)
+static void sqlite_list(struct store *s, const struct store_list *what, store_list_fn *fn, void *arg)
 {
-    ask(of(s), &(struct op){ .kind = OP_DUE, .ask.due_max = max },
+    ask(of(s), &(struct op){ .kind = OP_LIST, .ask.list = *what },
         &(struct answer){ .kind = ANSWER_LIST, .fn.list = fn, .arg = arg });
 }
 
@@ -216,15 +216,15 @@ struct recovery {
     void *arg;
 };
 
-static void give_back(void *arg, enum store_status status, const struct sv *owners, size_t n, int64_t next_ms)
+static void give_back(void *arg, enum store_status status, const void *what)
 {
     struct recovery *r = arg;
-    (void)next_ms;
-    struct sv *dead = status == STORE_DONE ? calloc(n + 1, sizeof *dead) : NULL;
+    const struct owners *o = what;
+    struct sv *dead = status == STORE_DONE ? calloc(o->n + 1, sizeof *dead) : NULL;
     size_t dead_n = 0;
-    for (size_t i = 0; dead != NULL && i < n; i++) {
-        if (r->is_dead(r->dead_arg, owners[i]))
-            dead[dead_n++] = owners[i];
+    for (size_t i = 0; dead != NULL && i < o->n; i++) {
+        if (r->is_dead(r->dead_arg, o->at[i]))
+            dead[dead_n++] = o->at[i];
     }
     if (dead_n > 0)
         ask_status(r->s, &(struct op){ .kind = OP_RECOVER, .ask.recover = { dead, dead_n } }, r->fn, r->arg);
@@ -243,17 +243,19 @@ static void sqlite_recover(struct store *s, store_dead_fn *is_dead, void *dead_a
     }
     *r = (struct recovery){ s, is_dead, dead_arg, fn, arg };
     ask(of(s), &(struct op){ .kind = OP_OWNERS },
-        &(struct answer){ .kind = ANSWER_LIST, .fn.list = give_back, .arg = r });
+        &(struct answer){ .kind = ANSWER_OTHER, .fn.other = give_back, .arg = r });
 }
 
-static void sqlite_put(struct store *s, struct sv name, struct sv value, int64_t ttl_ms, store_status_fn *fn, void *arg)
+static void sqlite_letters(struct store *s, const struct store_letters *what, store_letters_fn *fn, void *arg)
 {
-    ask_status(s, &(struct op){ .kind = OP_PUT, .ask.put = { name, value, ttl_ms } }, fn, arg);
+    bool reads = what->op == STORE_LETTERS_LIST || what->op == STORE_LETTERS_GET;
+    ask(of(s), &(struct op){ .kind = reads ? OP_LETTERS : OP_LETTERS_CHANGE, .ask.letters = *what },
+        &(struct answer){ .kind = ANSWER_LETTERS, .fn.letters = fn, .arg = arg });
 }
 
-static void sqlite_get(struct store *s, struct sv name, store_value_fn *fn, void *arg)
+static void sqlite_value(struct store *s, const struct store_value *what, store_value_fn *fn, void *arg)
 {
-    ask(of(s), &(struct op){ .kind = OP_GET, .ask.get = name },
+    ask(of(s), &(struct op){ .kind = what->put ? OP_PUT : OP_GET, .ask.value = *what },
         &(struct answer){ .kind = ANSWER_VALUE, .fn.value = fn, .arg = arg });
 }
 
@@ -304,12 +306,12 @@ const struct store_ops store_sqlite_ops = {
     .load = sqlite_load,
     .apply = sqlite_apply,
     .renew = sqlite_renew,
-    .due = sqlite_due,
+    .list = sqlite_list,
     .take = sqlite_take,
     .ack = sqlite_ack,
     .recover = sqlite_recover,
-    .put = sqlite_put,
-    .get = sqlite_get,
+    .letters = sqlite_letters,
+    .value = sqlite_value,
     .stat = sqlite_stat,
     .is_up = sqlite_is_up,
     .close = sqlite_close,

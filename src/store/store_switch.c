@@ -107,9 +107,9 @@ static void switch_renew(struct store *s, struct sv id, struct sv token, int64_t
                   &(struct call){ .kind = CALL_RENEW, .fn.status = fn, .arg = arg, .is.renew = { id, token, ttl_ms } });
 }
 
-static void switch_due(struct store *s, size_t max, store_list_fn *fn, void *arg)
+static void switch_list(struct store *s, const struct store_list *what, store_list_fn *fn, void *arg)
 {
-    switch_submit(of(s), &(struct call){ .kind = CALL_DUE, .fn.list = fn, .arg = arg, .is.max = max });
+    switch_submit(of(s), &(struct call){ .kind = CALL_LIST, .fn.list = fn, .arg = arg, .is.list = *what });
 }
 
 static void switch_take(struct store *s, struct sv owner, size_t max, store_take_fn *fn, void *arg)
@@ -128,15 +128,14 @@ static void switch_recover(struct store *s, store_dead_fn *is_dead, void *dead_a
                              .kind = CALL_RECOVER, .fn.status = fn, .arg = arg, .is.recover = { is_dead, dead_arg } });
 }
 
-static void switch_put(struct store *s, struct sv name, struct sv value, int64_t ttl_ms, store_status_fn *fn, void *arg)
+static void switch_letters(struct store *s, const struct store_letters *what, store_letters_fn *fn, void *arg)
 {
-    switch_submit(of(s),
-                  &(struct call){ .kind = CALL_PUT, .fn.status = fn, .arg = arg, .is.put = { name, value, ttl_ms } });
+    switch_submit(of(s), &(struct call){ .kind = CALL_LETTERS, .fn.letters = fn, .arg = arg, .is.letters = *what });
 }
 
-static void switch_get(struct store *s, struct sv name, store_value_fn *fn, void *arg)
+static void switch_value(struct store *s, const struct store_value *what, store_value_fn *fn, void *arg)
 {
-    switch_submit(of(s), &(struct call){ .kind = CALL_GET, .fn.value = fn, .arg = arg, .is.put = { .name = name } });
+    switch_submit(of(s), &(struct call){ .kind = CALL_VALUE, .fn.value = fn, .arg = arg, .is.value = *what });
 }
 
 static void switch_stat(struct store *s, store_stat_fn *fn, void *arg)
@@ -198,12 +197,12 @@ static const struct store_ops switch_ops = {
     .load = switch_load,
     .apply = switch_apply,
     .renew = switch_renew,
-    .due = switch_due,
+    .list = switch_list,
     .take = switch_take,
     .ack = switch_ack,
     .recover = switch_recover,
-    .put = switch_put,
-    .get = switch_get,
+    .letters = switch_letters,
+    .value = switch_value,
     .stat = switch_stat,
     .is_up = switch_is_up,
     .close = switch_close,

@@ -79,6 +79,22 @@ static bool keep_marks(struct call *c, size_t *used, struct store_change *ch)
     return kept != NULL;
 }
 
+static bool keep_letters(struct call *c, size_t *used, struct store_change *ch)
+{
+    if (ch->letters_n == 0)
+        return true;
+    if (c->arena == NULL)
+        c->arena = arena_new(0, KEPT_MAX);
+    struct store_letter *kept = c->arena != NULL ? arena_array(c->arena, ch->letters_n, sizeof(*kept)) : NULL;
+    for (size_t i = 0; kept != NULL && i < ch->letters_n; i++) {
+        kept[i] = ch->letters[i];
+        if (!keep(c, used, &kept[i].id) || !keep(c, used, &kept[i].item))
+            return false;
+    }
+    ch->letters = kept;
+    return kept != NULL;
+}
+
 static bool keep_change(struct call *c, size_t *used, struct store_change *ch)
 {
     return keep(c, used, &ch->conversation_id) && keep(c, used, &ch->need_token) && keep(c, used, &ch->lease_token) &&
@@ -86,8 +102,8 @@ static bool keep_change(struct call *c, size_t *used, struct store_change *ch)
            keep_marks(c, used, ch) && keep(c, used, &ch->pending_add) &&
            keep_list(c, used, &ch->pending_more, ch->pending_more_n) &&
            keep_list(c, used, &ch->context_add, ch->context_add_n) &&
-           keep_list(c, used, &ch->queue_add, ch->queue_add_n) && keep(c, used, &ch->job.key) &&
-           keep(c, used, &ch->job.value) && keep(c, used, &ch->event);
+           keep_list(c, used, &ch->queue_add, ch->queue_add_n) && keep_letters(c, used, ch) &&
+           keep(c, used, &ch->job.key) && keep(c, used, &ch->job.value) && keep(c, used, &ch->event);
 }
 
 bool call_keep(struct call *c)
@@ -111,11 +127,15 @@ bool call_keep(struct call *c)
     case CALL_ACK:
         c->kept = keep(c, &used, &c->is.ack.batch); /* its items are not: it is never made again */
         break;
-    case CALL_PUT:
-    case CALL_GET:
-        c->kept = keep(c, &used, &c->is.put.name) && keep(c, &used, &c->is.put.value);
+    case CALL_LIST:
+        c->kept = keep(c, &used, &c->is.list.after_id);
         break;
-    case CALL_DUE:
+    case CALL_LETTERS:
+        c->kept = keep(c, &used, &c->is.letters.id) && keep(c, &used, &c->is.letters.item);
+        break;
+    case CALL_VALUE:
+        c->kept = keep(c, &used, &c->is.value.name) && keep(c, &used, &c->is.value.value);
+        break;
     case CALL_RECOVER:
     case CALL_STAT:
         c->kept = true;
@@ -133,13 +153,16 @@ void call_fail(struct call *c, enum store_status status)
     case CALL_APPLY:
         c->fn.apply(c->arg, status, NULL);
         break;
-    case CALL_DUE:
-        c->fn.list(c->arg, status, NULL, 0, -1);
+    case CALL_LIST:
+        c->fn.list(c->arg, status, NULL);
         break;
     case CALL_TAKE:
         c->fn.batch(c->arg, status, NULL);
         break;
-    case CALL_GET:
+    case CALL_LETTERS:
+        c->fn.letters(c->arg, status, NULL, 0);
+        break;
+    case CALL_VALUE:
         c->fn.value(c->arg, status, SV_NONE);
         break;
     case CALL_STAT:
@@ -148,7 +171,6 @@ void call_fail(struct call *c, enum store_status status)
     case CALL_RENEW:
     case CALL_ACK:
     case CALL_RECOVER:
-    case CALL_PUT:
         c->fn.status(c->arg, status);
         break;
     }

@@ -4,19 +4,19 @@
 #define STORE_SWITCH_CALL_H
 
 #include "lib/arena.h"
-#include "store/store.h"
+#include "store/store_ops.h"
 #include "store/switch_mode.h"
 
 enum call_kind {
     CALL_LOAD,
     CALL_APPLY,
     CALL_RENEW,
-    CALL_DUE,
+    CALL_LIST,
     CALL_TAKE,
     CALL_ACK,
     CALL_RECOVER,
-    CALL_PUT,
-    CALL_GET,
+    CALL_LETTERS,
+    CALL_VALUE,
     CALL_STAT,
 };
 
@@ -32,6 +32,7 @@ struct call {
         store_status_fn *status;
         store_list_fn *list;
         store_take_fn *batch;
+        store_letters_fn *letters;
         store_value_fn *value;
         store_stat_fn *stat;
     } fn;
@@ -44,7 +45,7 @@ struct call {
             struct sv id, token;
             int64_t ttl_ms;
         } renew;
-        size_t max; /* due */
+        struct store_list list;
         struct {
             struct sv owner;
             size_t max;
@@ -54,10 +55,8 @@ struct call {
             store_dead_fn *is_dead;
             void *arg;
         } recover;
-        struct {
-            struct sv name, value;
-            int64_t ttl_ms;
-        } put; /* get: the name alone */
+        struct store_letters letters;
+        struct store_value value;
     } is;
     struct arena *arena; /* of what is kept beyond `bytes` */
     bool kept;           /* else it cannot be made again */

@@ -81,16 +81,23 @@ void switch_pump(struct switch_ *w)
 
 /* ---- answers ---- */
 
+/* Made twice it would answer that there is no such letter. */
+static bool changes_letters(const struct call *c)
+{
+    return c->is.letters.op == STORE_LETTERS_DROP || c->is.letters.op == STORE_LETTERS_AGAIN;
+}
+
 /* What an answer means that comes after the host has changed. False: the call is to be made again. */
 static bool outlives(const struct call *c, enum store_status *status)
 {
     switch (c->kind) {
     case CALL_LOAD:
-    case CALL_DUE:
-    case CALL_PUT:
-    case CALL_GET:
+    case CALL_LIST:
+    case CALL_VALUE:
     case CALL_STAT:
         return false;
+    case CALL_LETTERS:
+        return changes_letters(c);
     case CALL_APPLY:
         if ((*status == STORE_DONE && c->is.change.lease != STORE_LEASE_DROP) || *status == STORE_DUPLICATE)
             *status = STORE_CONFLICT;
@@ -125,7 +132,7 @@ static bool is_final(struct call *c, enum store_status *status)
         return true; /* it said no, and is there */
     if (!moved && (w->down_since_ms == 0 || c->made_ms < w->down_since_ms))
         w->down_since_ms = c->made_ms; /* it has not been there since */
-    if (c->kind == CALL_ACK || c->kind == CALL_RECOVER)
+    if (c->kind == CALL_ACK || c->kind == CALL_RECOVER || (c->kind == CALL_LETTERS && changes_letters(c)))
         return true;
     c->uncertain = c->kind == CALL_APPLY;
     switch_look_in(w, 0);
@@ -158,7 +165,8 @@ static void on_apply(void *arg, enum store_status status, const struct store_app
         return;
     }
     struct store_applied a = *applied;
-    a.version |= tag_of(c->word);
+    if (a.version > 0)
+        a.version |= tag_of(c->word);
     c->fn.apply(c->arg, status, &a);
     call_free(c);
 }
@@ -174,12 +182,21 @@ static void on_status(void *arg, enum store_status status)
     call_free(c);
 }
 
-static void on_list(void *arg, enum store_status status, const struct sv *items, size_t n, int64_t next_ms)
+static void on_list(void *arg, enum store_status status, const struct store_listing *listing)
 {
     struct call *c = arg;
     if (!is_final(c, &status))
         return;
-    c->fn.list(c->arg, status, items, n, next_ms);
+    c->fn.list(c->arg, status, status == STORE_DONE ? listing : NULL);
+    call_free(c);
+}
+
+static void on_letters(void *arg, enum store_status status, const struct store_letter *letters, size_t n)
+{
+    struct call *c = arg;
+    if (!is_final(c, &status))
+        return;
+    c->fn.letters(c->arg, status, letters, n);
     call_free(c);
 }
 
@@ -228,8 +245,8 @@ static void pass(struct call *c, struct store *s)
     case CALL_RENEW:
         store_renew(s, c->is.renew.id, c->is.renew.token, c->is.renew.ttl_ms, on_status, c);
         return;
-    case CALL_DUE:
-        store_due(s, c->is.max, on_list, c);
+    case CALL_LIST:
+        store_list(s, &c->is.list, on_list, c);
         return;
     case CALL_TAKE:
         store_take(s, c->is.take.owner, c->is.take.max, on_batch, c);
@@ -240,11 +257,11 @@ static void pass(struct call *c, struct store *s)
     case CALL_RECOVER:
         store_recover(s, c->is.recover.is_dead, c->is.recover.arg, on_status, c);
         return;
-    case CALL_PUT:
-        store_put(s, c->is.put.name, c->is.put.value, c->is.put.ttl_ms, on_status, c);
+    case CALL_LETTERS:
+        store_letters(s, &c->is.letters, on_letters, c);
         return;
-    case CALL_GET:
-        store_get(s, c->is.put.name, on_value, c);
+    case CALL_VALUE:
+        s->ops->value(s, &c->is.value, on_value, c);
         return;
     case CALL_STAT:
         store_stat(s, on_stat, c);
@@ -306,7 +323,7 @@ static void refuse(struct switch_ *w, struct call *c)
         a.kind = ANSWER_APPLY;
         a.fn.apply = c->fn.apply;
         break;
-    case CALL_DUE:
+    case CALL_LIST:
         a.kind = ANSWER_LIST;
         a.fn.list = c->fn.list;
         break;
@@ -314,7 +331,11 @@ static void refuse(struct switch_ *w, struct call *c)
         a.kind = ANSWER_BATCH;
         a.fn.batch = c->fn.batch;
         break;
-    case CALL_GET:
+    case CALL_LETTERS:
+        a.kind = ANSWER_LETTERS;
+        a.fn.letters = c->fn.letters;
+        break;
+    case CALL_VALUE:
         a.kind = ANSWER_VALUE;
         a.fn.value = c->fn.value;
         break;
@@ -325,7 +346,6 @@ static void refuse(struct switch_ *w, struct call *c)
     case CALL_RENEW:
     case CALL_ACK:
     case CALL_RECOVER:
-    case CALL_PUT:
         a.kind = ANSWER_STATUS;
         a.fn.status = c->fn.status;
         break;

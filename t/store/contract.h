@@ -56,8 +56,10 @@ struct call {
     struct store_batch batch;
     struct store_stat stat;
     struct sv value;
-    const struct sv *items;
-    size_t n;
+    struct store_listing listing;
+    const struct sv *items; /* ids of the listing */
+    const struct store_letter *letters;
+    size_t n; /* of the listing or the letters */
     int64_t next_ms;
 };
 
@@ -70,7 +72,8 @@ void rig_pass(struct rig *r, int64_t ms);
 void rig_loaded(void *arg, enum store_status status, const struct store_view *view);
 void rig_applied(void *arg, enum store_status status, const struct store_applied *applied);
 void rig_status(void *arg, enum store_status status);
-void rig_list(void *arg, enum store_status status, const struct sv *items, size_t n, int64_t next_ms);
+void rig_list(void *arg, enum store_status status, const struct store_listing *listing);
+void rig_letters(void *arg, enum store_status status, const struct store_letter *letters, size_t n);
 void rig_batch(void *arg, enum store_status status, const struct store_batch *batch);
 void rig_value(void *arg, enum store_status status, struct sv value);
 void rig_stat(void *arg, enum store_status status, const struct store_stat *stat);
@@ -82,6 +85,8 @@ const struct store_view *load_of(struct rig *r, struct sv id, struct sv message_
 struct call *apply(struct rig *r, const struct store_change *c);
 enum store_status renew(struct rig *r, const char *id, const char *token, int64_t ttl_ms);
 struct call *due(struct rig *r, size_t max);
+struct call *list(struct rig *r, const struct store_list *what);
+struct call *letters(struct rig *r, const struct store_letters *what);
 const struct store_batch *take(struct rig *r, const char *owner, size_t max);
 enum store_status ack(struct rig *r, const struct store_ack *a);
 enum store_status recover(struct rig *r, const char *dead); /* owners that start with `dead` are */
@@ -110,7 +115,7 @@ struct rig_case {
     bool needs_shared;
 };
 
-extern const struct rig_case conversation_cases[], queue_cases[], odd_cases[]; /* end with a NULL name */
+extern const struct rig_case conversation_cases[], queue_cases[], list_cases[], odd_cases[]; /* end with a NULL name */
 extern const struct backend *const backends[];                                 /* ends with NULL */
 
 #endif

@@ -131,16 +131,17 @@ static void closing(struct rig *r)
 {
     (void)apply(r, &CHANGE("c", 0));
     struct store *s = r->s;
-    struct call *c[7];
+    struct call *c[8];
     for (size_t i = 0; i < ARRAY_LEN(c); i++)
         c[i] = rig_call(r);
     store_load(s, &(struct store_load){ SV("c"), SV("m"), true }, rig_loaded, c[0]);
     store_apply(s, &CHANGE("c", 1, .record = SV("r")), rig_applied, c[1]);
     store_get(s, SV("x"), rig_value, c[2]);
     store_stat(s, rig_stat, c[3]);
-    store_due(s, 1, rig_list, c[4]);
+    store_list(s, &(struct store_list){ .max = 1 }, rig_list, c[4]);
     store_take(s, SV("o"), 1, rig_batch, c[5]);
     store_load(s, &(struct store_load){ SV(""), SV_NONE, true }, rig_loaded, c[6]);
+    store_letters(s, &(struct store_letters){ .max = 1 }, rig_letters, c[7]);
     for (size_t i = 0; i < ARRAY_LEN(c); i++)
         is_int(c[i]->answers, 0, "call %zu waits", i);
     r->inside = false; /* close may tell */

@@ -17,6 +17,7 @@ static void queue(struct rig *r)
 {
     const struct store_batch *b = take(r, "own.er-1", 10);
     ok(b->name.n == 0 && b->n == 0 && b->left == 0, "nothing to take");
+    const struct store_letter letter = { SV("019a0000-0000-7000-8000-000000000001"), SV("3!") };
     enqueue(r, 0, LIST(SV("1"), SV("2")), 2);
     enqueue(r, 1, LIST(SV("3"), SV("4"), SV("5")), 3);
     b = take(r, "own.er-1", 2);
@@ -36,13 +37,13 @@ static void queue(struct rig *r)
     is_int(stat_of(r)->queue, 1, "and nothing came of it");
     is_int(ack(r,
                &(struct store_ack){
-                   .batch = other->name, .again = LIST(SV("4b")), .again_n = 1, .dead = LIST(SV("3!")), .dead_n = 1 }),
-           STORE_DONE, "one again, one dead");
+                   .batch = other->name, .again = LIST(SV("3b"), SV("4b")), .again_n = 2, .dead = &letter, .dead_n = 1 }),
+           STORE_DONE, "two again, one dead");
     s = stat_of(r);
-    is_int(s->queue, 2, "one came back");
+    is_int(s->queue, 3, "two came back");
     is_int(s->queue_taken, 0, "none is taken");
     is_int(s->dead, 1, "one is dead");
-    is_sv(drain(r), SV("5,4b"), "at the end of the queue");
+    is_sv(drain(r), SV("3b,4b,5"), "to the queue's front, in order");
     is_int(stat_of(r)->queue_taken, 0, "drained");
     enqueue(r, 2, LIST(SV("6")), 1);
     is_sv(drain(r), SV("6"), "and used again");

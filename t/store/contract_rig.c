@@ -138,7 +138,8 @@ void rig_applied(void *arg, enum store_status status, const struct store_applied
     if (applied == NULL)
         return;
     c->applied = *applied;
-    c->applied.version -= rig_versions;
+    if (applied->version > 0)
+        c->applied.version -= rig_versions;
     c->applied.mark = keep(c->r, applied->mark);
 }
 
@@ -147,13 +148,41 @@ void rig_status(void *arg, enum store_status status)
     answered(arg, status);
 }
 
-void rig_list(void *arg, enum store_status status, const struct sv *items, size_t n, int64_t next_ms)
+void rig_list(void *arg, enum store_status status, const struct store_listing *listing)
 {
     struct call *c = arg;
     answered(c, status);
-    c->items = keep_all(c->r, items, n);
+    if ((status == STORE_DONE) != (listing != NULL))
+        ok(false, "a listing comes with DONE and only with it");
+    if (listing == NULL)
+        return;
+    c->listing = *listing;
+    c->n = listing->n;
+    c->next_ms = listing->next_ms;
+    struct store_listed *kept = arena_array(c->r->arena, c->n + 1, sizeof *kept);
+    struct sv *ids = arena_array(c->r->arena, c->n + 1, sizeof *ids);
+    if (kept == NULL || ids == NULL)
+        bail_out("no memory");
+    for (size_t i = 0; i < c->n; i++) {
+        kept[i] = listing->items[i];
+        kept[i].id = ids[i] = keep(c->r, kept[i].id);
+        kept[i].record = keep(c->r, kept[i].record);
+    }
+    c->listing.items = kept;
+    c->items = ids;
+}
+
+void rig_letters(void *arg, enum store_status status, const struct store_letter *letters, size_t n)
+{
+    struct call *c = arg;
+    answered(c, status);
     c->n = n;
-    c->next_ms = next_ms;
+    struct store_letter *kept = arena_array(c->r->arena, n + 1, sizeof *kept);
+    if (kept == NULL)
+        bail_out("no memory");
+    for (size_t i = 0; i < n; i++)
+        kept[i] = (struct store_letter){ keep(c->r, letters[i].id), keep(c->r, letters[i].item) };
+    c->letters = kept;
 }
 
 void rig_batch(void *arg, enum store_status status, const struct store_batch *batch)
@@ -182,6 +211,7 @@ void rig_stat(void *arg, enum store_status status, const struct store_stat *stat
         return;
     c->stat = *stat;
     c->stat.text = keep(c->r, stat->text);
+    c->stat.heads = keep_all(c->r, stat->heads, stat->heads_n);
 }
 
 void rig_event(void *arg, struct sv event)
@@ -219,7 +249,7 @@ struct store_change filled(const struct store_change *c)
     struct store_change all = *c;
     if (all.expect_version > 0)
         all.expect_version += rig_versions;
-    if (all.record.p == NULL)
+    if (all.record.p == NULL && !all.forget)
         all.record = SV("r");
     if (all.mark_ttl_ms == 0)
         all.mark_ttl_ms = LONG_MS;
@@ -243,8 +273,20 @@ enum store_status renew(struct rig *r, const char *id, const char *token, int64_
 
 struct call *due(struct rig *r, size_t max)
 {
+    return list(r, &(struct store_list){ .index = STORE_DUE, .until_now = true, .max = max });
+}
+
+struct call *list(struct rig *r, const struct store_list *what)
+{
     struct call *c = rig_call(r);
-    store_due(r->s, max, rig_list, c);
+    store_list(r->s, what, rig_list, c);
+    return wait_for(r, c);
+}
+
+struct call *letters(struct rig *r, const struct store_letters *what)
+{
+    struct call *c = rig_call(r);
+    store_letters(r->s, what, rig_letters, c);
     return wait_for(r, c);
 }
 

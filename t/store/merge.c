@@ -106,9 +106,10 @@ static void fill_local(struct rig *r, struct store *s)
     (void)put(r, "job:j1", "local", LONG_MS);
     (void)put(r, "job:j2", "local too", LONG_MS);
     (void)put(r, "job:gone", "x", SHORT_MS);
+    const struct store_letter letter = { SV("019a0000-0000-7000-8000-000000000003"), SV("q3 dead") };
     const struct store_batch *b = take(r, "somebody", 1); /* q2: taken, never acknowledged */
     b = take(r, "somebody", 1);                           /* q3 */
-    (void)ack(r, &(struct store_ack){ .batch = b->name, .dead = LIST(SV("q3 dead")), .dead_n = 1 });
+    (void)ack(r, &(struct store_ack){ .batch = b->name, .dead = &letter, .dead_n = 1 });
 }
 
 static void describe(struct rig *r, struct buf *b, const char *id)
@@ -139,8 +140,11 @@ static struct sv state_of(struct rig *r, struct store *s)
     const struct store_stat *n = stat_of(r);
     struct sv j1 = get(r, "job:j1"), j2 = get(r, "job:j2"), queue = drain(r);
     buf_printf(&b, "job %.*s, %.*s", SV_FMT(j1), SV_FMT(j2));
-    buf_printf(&b, "\n%lld conversations, %lld waiting, %lld due\nqueue %.*s", (long long)n->conversations,
-               (long long)n->waiting, (long long)n->due, SV_FMT(queue));
+    buf_printf(&b, "\n%lld conversations, %lld waiting, %lld due\nqueue %.*s\ndead %lld", (long long)n->conversations,
+               (long long)n->waiting, (long long)n->due, SV_FMT(queue), (long long)n->dead);
+    const struct call *dead = letters(r, &(struct store_letters){ .max = 100 });
+    for (size_t i = 0; i < dead->n; i++)
+        buf_printf(&b, " %.*s", SV_FMT(dead->letters[i].item));
     struct sv all = arena_sv(r->arena, buf_sv(&b));
     buf_fini(&b);
     return all;
@@ -158,7 +162,7 @@ static const char expected[] =
     " marks m1= m2= m3= m4= m5= n1={\"turn\":1}\n"
     "third: idle(0)+(0) lease \n pending\n context\n marks m1= m2= m3= m4= m5= n1=\n"
     "only shared: untouched lease \n pending\n context\n marks m1= m2= m3= m4= m5= n1=\n"
-    "job local, local too\n4 conversations, 2 waiting, 3 due\nqueue q1,q2,q4,q5,q3 dead";
+    "job local, local too\n4 conversations, 2 waiting, 3 due\nqueue q1,q2,q4,q5\ndead 1 q3 dead";
 
 static void is_empty(struct rig *r, struct store *s)
 {

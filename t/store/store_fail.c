@@ -70,19 +70,20 @@ static void every_kind(struct rig *r)
     for (int after = 0; after < 2; after++) {
         r->calls = NULL;
         r->s = store_fail_open(r->loop, store_memory_open(r->loop, 0), 1, true, after == 1);
-        struct call *c[9];
+        struct call *c[10];
         for (size_t i = 0; i < ARRAY_LEN(c); i++)
             c[i] = rig_call(r);
         struct store_change change = filled(&CHANGE("c", 0));
         store_load(r->s, &(struct store_load){ SV("c"), SV_NONE, true }, rig_loaded, c[0]);
         store_apply(r->s, &change, rig_applied, c[1]);
         store_renew(r->s, SV("c"), SV("t"), 1, rig_status, c[2]);
-        store_due(r->s, 1, rig_list, c[3]);
+        store_list(r->s, &(struct store_list){ .max = 1 }, rig_list, c[3]);
         store_take(r->s, SV("o"), 1, rig_batch, c[4]);
         store_ack(r->s, &(struct store_ack){ .batch = SV("o:1") }, rig_status, c[5]);
         store_put(r->s, SV("x"), SV("y"), 1, rig_status, c[6]);
         store_get(r->s, SV("x"), rig_value, c[7]);
         store_stat(r->s, rig_stat, c[8]);
+        store_letters(r->s, &(struct store_letters){ .max = 1 }, rig_letters, c[9]);
         unsigned wrong = 0;
         for (size_t i = 0; i < ARRAY_LEN(c); i++) {
             rig_wait(r, c[i]);

@@ -52,15 +52,25 @@ static void on_status(void *arg, enum store_status status)
     answered(arg, status);
 }
 
-static void on_list(void *arg, enum store_status status, const struct sv *items, size_t n, int64_t next_ms)
+static void on_list(void *arg, enum store_status status, const struct store_listing *l)
+{
+    struct rig *r = arg;
+    answered(r, status);
+    r->n = l != NULL ? l->n : 0;
+    r->next_ms = l != NULL ? l->next_ms : -1;
+    for (size_t i = 0; i < r->n; i++)
+        if (l->items[i].id.p == NULL)
+            ok(false, "an item is there");
+}
+
+static void on_letters(void *arg, enum store_status status, const struct store_letter *letters, size_t n)
 {
     struct rig *r = arg;
     answered(r, status);
     r->n = n;
-    r->next_ms = next_ms;
     for (size_t i = 0; i < n; i++)
-        if (items[i].p == NULL)
-            ok(false, "an item is there");
+        if (letters[i].id.p == NULL || letters[i].item.p == NULL)
+            ok(false, "a letter is there");
 }
 
 static void on_batch(void *arg, enum store_status status, const struct store_batch *batch)
@@ -298,11 +308,18 @@ static void half_way(struct loop *l, const struct redis_server *s)
     store_take(r.s, SV("o"), 2200, on_batch, &r);
     (void)wait_for(&r);
     struct sv batch = sv_from(r.text);
-    store_ack(r.s, &(struct store_ack){ .batch = batch, .dead = many, .dead_n = 1200, .again = many, .again_n = 1001 },
+    static char ids[1200][40];
+    static struct store_letter dead[1200];
+    for (size_t i = 0; i < 1200; i++) {
+        (void)snprintf(ids[i], sizeof(ids[i]), "019a0000-0000-7000-8000-%012zu", i);
+        dead[i] = (struct store_letter){ sv_from(ids[i]), many[i] };
+    }
+    store_ack(r.s, &(struct store_ack){ .batch = batch, .dead = dead, .dead_n = 1200, .again = many, .again_n = 1001 },
               on_status, &r);
     is_int(wait_for(&r), STORE_DONE, "thousands taken, dead, and again");
     is_str(redis_server_say(s, "LLEN message_queue"), "1301", "again");
-    is_str(redis_server_say(s, "LLEN message_queue:dead"), "1200", "dead");
+    is_str(redis_server_say(s, "ZCARD message_queue:dead"), "1200", "dead");
+    is_str(redis_server_say(s, "HLEN message_queue:dead:items"), "1200", "each with its item");
     rig_close(&r);
 }
 
@@ -386,13 +403,14 @@ enum ask {
     ASK_LISTS,
     ASK_APPLY,
     ASK_RENEW,
-    ASK_DUE,
+    ASK_LIST,
     ASK_TAKE,
     ASK_ACK,
     ASK_RECOVER,
     ASK_PUT,
     ASK_GET,
     ASK_STAT,
+    ASK_LETTERS,
     ASKS
 };
 
@@ -417,8 +435,8 @@ static void ask(struct rig *r, enum ask what)
     case ASK_RENEW:
         store_renew(r->s, SV("c"), SV("t"), 1000, on_status, r);
         return;
-    case ASK_DUE:
-        store_due(r->s, 10, on_list, r);
+    case ASK_LIST:
+        store_list(r->s, &(struct store_list){ .until_now = true, .max = 10 }, on_list, r);
         return;
     case ASK_TAKE:
         store_take(r->s, SV("o"), 10, on_batch, r);
@@ -437,6 +455,9 @@ static void ask(struct rig *r, enum ask what)
         return;
     case ASK_STAT:
         store_stat(r->s, on_stat, r);
+        return;
+    case ASK_LETTERS:
+        store_letters(r->s, &(struct store_letters){ .max = 10 }, on_letters, r);
         return;
     case ASKS:
         return;

@@ -67,7 +67,8 @@ static void every_kind(struct loop *l, struct place *at)
     redis_server_signal(&at->redis, SIGSTOP);
     store_load(r.s, &(struct store_load){ SV("k"), SV_NONE, true }, on_load, &r);
     store_renew(r.s, SV("k"), SV("tok"), 1000, on_status, &r);
-    store_due(r.s, 5, on_list, &r);
+    store_list(r.s, &(struct store_list){ .max = 5 }, on_list, &r);
+    store_letters(r.s, &(struct store_letters){ .max = 5 }, on_letters, &r);
     store_take(r.s, SV("o"), 1, on_batch, &r);
     store_put(r.s, SV("job:1"), SV("value"), 60000, on_status, &r);
     store_get(r.s, SV("job:1"), on_value, &r);
@@ -77,7 +78,7 @@ static void every_kind(struct loop *l, struct place *at)
     is_int(r.answers, 0, "nobody is told that it is down");
     ok(loop_until(l, is_sqlite, &r), "over");
     loop_for(l, 300);
-    is_int(r.answers, 8, "all are answered");
+    is_int(r.answers, 9, "all are answered");
     r.answers = 0;
     store_get(r.s, SV("job:1"), on_value, &r);
     ok(wait_for(&r) == STORE_DONE && r.n == 5, "the value is in the other store");

@@ -97,12 +97,18 @@ void on_stat(void *arg, enum store_status status, const struct store_stat *stat)
     r->stat = stat != NULL ? *stat : (struct store_stat){ 0 };
 }
 
-void on_list(void *arg, enum store_status status, const struct sv *items, size_t n, int64_t next_ms)
+void on_list(void *arg, enum store_status status, const struct store_listing *listing)
 {
-    (void)items;
-    (void)n;
-    (void)next_ms;
+    (void)listing;
     answered(arg, status);
+}
+
+void on_letters(void *arg, enum store_status status, const struct store_letter *letters, size_t n)
+{
+    struct rig *r = arg;
+    (void)letters;
+    answered(r, status);
+    r->n = n;
 }
 
 void on_value(void *arg, enum store_status status, struct sv value)

@@ -53,7 +53,8 @@ void on_apply(void *arg, enum store_status status, const struct store_applied *a
 void on_status(void *arg, enum store_status status);
 void on_batch(void *arg, enum store_status status, const struct store_batch *batch);
 void on_stat(void *arg, enum store_status status, const struct store_stat *stat);
-void on_list(void *arg, enum store_status status, const struct sv *items, size_t n, int64_t next_ms);
+void on_list(void *arg, enum store_status status, const struct store_listing *listing);
+void on_letters(void *arg, enum store_status status, const struct store_letter *letters, size_t n);
 void on_value(void *arg, enum store_status status, struct sv value);
 
 /* For loop_until. */

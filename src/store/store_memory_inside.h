@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT
+ * What the two files of the memory store share: conversations and open/close are in store_memory.c; listings, the queue, dead letters,
+ * small values and numbers in store_memory_queue.c. Knows nothing of what records mean. */
+#ifndef STORE_STORE_MEMORY_INSIDE_H
+#define STORE_STORE_MEMORY_INSIDE_H
+
+#include "lib/map.h"
+#include "store/answer.h"
+
+struct list {
+    struct sv *at; /* owned copies */
+    size_t n, size;
+};
+
+struct conversation {
+    uint64_t version;        /* 0: forgotten; its marks are still there */
+    struct sv record, token; /* owned */
+    int64_t lease_until_ms;
+    struct map *marks; /* message id: struct timed */
+    struct list pending, context;
+    unsigned in;
+    int64_t scores[STORE_PAUSED + 1]; /* by enum store_index; where it is not listed, what is there counts for nothing */
+};
+
+struct batch {
+    struct batch *next; /* older first */
+    struct sv name, owner;
+    struct list items;
+};
+
+struct letters {
+    struct store_letter *at; /* owned copies, by id */
+    size_t n, size;
+};
+
+struct memory {
+    struct store store;
+    struct answers *answers;
+    struct map *conversations, *values;
+    struct list queue;
+    struct letters dead;
+    struct batch *batches;
+    size_t queue_max;
+    uint64_t batches_made;
+};
+
+static inline struct memory *memory_of(struct store *s)
+{
+    return CONTAINER_OF(s, struct memory, store);
+}
+
+/* Aborts when it is NULL. */
+void *memory_need(void *p);
+/* Puts a copy into the answer's arena. */
+void memory_keep(struct answer *a, struct sv *s);
+struct sv memory_copy(struct sv s);
+void memory_drop(struct sv *s);
+void memory_later(struct memory *m, const struct answer *a);
+bool memory_is_listed(const struct conversation *c, enum store_index index);
+/* What has not passed its time; SV_NONE. */
+struct sv memory_timed_get(const struct map *m, struct sv key);
+/* value SV_NONE removes. */
+void memory_timed_put(struct map *m, struct sv key, struct sv value, int64_t ttl_ms);
+
+void memory_list_add(struct list *l, struct sv owned);
+/* Moves the first n to the end of `to`, or frees them. */
+void memory_list_shift(struct list *l, size_t n, struct list *to);
+const struct sv *memory_keep_all(struct answer *a, const struct sv *items, size_t n);
+void memory_list_fini(struct list *l);
+void memory_letter_add(struct memory *m, const struct store_letter *letter);
+void memory_queue_fini(struct memory *m);
+/* Items that nobody has acknowledged yet. */
+size_t memory_queue_held(const struct memory *m);
+
+/* ---- operations ---- */
+
+void memory_list(struct store *s, const struct store_list *what, store_list_fn *fn, void *arg);
+void memory_take(struct store *s, struct sv owner, size_t max, store_take_fn *fn, void *arg);
+void memory_ack(struct store *s, const struct store_ack *ack, store_status_fn *fn, void *arg);
+void memory_recover(struct store *s, store_dead_fn *is_dead, void *dead_arg, store_status_fn *fn, void *arg);
+void memory_letters(struct store *s, const struct store_letters *what, store_letters_fn *fn, void *arg);
+void memory_value(struct store *s, const struct store_value *what, store_value_fn *fn, void *arg);
+void memory_stat(struct store *s, store_stat_fn *fn, void *arg);
+
+#endif

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT
+ * PORT, the backends' side: what a store implements behind store.h. Included by backends only; callers see store.h. Knows nothing of
+ * any one backend. */
+#ifndef STORE_STORE_OPS_H
+#define STORE_STORE_OPS_H
+
+#include "store/store.h"
+
+struct loop;
+struct answers;
+
+/* What `recent` and `day` of struct store_stat mean. */
+#define STORE_HOUR_MS (3600 * INT64_C(1000))
+#define STORE_DAY_MS (24 * STORE_HOUR_MS)
+
+/* put: value (SV_NONE removes) for ttl_ms, the callback's value is SV_NONE. */
+struct store_value {
+    struct sv name, value;
+    int64_t ttl_ms;
+    bool put;
+};
+
+/* The same contracts as above, without the checks of arguments that store.c does (ids of 1 to STORE_ID_MAX bytes, lists not NULL when
+ * their count is not 0, TTLs above 0). */
+struct store_ops {
+    const char *name;
+    void (*load)(struct store *s, const struct store_load *what, store_load_fn *fn, void *arg);
+    void (*apply)(struct store *s, const struct store_change *change, store_apply_fn *fn, void *arg);
+    void (*renew)(struct store *s, struct sv id, struct sv token, int64_t ttl_ms, store_status_fn *fn, void *arg);
+    void (*list)(struct store *s, const struct store_list *what, store_list_fn *fn, void *arg);
+    void (*take)(struct store *s, struct sv owner, size_t max, store_take_fn *fn, void *arg);
+    void (*ack)(struct store *s, const struct store_ack *ack, store_status_fn *fn, void *arg);
+    void (*recover)(struct store *s, store_dead_fn *is_dead, void *dead_arg, store_status_fn *fn, void *arg);
+    void (*letters)(struct store *s, const struct store_letters *what, store_letters_fn *fn, void *arg);
+    void (*value)(struct store *s, const struct store_value *what, store_value_fn *fn, void *arg); /* put and get */
+    void (*stat)(struct store *s, store_stat_fn *fn, void *arg);
+    bool (*is_up)(const struct store *s);
+    void (*close)(struct store *s);
+};
+
+/* First member of every backend's own struct, which is zeroed before it is filled. A backend that hears an event calls on_event (NULL
+ * until subscribed). */
+struct store {
+    const struct store_ops *ops;
+    const char *backend; /* for store_backend; the switch changes it */
+    bool standing_in;    /* for store_is_standing_in, the same */
+    bool spooling;       /* for store_is_spooling; only the switch sets it */
+    struct loop *loop;   /* set by every open: store.c answers refused calls there */
+    store_event_fn *on_event;
+    void *event_arg;
+    struct answers *refused; /* store.c's own */
+};
+
+#endif
