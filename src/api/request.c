@@ -124,7 +124,7 @@ static bool accept_body(struct request *r, const struct cgi_head *h)
     if (declared > (uint64_t)r->api->rules.body_max)
         return refuse(r, PROBLEM_TOO_LARGE);
     r->typeless = !cgi_is_json(h->param[CGI_CONTENT_TYPE]);
-    if (r->typeless && (!r->route->input->optional || declared > 0))
+    if (r->typeless && !r->route->input->optional)
         return refuse(r, PROBLEM_MEDIA_TYPE);
     r->declared = length.n > 0 ? (int64_t)declared : -1;
     return true;

@@ -113,10 +113,40 @@ static void test_body(void)
     buf_fini(&b);
 }
 
+/* What is said besides may not contradict what every error says. */
+static void test_more(void)
+{
+#define BEGIN "{\"success\":false,\"status\":\"error\",\"error\":\"T\",\"code\":\"c\""
+    static const struct {
+        int line;
+        struct sv detail, more;
+        const char *text;
+    } table[] = {
+        { __LINE__, { NULL, 0 }, { NULL, 0 }, BEGIN ",\"request_id\":\"r1\"}" },
+        { __LINE__, { NULL, 0 }, { "{}", 2 }, BEGIN ",\"request_id\":\"r1\"}" },
+        { __LINE__,
+          { "[1]", 3 },
+          { "{\"a\":[{}],\"b\":\"x\"}", 18 },
+          BEGIN ",\"detail\":[1],\"request_id\":\"r1\",\"a\":[{}],\"b\":\"x\"}" },
+        { __LINE__,
+          { NULL, 0 },
+          { "{\"success\":true,\"code\":1,\"a\":2,\"request_id\":3}", 46 },
+          BEGIN ",\"request_id\":\"r1\",\"a\":2}" },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+        struct buf b = { 0 };
+        reply_error(&b, SV("c"), SV("T"), table[i].detail, table[i].more, "r1");
+        is_str(b.p, table[i].text, "line %d", table[i].line);
+        buf_fini(&b);
+    }
+}
+
 int main(void)
 {
     test_format();
     test_problems();
     test_body();
+    test_more();
     return done_testing();
 }
