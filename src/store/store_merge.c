@@ -200,20 +200,19 @@ static void unmade(void *arg, enum store_status status, const struct store_appli
 }
 
 /* Neither side has a record: the one that was needed to bring marks and items over goes again. */
-static bool was_made_for_this(const struct merge *m)
+static void unmake(struct merge *m)
 {
-    return m->whole.record.p == NULL && m->seen.version == 0;
+    struct store_change c = { .conversation_id = m->whole.id, .expect_version = 1, .forget = true };
+    store_apply(m->to, &c, unmade, m);
 }
 
 static void applied(void *arg, enum store_status status, const struct store_applied *a)
 {
     struct merge *m = arg;
-    if (status == STORE_DONE && was_made_for_this(m)) {
-        struct store_change c = { .conversation_id = m->whole.id, .expect_version = a->version, .forget = true };
-        store_apply(m->to, &c, unmade, m);
-        return;
-    }
-    if (status == STORE_DONE || status == STORE_DUPLICATE)
+    (void)a;
+    if (status == STORE_DONE && m->whole.record.p == NULL && m->seen.version == 0)
+        unmake(m);
+    else if (status == STORE_DONE || status == STORE_DUPLICATE)
         forget(m, true);
     else if (status == STORE_CONFLICT && ++m->tries < TRIES_MAX)
         look_at_target(m);
@@ -461,6 +460,10 @@ static void target_seen(void *arg, enum store_status status, const struct store_
         return;
     }
     m->seen = *v;
+    if (v->mark.p != NULL && m->whole.record.p == NULL && v->version == 1) { /* made by us, and nobody has come since */
+        unmake(m);
+        return;
+    }
     if (v->mark.p != NULL || m->whole.is_stale) {
         forget(m, v->mark.p != NULL);
         return;

@@ -103,6 +103,9 @@ static void fill_local(struct rig *r, struct store *s)
     (void)apply(r, &CHANGE("new", 0, .record = SV("sending"), .marks = &(struct store_pair){ SV("n1"), OPEN },
                            .marks_n = 1, .pending_add = PENDING("n1"), .queue_add = LIST(SV("q4")), .queue_add_n = 1));
     (void)apply(r, &CHANGE("third", 0, .record = SV("idle"), .queue_add = LIST(SV("q5")), .queue_add_n = 1));
+    (void)apply(r, &CHANGE("gone", 0, .marks = &(struct store_pair){ SV("g1"), ANSWERED(8) }, .marks_n = 1,
+                           .pending_add = PENDING("g2")));
+    (void)apply(r, &CHANGE("gone", 1, .forget = true));
     (void)put(r, "job:j1", "local", LONG_MS);
     (void)put(r, "job:j2", "local too", LONG_MS);
     (void)put(r, "job:gone", "x", SHORT_MS);
@@ -114,7 +117,7 @@ static void fill_local(struct rig *r, struct store *s)
 
 static void describe(struct rig *r, struct buf *b, const char *id)
 {
-    static const char *const messages[] = { "m1", "m2", "m3", "m4", "m5", "n1" };
+    static const char *const messages[] = { "m1", "m2", "m3", "m4", "m5", "n1", "g1" };
     const struct store_view *v = load(r, id);
     buf_printf(b, "%s: %.*s lease %.*s\n pending", id, SV_FMT(v->record), SV_FMT(v->lease_token));
     for (size_t i = 0; i < v->pending_n; i++)
@@ -137,6 +140,7 @@ static struct sv state_of(struct rig *r, struct store *s)
     describe(r, &b, "new");
     describe(r, &b, "third");
     describe(r, &b, "only shared");
+    describe(r, &b, "gone");
     const struct store_stat *n = stat_of(r);
     struct sv j1 = get(r, "job:j1"), j2 = get(r, "job:j2"), queue = drain(r);
     buf_printf(&b, "job %.*s, %.*s", SV_FMT(j1), SV_FMT(j2));
@@ -155,13 +159,14 @@ static const char expected[] =
     " pending {\"message_id\":\"m3\",\"content\":\"?\"} {\"message_id\":\"m5\",\"content\":\"?\"}\n"
     " context {\"message_id\":\"m1\"} {\"turn_id\":\"t1\"} {\"message_id\":\"m4\"} {\"turn_id\":\"t4\"}\n"
     " marks m1={\"status\":\"completed\",\"n\":1} m2={\"status\":\"completed\",\"n\":2} m3={\"turn\":1}"
-    " m4={\"status\":\"completed\",\"n\":4} m5={\"turn\":1} n1=\n"
+    " m4={\"status\":\"completed\",\"n\":4} m5={\"turn\":1} n1= g1=\n"
     "new: sending(1)+(0) lease \n"
     " pending {\"message_id\":\"n1\",\"content\":\"?\"}\n"
     " context\n"
-    " marks m1= m2= m3= m4= m5= n1={\"turn\":1}\n"
-    "third: idle(0)+(0) lease \n pending\n context\n marks m1= m2= m3= m4= m5= n1=\n"
-    "only shared: untouched lease \n pending\n context\n marks m1= m2= m3= m4= m5= n1=\n"
+    " marks m1= m2= m3= m4= m5= n1={\"turn\":1} g1=\n"
+    "third: idle(0)+(0) lease \n pending\n context\n marks m1= m2= m3= m4= m5= n1= g1=\n"
+    "only shared: untouched lease \n pending\n context\n marks m1= m2= m3= m4= m5= n1= g1=\n"
+    "gone:  lease \n pending\n context\n marks m1= m2= m3= m4= m5= n1= g1={\"status\":\"completed\",\"n\":8}\n"
     "job local, local too\n4 conversations, 2 waiting, 3 due\nqueue q1,q2,q4,q5\ndead 1 q3 dead";
 
 static void is_empty(struct rig *r, struct store *s)
@@ -345,6 +350,34 @@ static void test_unjoinable(struct rig *r)
     remove_file("from");
 }
 
+/* Dead letters and items without any conversation go over without leaving one behind; more letters than go with one step. */
+static void test_letters(struct rig *r)
+{
+    enum { LETTERS = 250 };
+    struct store *from = open_file(r, "from"), *to = store_memory_open(r->loop, 0);
+    struct store_letter *many = arena_array(r->arena, LETTERS, sizeof *many);
+    if (many == NULL)
+        bail_out("no memory");
+    for (unsigned i = 0; i < LETTERS; i++)
+        many[i] = (struct store_letter){ arena_printf(r->arena, "019a0000-0000-7000-8000-%012u", i),
+                                         arena_printf(r->arena, "letter %u", i) };
+    on(r, from);
+    (void)apply(r, &CHANGE("c", 0, .letters = many, .letters_n = LETTERS, .queue_add = LIST(SV("q")), .queue_add_n = 1));
+    (void)apply(r, &CHANGE("c", 1, .forget = true));
+    is_int(merge(r, from, to), STORE_DONE, "no conversation, an item, many letters");
+    on(r, to);
+    ok(stat_of(r)->conversations == 0 && stat_of(r)->queue == 1 && stat_of(r)->dead == LETTERS, "all went over, no more");
+    const struct call *c = letters(r, &(struct store_letters){ .max = 1000 });
+    unsigned wrong = c->n != LETTERS;
+    for (unsigned i = 0; i < c->n; i++)
+        wrong += !sv_eq(c->letters[i].id, many[LETTERS - 1 - i].id) || !sv_eq(c->letters[i].item, many[LETTERS - 1 - i].item);
+    is_int(wrong, 0, "each under its id");
+    is_empty(r, from);
+    store_close(from);
+    store_close(to);
+    remove_file("from");
+}
+
 int main(void)
 {
     struct rig r = { .backend = &(const struct backend){ .name = "merge", .real_clock = true },
@@ -359,6 +392,7 @@ int main(void)
     test_goes_on(&r);
     test_sizes(&r);
     test_unjoinable(&r);
+    test_letters(&r);
     r.calls = NULL;
     arena_reset(r.arena);
     test_kill(&r);
