@@ -10,29 +10,34 @@
 #include "settings_check.h"
 
 #define AT(field) .offset = offsetof(struct settings, field)
-#define TEXT(n, field, def, text) { .name = (n), .type = CONF_STRING, AT(field), .fallback = (def), .help = (text) }
-#define SECRET(n, field, text) { .name = (n), .type = CONF_STRING, AT(field), .fallback = "", .flags = CONF_SECRET, .help = (text) }
-#define NUMBER(n, field, def, lo, hi, text) \
-    { .name = (n), .type = CONF_INT, AT(field), .fallback = (def), .min = (lo), .max = (hi), .help = (text) }
-#define YES_NO(n, field, def, text) { .name = (n), .type = CONF_BOOL, AT(field), .fallback = (def), .help = (text) }
-#define CHOICE(n, field, def, list, text) \
-    { .name = (n), .type = CONF_ENUM, AT(field), .fallback = (def), .choices = (list), .help = (text) }
+/* The last arguments of a row: its help, and RELOADS when HUP takes it over. */
+#define RELOADS CONF_RELOAD
+#define REST(kind, text, ...) .help = (text), .flags = (kind) | FIRST(__VA_ARGS__, 0)
+#define FIRST(flags, ...) (flags)
+#define TEXT(n, field, def, ...) { .name = (n), .type = CONF_STRING, AT(field), .fallback = (def), REST(0, __VA_ARGS__, 0) }
+#define SECRET(n, field, ...) { .name = (n), .type = CONF_STRING, AT(field), .fallback = "", REST(CONF_SECRET, __VA_ARGS__, 0) }
+#define NUMBER(n, field, def, lo, hi, ...) \
+    { .name = (n), .type = CONF_INT, AT(field), .fallback = (def), .min = (lo), .max = (hi), REST(0, __VA_ARGS__, 0) }
+#define YES_NO(n, field, def, ...) { .name = (n), .type = CONF_BOOL, AT(field), .fallback = (def), REST(0, __VA_ARGS__, 0) }
+#define CHOICE(n, field, def, list, ...) \
+    { .name = (n), .type = CONF_ENUM, AT(field), .fallback = (def), .choices = (list), REST(0, __VA_ARGS__, 0) }
 
 static const struct conf_option table[] = {
     TEXT("API_HOST", api_host, "127.0.0.1", "address that the web server of contrib/quickstart listens on"),
     NUMBER("API_PORT", api_port, "8000", 1, 65535, "its port"),
     TEXT("BASE_PATH", base_path, "", "path prefix under which the web server forwards requests, without a trailing slash"),
-    YES_NO("DEBUG", debug, "no", "same as LOG_LEVEL=DEBUG; refused in production"),
+    YES_NO("DEBUG", debug, "no", "same as LOG_LEVEL=DEBUG; refused in production", RELOADS),
     CHOICE("ENVIRONMENT", environment, "production", "development|test|staging|production", "production refuses the example tokens and DEBUG"),
-    TEXT("LOG_LEVEL", log_level, "INFO", "DEBUG, INFO, WARNING or ERROR"),
-    TEXT("LOG_FILE", log_file, "", "file for the log; empty: standard error"),
+    TEXT("LOG_LEVEL", log_level, "INFO", "DEBUG, INFO, WARNING or ERROR", RELOADS),
+    TEXT("LOG_FILE", log_file, "", "file for the log; empty: standard error", RELOADS),
+    YES_NO("LOG_CONTENT", log_content, "no", "texts of messages and replies stand in the log too", RELOADS),
 
-    SECRET("PANCAKE_ACCESS_TOKEN", platform_token, "token of the chat platform; several, separated by commas, while rotating"),
-    SECRET("ADMIN_ACCESS_TOKEN", admin_token, "token of the administrators; several, separated by commas, while rotating"),
-    TEXT("CORS_ORIGINS", cors_origins, "", "origins of browsers that may call, separated by commas"),
-    NUMBER("MAX_BODY_BYTES", max_body_bytes, "262144", 1024, 16777216, "largest request body"),
-    NUMBER("MAX_IN_FLIGHT", max_in_flight, "0", 0, 1000000, "requests that one responder holds at once; 0: what its descriptor limit carries"),
-    NUMBER("SYNC_WAIT_MS", sync_wait_ms, "60000", 1, 3600000, "how long a request waits for its answer before it gets 202"),
+    SECRET("PANCAKE_ACCESS_TOKEN", platform_token, "token of the chat platform; several, separated by commas, while rotating", RELOADS),
+    SECRET("ADMIN_ACCESS_TOKEN", admin_token, "token of the administrators; several, separated by commas, while rotating", RELOADS),
+    TEXT("CORS_ORIGINS", cors_origins, "", "origins of browsers that may call, separated by commas", RELOADS),
+    NUMBER("MAX_BODY_BYTES", max_body_bytes, "262144", 1024, 16777216, "largest request body", RELOADS),
+    NUMBER("MAX_IN_FLIGHT", max_in_flight, "0", 0, 1000000, "requests that one responder holds at once; 0: what its descriptor limit carries", RELOADS),
+    NUMBER("SYNC_WAIT_MS", sync_wait_ms, "60000", 1, 3600000, "how long a request waits for its answer before it gets 202", RELOADS),
 
     SECRET("REDIS_URL", redis_url, "redis://[user:password@]host[:port][/database] or unix:/path; wins over REDIS_HOST and the like"),
     TEXT("REDIS_HOST", redis_host, "", "Redis server; empty (and no REDIS_URL): the embedded store"),
@@ -45,6 +50,7 @@ static const struct conf_option table[] = {
     NUMBER("REDIS_COMMAND_TIMEOUT_MS", redis_command_timeout_ms, "1000", 10, 60000, "limit of one command"),
     TEXT("STATE_FILE", state_file, DEFAULT_STATE_FILE, "SQLite file of the embedded store; :memory: for one process in tests"),
     TEXT("RUN_DIR", run_dir, DEFAULT_RUN_DIR, "directory for what the processes of this host share: liveness, the store in force"),
+    TEXT("ADMIN_SOCKET", admin_socket, "", "Unix socket of the daemon for turnkeeperctl; empty: admin.sock in RUN_DIR"),
     TEXT("SQL_DIR", sql_dir, DEFAULT_SQL_DIR, "directory with the numbered migrations"),
     CHOICE("STORE_FALLBACK", store_fallback, "auto", "auto|embedded|spool|reject",
            "what happens while Redis is away; auto: embedded when Redis is on this host, else spool"),
@@ -61,43 +67,50 @@ static const struct conf_option table[] = {
     YES_NO("MIGRATE", migrate, "yes", "the daemon applies missing migrations when it starts"),
 
     CHOICE("AI_PROVIDER", ai_provider, "native", "native|simulated", "who writes the answers"),
-    TEXT("AI_SERVICE_URL", ai_url, "http://ai-service:8001", "the AI service"),
-    TEXT("AI_SERVICE_PATH", ai_path, "/process", "its path"),
-    SECRET("AI_SERVICE_TOKEN", ai_token, "bearer token for the AI service"),
-    TEXT("AI_MODEL", ai_model, "unknown", "model_used where the AI's reply names none"),
-    NUMBER("AI_SERVICE_TIMEOUT", ai_timeout_s, "30", 1, 3600, "seconds for one answer, retries included"),
-    NUMBER("AI_SERVICE_RETRIES", ai_retries, "2", 0, 20, "retries within that time"),
+    TEXT("AI_SERVICE_URL", ai_url, "http://ai-service:8001", "the AI service", RELOADS),
+    TEXT("AI_SERVICE_PATH", ai_path, "/process", "its path", RELOADS),
+    SECRET("AI_SERVICE_TOKEN", ai_token, "bearer token for the AI service", RELOADS),
+    TEXT("AI_MODEL", ai_model, "unknown", "model_used where the AI's reply names none", RELOADS),
+    NUMBER("AI_SERVICE_TIMEOUT", ai_timeout_s, "30", 1, 3600, "seconds for one answer, retries included", RELOADS),
+    NUMBER("AI_SERVICE_RETRIES", ai_retries, "2", 0, 20, "retries within that time", RELOADS),
     NUMBER("AI_SIMULATED_DELAY_MS", ai_simulated_delay_ms, "2000", 0, 600000, "how long the simulated AI thinks"),
 
     CHOICE("PANCAKE_PROVIDER", pancake_provider, "actions", "actions|log", "where actions go; log: one line each into PANCAKE_LOG_FILE"),
-    TEXT("PANCAKE_BASE_URL", pancake_url, "http://pancake:8000", "the chat platform"),
-    TEXT("PANCAKE_ACTIONS_PATH", pancake_path, "/api/v1/actions", "its path for actions"),
-    SECRET("PANCAKE_OUTBOUND_TOKEN", pancake_token, "bearer token for the chat platform"),
+    TEXT("PANCAKE_BASE_URL", pancake_url, "http://pancake:8000", "the chat platform", RELOADS),
+    TEXT("PANCAKE_ACTIONS_PATH", pancake_path, "/api/v1/actions", "its path for actions", RELOADS),
+    SECRET("PANCAKE_OUTBOUND_TOKEN", pancake_token, "bearer token for the chat platform", RELOADS),
     TEXT("PANCAKE_LOG_FILE", pancake_log_file, "", "file for PANCAKE_PROVIDER=log; empty: the program's log"),
-    NUMBER("PANCAKE_TIMEOUT", pancake_timeout_s, "10", 1, 600, "seconds for one delivery"),
-    YES_NO("PANCAKE_IDEMPOTENT", pancake_idempotent, "no", "the platform drops repeats by Idempotency-Key, so unknown outcomes may be repeated"),
+    NUMBER("PANCAKE_TIMEOUT", pancake_timeout_s, "10", 1, 600, "seconds for one delivery", RELOADS),
+    YES_NO("PANCAKE_IDEMPOTENT", pancake_idempotent, "no", "the platform drops repeats by Idempotency-Key, so unknown outcomes may be repeated", RELOADS),
 
-    TEXT("BOT_NAME", bot_name, "Default Bot", "name of the default bot"),
-    CHOICE("ON_NEWER", on_newer, "restart", "restart|finish|interrupt|reject", "what newer messages do to a running turn"),
-    NUMBER("DEBOUNCE_MS", debounce_ms, "0", 0, 600000, "quiet window before the AI is asked"),
-    NUMBER("MAX_WAIT_MS", max_wait_ms, "10000", 0, 3600000, "cap of that wait"),
-    NUMBER("RESTART_MAX", restart_max, "3", 0, 1000, "replies withheld in a row before one is sent whatever came since"),
-    NUMBER("PENDING_MAX", pending_max, "500", 1, 10000, "unanswered messages of one conversation"),
-    NUMBER("CONTEXT_MESSAGES", context_messages, "40", 1, 1000, "answered messages that the AI is told"),
-    NUMBER("HUMAN_LEASE_MINUTES", human_lease_minutes, "30", 1, 525600, "how long the bot is silent after a person's message"),
+    NUMBER("BREAKER_FAILURES", breaker_failures, "5", 0, 1000, "failures in a row after which the AI or the platform is not asked for a while; 0: never", RELOADS),
+    NUMBER("BREAKER_OPEN_MS", breaker_open_ms, "10000", 100, 60000, "how long that is at first; doubled to 60,000 while it keeps failing", RELOADS),
+
+    TEXT("BOT_NAME", bot_name, "Default Bot", "name of the default bot", RELOADS),
+    CHOICE("ON_NEWER", on_newer, "restart", "restart|finish|interrupt|reject", "what newer messages do to a running turn", RELOADS),
+    NUMBER("DEBOUNCE_MS", debounce_ms, "0", 0, 600000, "quiet window before the AI is asked", RELOADS),
+    NUMBER("MAX_WAIT_MS", max_wait_ms, "10000", 0, 3600000, "cap of that wait", RELOADS),
+    NUMBER("RESTART_MAX", restart_max, "3", 0, 1000, "replies withheld in a row before one is sent whatever came since", RELOADS),
+    NUMBER("PENDING_MAX", pending_max, "500", 1, 10000, "unanswered messages of one conversation", RELOADS),
+    NUMBER("CONTEXT_MESSAGES", context_messages, "40", 1, 1000, "answered messages that the AI is told", RELOADS),
+    NUMBER("HUMAN_LEASE_MINUTES", human_lease_minutes, "30", 1, 525600, "how long the bot is silent after a person's message", RELOADS),
     NUMBER("PROCESSING_LOCK_TTL", lock_ttl_s, "30", 1, 3600, "seconds that a lease lasts without renewal"),
-    NUMBER("CONVERSATION_STATE_TTL", state_ttl_s, "86400", 60, INT32_MAX, "seconds after which idle, archived state may be forgotten"),
-    NUMBER("JOB_MAX_ATTEMPTS", job_max_attempts, "5", 1, 100, "tries of a turn that fails for another reason than an unreachable peer"),
-    NUMBER("RETRY_FOR_HOURS", retry_for_hours, "24", 1, 8760, "how long an unreachable AI or platform is tried for one message"),
-    NUMBER("SHUTDOWN_GRACE", shutdown_grace_s, "25", 0, 3600, "seconds that running turns get to finish after TERM"),
+    NUMBER("CONVERSATION_STATE_TTL", state_ttl_s, "86400", 60, INT32_MAX, "seconds after which idle, archived state may be forgotten", RELOADS),
+    NUMBER("LOCK_CLEANUP_TTL", lock_cleanup_ttl_s, "86400", 60, INT32_MAX, "seconds after which what has lost its owner is cleaned up at the latest"),
+    NUMBER("CLEANUP_INTERVAL_SECONDS", cleanup_interval_s, "300", 1, 86400, "seconds between the daemon's own cleanups", RELOADS),
+    NUMBER("RETENTION_DAYS", retention_days, "0", 0, 36500, "days after which messages are deleted from the archive; 0: never", RELOADS),
+    NUMBER("JOB_MAX_ATTEMPTS", job_max_attempts, "5", 1, 100, "tries of a turn that fails for another reason than an unreachable peer", RELOADS),
+    NUMBER("RETRY_FOR_HOURS", retry_for_hours, "24", 1, 8760, "how long an unreachable AI or platform is tried for one message", RELOADS),
+    NUMBER("SHUTDOWN_GRACE", shutdown_grace_s, "25", 0, 3600, "seconds that running turns get to finish after TERM", RELOADS),
 };
 
 static struct settings last;
 static struct conf_source sources[ARRAY_LEN(table)];
+static const char *last_path; /* as the program was told: -c */
 
 extern char **environ;
 
-int settings_load(struct settings *s, const char *path, struct arena *a, struct err *e)
+static int read_values(struct settings *s, struct conf_source *from, const char *path, struct arena *a, struct err *e)
 {
     const char *from_env = getenv("TURNKEEPER_CONF");
     if (path == NULL && from_env != NULL && *from_env != '\0')
@@ -105,12 +118,67 @@ int settings_load(struct settings *s, const char *path, struct arena *a, struct 
     if (path == NULL && access(DEFAULT_CONF, F_OK) == 0)
         path = DEFAULT_CONF;
     *s = (struct settings){ 0 };
-    if (conf_load(table, ARRAY_LEN(table), path, environ, a, s, sources, e) != 0)
+    return conf_load(table, ARRAY_LEN(table), path, environ, a, s, from, e);
+}
+
+static int load(struct settings *s, struct conf_source *from, const char *path, struct arena *a, struct err *e)
+{
+    if (read_values(s, from, path, a, e) != 0)
         return -1;
-    if (settings_check(s, e) != 0)
+    const char *name = "";
+    struct err why;
+    return settings_check(s, &name, &why) == 0 ? 0 : conf_blame(table, ARRAY_LEN(table), from, name, why.text, e);
+}
+
+int settings_load(struct settings *s, const char *path, struct arena *a, struct err *e)
+{
+    last_path = path;
+    if (load(s, sources, path, a, e) != 0)
         return -1;
     last = *s;
     return 0;
+}
+
+int settings_read(struct settings *s, const char *path, struct arena *a, struct err *e)
+{
+    last_path = path;
+    if (read_values(s, sources, path, a, e) != 0)
+        return -1;
+    last = *s;
+    return 0;
+}
+
+const char *settings_admin_socket(const struct settings *s, struct arena *a)
+{
+    return s->admin_socket[0] != '\0' ? s->admin_socket : arena_printf(a, "%s/admin.sock", s->run_dir).p;
+}
+
+/* ---- again ---- */
+
+struct settings_again {
+    struct settings s;
+    struct conf_source sources[ARRAY_LEN(table)];
+};
+
+struct settings_again *settings_again(struct arena *a, struct err *e)
+{
+    struct settings_again *again = arena_alloc(a, sizeof(*again));
+    if (again == NULL) {
+        (void)err_set(e, ERR_MEMORY, "no memory");
+        return NULL;
+    }
+    return load(&again->s, again->sources, last_path, a, e) == 0 ? again : NULL;
+}
+
+const struct settings *settings_of(const struct settings_again *again)
+{
+    return &again->s;
+}
+
+void settings_adopt(struct settings *s, const struct settings_again *again, settings_change_fn *fn, void *arg)
+{
+    conf_adopt(table, ARRAY_LEN(table), s, sources, &again->s, again->sources, fn, arg);
+    last = *s;
 }
 
 void settings_dump(FILE *out)

@@ -21,6 +21,7 @@ struct settings {
     bool debug;
     int environment;
     const char *log_level, *log_file;
+    bool log_content;
 
     const char *platform_token, *admin_token;
     const char *cors_origins;
@@ -29,7 +30,7 @@ struct settings {
     const char *redis_url, *redis_host, *redis_user, *redis_password;
     int64_t redis_port, redis_db, redis_command_timeout_ms;
     int64_t redis_max_connections, redis_socket_timeout_s;
-    const char *state_file, *run_dir, *sql_dir;
+    const char *state_file, *run_dir, *sql_dir, *admin_socket;
     int store_fallback;
     int64_t queue_max_bytes;
 
@@ -46,11 +47,12 @@ struct settings {
     const char *pancake_url, *pancake_path, *pancake_token, *pancake_log_file;
     int64_t pancake_timeout_s;
     bool pancake_idempotent;
+    int64_t breaker_failures, breaker_open_ms;
 
     const char *bot_name;
     int on_newer; /* enum on_newer */
     int64_t debounce_ms, max_wait_ms, restart_max, pending_max, context_messages, human_lease_minutes;
-    int64_t lock_ttl_s, state_ttl_s;
+    int64_t lock_ttl_s, state_ttl_s, lock_cleanup_ttl_s, cleanup_interval_s, retention_days;
     int64_t job_max_attempts, retry_for_hours;
     int64_t shutdown_grace_s;
 };
@@ -60,6 +62,18 @@ struct conf_source;
 /* Reads, and checks what belongs together (tokens, production's rules, URLs). Strings live in the arena. path NULL: TURNKEEPER_CONF,
  * else $sysconfdir/turnkeeper/turnkeeper.conf when it is there. -1: the first error, with file and line when it is from a file. */
 int settings_load(struct settings *s, const char *path, struct arena *a, struct err *e) MUST_CHECK;
+/* As settings_load, but each value is checked for itself only: for a client that needs the admin socket's path and no token. */
+int settings_read(struct settings *s, const char *path, struct arena *a, struct err *e) MUST_CHECK;
+/* Where the admin socket is: ADMIN_SOCKET, else admin.sock in RUN_DIR. NULL: memory. */
+const char *settings_admin_socket(const struct settings *s, struct arena *a);
+/* The same once more, from the same file and environment, for a reload. NULL: it is invalid. Lives in the arena. */
+struct settings_again;
+struct settings_again *settings_again(struct arena *a, struct err *e) MUST_CHECK;
+const struct settings *settings_of(const struct settings_again *again);
+/* Takes over what the table marks as reloading (strings by pointer: the arena must live as long as s), and tells about each setting that
+ * differs whether it was taken. */
+typedef void settings_change_fn(void *arg, const char *name, bool taken);
+void settings_adopt(struct settings *s, const struct settings_again *again, settings_change_fn *fn, void *arg);
 void settings_dump(FILE *out);    /* NAME=value lines, secrets masked, of the last settings_load */
 void settings_example(FILE *out); /* environment.example */
 

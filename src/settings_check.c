@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "api/api.h"
 #include "lib/buf.h"
 #include "lib/log.h"
 #include "settings_check.h"
@@ -202,7 +203,7 @@ static bool is_conninfo(const char *text)
     return s.n == 0 || url || (strstr(text, "://") == NULL && strchr(text, '=') != NULL);
 }
 
-static int check_servers(const struct settings *s, struct err *e)
+static int check_redis(const struct settings *s, struct err *e)
 {
     struct arena *a = arena_new(0, 65536);
     struct settings_redis redis;
@@ -210,25 +211,48 @@ static int check_servers(const struct settings *s, struct err *e)
         return err_set(e, ERR_MEMORY, "no memory");
     int rc = settings_redis(s, a, &redis, e);
     arena_free(a);
-    if (rc == 0 && !is_conninfo(s->database_url))
-        rc = err_set(e, ERR_RANGE, "DATABASE_URL must begin with postgresql:// or be a connection string of PostgreSQL");
     return rc;
 }
 
-int settings_check(const struct settings *s, struct err *e)
+static int check_names(const struct settings *s, const char **name, struct err *e)
 {
     enum log_level level;
-    if (check_token(s, "PANCAKE_ACCESS_TOKEN", s->platform_token, e) != 0 || check_token(s, "ADMIN_ACCESS_TOKEN", s->admin_token, e) != 0)
+    *name = "PANCAKE_ACCESS_TOKEN";
+    if (check_token(s, *name, s->platform_token, e) != 0)
         return -1;
+    *name = "ADMIN_ACCESS_TOKEN";
+    if (check_token(s, *name, s->admin_token, e) != 0)
+        return -1;
+    *name = "DEBUG";
     if (s->debug && s->environment == ENVIRONMENT_PRODUCTION)
         return err_set(e, ERR_RANGE, "DEBUG is not allowed with ENVIRONMENT=production");
+    *name = "LOG_LEVEL";
     if (!log_level_parse(s->log_level, &level))
         return err_set(e, ERR_RANGE, "LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR");
-    if (s->ai_provider == AI_PROVIDER_NATIVE && check_url("AI_SERVICE_URL", s->ai_url, e) != 0)
+    *name = "CORS_ORIGINS";
+    if (api_check_origins(s->cors_origins, e) != 0)
         return -1;
-    if (s->pancake_provider == PANCAKE_PROVIDER_ACTIONS && check_url("PANCAKE_BASE_URL", s->pancake_url, e) != 0)
-        return -1;
+    *name = "BASE_PATH";
     if (s->base_path[0] != '\0' && (s->base_path[0] != '/' || s->base_path[strlen(s->base_path) - 1] == '/'))
         return err_set(e, ERR_RANGE, "BASE_PATH must begin with a slash and not end with one");
-    return check_servers(s, e);
+    return 0;
+}
+
+int settings_check(const struct settings *s, const char **name, struct err *e)
+{
+    if (check_names(s, name, e) != 0)
+        return -1;
+    *name = "AI_SERVICE_URL";
+    if (s->ai_provider == AI_PROVIDER_NATIVE && check_url(*name, s->ai_url, e) != 0)
+        return -1;
+    *name = "PANCAKE_BASE_URL";
+    if (s->pancake_provider == PANCAKE_PROVIDER_ACTIONS && check_url(*name, s->pancake_url, e) != 0)
+        return -1;
+    *name = "REDIS_URL";
+    if (check_redis(s, e) != 0)
+        return -1;
+    *name = "DATABASE_URL";
+    return is_conninfo(s->database_url)
+               ? 0
+               : err_set(e, ERR_RANGE, "DATABASE_URL must begin with postgresql:// or be a connection string of PostgreSQL");
 }

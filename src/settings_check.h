@@ -10,6 +10,7 @@
 #define DEFAULT_RUN_DIR RUNSTATEDIR "/turnkeeper"
 #define DEFAULT_SQL_DIR PKGDATADIR "/sql"
 
-int settings_check(const struct settings *s, struct err *e) MUST_CHECK;
+/* -1: *name is the setting that is wrong, and *e, which names it too, says how. */
+int settings_check(const struct settings *s, const char **name, struct err *e) MUST_CHECK;
 
 #endif

@@ -9,10 +9,12 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/loop.h"
+#include "lib/metrics.h"
 #include "setup.h"
+#include "setup_parts.h"
 #include "store/store_backends.h"
+#include "turn/figures.h"
 
-#define MINUTE_MS 60000LL
 #define HOUR_MS 3600000LL
 #define CONNECT_PATIENCE_MS 5000
 
@@ -119,54 +121,27 @@ int setup_migrate(const struct settings *s, struct arena *a, int *applied, struc
     return strcmp(s->state_file, ":memory:") == 0 ? 0 : migrate_sqlite(s->state_file, dir, applied, e);
 }
 
-/* ---- outside ---- */
+/* ---- figures ---- */
 
-static int open_outside(struct setup *u, struct err *e)
+static int open_metrics(struct setup *u, struct arena *a, struct err *e)
 {
-    const struct settings *s = u->settings;
-    const struct http_options h = { 0 };
-    if ((u->http = http_open(u->loop, &h, e)) == NULL)
-        return -1;
-    const struct ai_native_options native = { .url = s->ai_url, .path = s->ai_path, .token = s->ai_token, .model = s->ai_model,
-                                              .retries = (int)s->ai_retries };
-    u->ai = s->ai_provider == AI_PROVIDER_SIMULATED ? ai_simulated_open(u->loop, s->ai_simulated_delay_ms, e)
-                                                    : ai_native_open(u->loop, u->http, &native, e);
-    if (u->ai == NULL)
-        return -1;
-    const struct platform_actions_options actions = { .url = s->pancake_url, .path = s->pancake_path, .token = s->pancake_token };
-    u->platform = s->pancake_provider == PANCAKE_PROVIDER_LOG ? platform_log_open(u->loop, s->pancake_log_file, e)
-                                                              : platform_actions_open(u->loop, u->http, &actions, e);
-    return u->platform == NULL ? -1 : 0;
+    struct err why;
+    u->metrics = metrics_open(state_path(u->settings, a, "metrics"), FIGURES_LAYOUT, &why);
+    if (u->metrics == NULL)
+        return err_set(e, ERR_MEMORY, "no memory");
+    if (why.code != ERR_NONE)
+        log_warning("this process counts for itself alone", "error", why.text, NULL);
+    return 0;
 }
 
 /* ---- turns ---- */
-
-static struct policy policy_of(const struct settings *s)
-{
-    return (struct policy){
-        .on_newer = (enum on_newer)s->on_newer,
-        .debounce_ms = s->debounce_ms,
-        .max_wait_ms = s->max_wait_ms,
-        .restart_max = (uint32_t)s->restart_max,
-        .pending_max = (uint32_t)s->pending_max,
-        .lease_ttl_ms = s->lock_ttl_s * 1000,
-        .human_lease_ms = s->human_lease_minutes * MINUTE_MS,
-        .ai_timeout_ms = s->ai_timeout_s * 1000,
-        .send_timeout_ms = s->pancake_timeout_s * 1000,
-        .send_idempotent = s->pancake_idempotent,
-        .sends_max = 5,
-        .attempts_max = (uint32_t)s->job_max_attempts,
-        .retry_for_ms = s->retry_for_hours * HOUR_MS,
-        .retry_base_ms = 1000,
-        .retry_cap_ms = MINUTE_MS,
-    };
-}
 
 static int open_turns(struct setup *u, size_t turns_max, struct err *e)
 {
     const struct turns_options o = {
         .loop = u->loop, .store = u->store, .ai = u->ai, .platform = u->platform, .archive = u->archive, .alive = u->alive,
-        .policy = policy_of(u->settings), .bot_id = "default", .bot_name = u->settings->bot_name,
+        .metrics = u->metrics, .log_content = u->settings->log_content,
+        .policy = setup_policy(u->settings), .bot_id = "default", .bot_name = u->settings->bot_name,
         .context_max = (size_t)u->settings->context_messages, .mark_ttl_ms = 48 * HOUR_MS, .answer_ttl_ms = HOUR_MS,
         .turns_max = turns_max,
     };
@@ -186,11 +161,13 @@ int setup_open(struct setup *u, const struct settings *s, struct arena *a, size_
     if (rc == 0 && (u->alive = alive_open(alive_dir, e)) == NULL)
         rc = -1;
     if (rc == 0)
+        rc = open_metrics(u, a, e);
+    if (rc == 0)
         rc = open_store(u, a, e);
     if (rc == 0)
         rc = open_archive(u, a, e);
     if (rc == 0)
-        rc = open_outside(u, e);
+        rc = setup_open_outside(u, e);
     if (rc == 0)
         rc = open_turns(u, turns_max, e);
     if (rc != 0)
@@ -201,15 +178,11 @@ int setup_open(struct setup *u, const struct settings *s, struct arena *a, size_
 void setup_close(struct setup *u)
 {
     turns_free(u->turns);
-    if (u->platform != NULL)
-        platform_close(u->platform);
-    if (u->ai != NULL)
-        ai_close(u->ai);
-    if (u->http != NULL)
-        http_close(u->http);
+    setup_close_outside(u);
     if (u->archive != NULL)
         archive_close(u->archive);
     store_close(u->store);
+    metrics_close(u->metrics);
     if (u->alive != NULL)
         alive_close(u->alive);
     if (u->loop != NULL)

@@ -12,16 +12,22 @@
 #include "turn/turn.h"
 
 struct alive;
+struct breaker;
+struct metrics;
 
 struct setup {
     const struct settings *settings;
     struct loop *loop;
     struct alive *alive;
+    struct metrics *metrics; /* of all processes of this host, in RUN_DIR; see turn/figures.h */
     struct store *store;
     struct archive *archive; /* NULL: state file ":memory:" without PostgreSQL */
     struct http *http;
-    struct ai *ai;
-    struct platform *platform;
+    struct ai *ai;             /* behind its circuit breaker */
+    struct ai *ai_inner;       /* the one that is asked */
+    struct platform *platform; /* the same two */
+    struct platform *platform_inner;
+    struct breaker *ai_breaker, *platform_breaker; /* see breaker_stat */
     struct turns *turns;
     const char *conninfo; /* NULL: no PostgreSQL */
 };
@@ -30,6 +36,11 @@ struct setup {
  * failure everything that was opened is closed again. */
 int setup_open(struct setup *u, const struct settings *s, struct arena *a, size_t turns_max, struct err *e) MUST_CHECK;
 void setup_close(struct setup *u);
+/* Would setup_change take these settings? */
+int setup_check_change(const struct settings *s, struct err *e) MUST_CHECK;
+/* What reloads (see settings.c) of turns, AI, platform and breakers; the settings must live as long as the turn engine. -1: memory was short
+ * for the addresses of AI or platform, which stay as they were. */
+int setup_change(struct setup *u, const struct settings *s, struct err *e) MUST_CHECK;
 /* -tt: can every configured server be reached? Blocking. */
 int setup_connect(const struct settings *s, struct err *e) MUST_CHECK;
 /* Applies missing migrations to the archive that is configured. Blocking. */

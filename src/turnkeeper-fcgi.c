@@ -11,10 +11,12 @@
 #include "lib/log.h"
 #include "lib/loop.h"
 #include "program.h"
+#include "reload.h"
 #include "setup.h"
 
 struct responder {
     struct setup setup;
+    struct reload reload;
     struct api *api;
     struct loop_signal *term, *interrupt, *usr1, *hup;
     bool draining;
@@ -27,12 +29,28 @@ static void event(void *arg, struct sv text)
     turns_event(r->setup.turns, text);
 }
 
+static struct api_options api_options_of(const struct setup *u, const struct settings *s)
+{
+    return (struct api_options){
+        .loop = u->loop, .turns = u->turns, .store = u->store, .archive = u->archive, .listen_fd = 0,
+        .platform_tokens = s->platform_token, .admin_tokens = s->admin_token, .cors_origins = s->cors_origins,
+        .base_path = s->base_path, .body_max = s->max_body_bytes, .in_flight_max = s->max_in_flight, .sync_wait_ms = s->sync_wait_ms,
+    };
+}
+
+static int also(void *arg, const struct settings *fresh, struct err *e)
+{
+    struct responder *r = arg;
+    const struct api_options o = api_options_of(&r->setup, fresh);
+    return api_reload(r->api, &o, e);
+}
+
 static void hup(void *arg)
 {
+    struct responder *r = arg;
     struct err e;
-    (void)arg;
-    if (log_reopen(&e) != 0)
-        log_error("the log file cannot be opened anew", "error", e.text, NULL);
+    if (reload_now(&r->reload, &e) != 0)
+        return; /* it has been logged */
 }
 
 static void part_done(void *arg)
@@ -71,12 +89,7 @@ static void raise_descriptor_limit(void)
 static int start(struct responder *r, struct err *e)
 {
     struct setup *u = &r->setup;
-    const struct settings *s = u->settings;
-    const struct api_options o = {
-        .loop = u->loop, .turns = u->turns, .store = u->store, .archive = u->archive, .listen_fd = 0,
-        .platform_tokens = s->platform_token, .admin_tokens = s->admin_token, .cors_origins = s->cors_origins,
-        .base_path = s->base_path, .body_max = s->max_body_bytes, .in_flight_max = s->max_in_flight, .sync_wait_ms = s->sync_wait_ms,
-    };
+    const struct api_options o = api_options_of(u, u->settings);
     store_subscribe(u->store, event, r);
     r->api = api_open(&o, e);
     if (r->api == NULL)
@@ -98,6 +111,7 @@ static void finish(struct responder *r)
     loop_signal_free(r->usr1);
     loop_signal_free(r->hup);
     setup_close(&r->setup);
+    reload_fini(&r->reload);
 }
 
 int main(int argc, char **argv)
@@ -107,7 +121,7 @@ int main(int argc, char **argv)
         .synopsis = "",
         .help = "FastCGI responder: answers HTTP requests that a web server forwards to the socket on descriptor 0.\n"
                 "Started by spawn-fcgi, multiwatch, systemd or the web server. TERM, INT or USR1: drain and exit, a second one: at once.\n"
-                "HUP: reopen the log.",
+                "HUP: read the configuration anew, reopen the log.",
         .options = "",
     };
     struct responder r = { 0 };
@@ -138,6 +152,7 @@ int main(int argc, char **argv)
         arena_free(a);
         return e.code == ERR_INVALID || e.code == ERR_RANGE ? EXIT_CONF : EXIT_UNREACHABLE;
     }
+    r.reload = (struct reload){ .setup = &r.setup, .settings = &settings, .also = also, .arg = &r };
     exit_code = EXIT_FINE;
     if (start(&r, &e) == 0) {
         log_info("turnkeeper.fcgi is up", "version", PACKAGE_VERSION, "owner", alive_name(r.setup.alive), NULL);

@@ -12,7 +12,7 @@ sub slurp { open my $fh, '<', "$top/$_[0]" or die "$_[0]: $!"; local $/; return 
 # {name => default}; undef for a default that is a path of configure
 my ($table) = slurp('src/settings.c') =~ /\btable\[\] = \{(.*?)^\};/ms;
 ok(defined $table, 'src/settings.c has its table') or BAIL_OUT('no table');
-my (%default, @order);
+my (%default, %reloads, @order);
 while ($table =~ /^\s*(TEXT|NUMBER|YES_NO|CHOICE|SECRET)\("(\w+)",\s*\w+,\s*(?:"([^"]*)"|(\w+))/mg) {
     my ($kind, $name, $text) = ($1, $2, $3);
     push @order, $name;
@@ -28,12 +28,23 @@ for my $line (split /\n/, slurp('environment.example')) {
 }
 is_deeply([sort keys %example], [sort @order], 'environment.example has every setting and no other');
 
+my %readme_reloads;
 my %readme;
 for my $line (split /\n/, slurp('README.md')) {
     my ($name, $value) = $line =~ /^\| `([A-Z][A-Z0-9_]+)` \| (?:`([^`]*)`)? *\|/ or next;
     $readme{$name} = $value // '';
+    ($readme_reloads{$name}) = $line =~ /^\|[^|]*\|[^|]*\| *(yes|) *\|/;
 }
 is_deeply([sort keys %readme], [sort @order], 'so have the tables of the README');
+
+# a row ends where the next one begins
+for my $row (split /^    (?=(?:TEXT|NUMBER|YES_NO|CHOICE|SECRET)\()/m, $table) {
+    my ($name) = $row =~ /^\w+\("(\w+)"/ or next;
+    $reloads{$name} = $row =~ /,\s*RELOADS\),\s*\z/ ? 'yes' : '';
+}
+is_deeply(\%readme_reloads, \%reloads, 'the README says the same about what reloads');
+cmp_ok(scalar(grep { $_ } values %reloads), '>', 20, 'which is much');
+ok(!$reloads{PROCESSING_LOCK_TTL}, 'but never the time of a lease');
 
 for my $name (grep { defined $default{$_} } @order) {
     (my $value = $example{$name} // '(missing)') =~ s/^(["'])(.*)\1$/$2/;

@@ -17,37 +17,6 @@ bool api_is_listener(int fd)
     return fcgi_is_listener(fd);
 }
 
-/* "*", or scheme://host[:port] as browsers send it. */
-static bool is_origin(struct sv s)
-{
-    struct sv rest = s;
-
-    if (sv_eq(s, SV("*")))
-        return true;
-    if (sv_starts(s, SV("https://")))
-        rest = (struct sv){ s.p + 8, s.n - 8 };
-    else if (sv_starts(s, SV("http://")))
-        rest = (struct sv){ s.p + 7, s.n - 7 };
-    else
-        return false;
-    for (size_t i = 0; i < rest.n; i++) {
-        if (rest.p[i] <= ' ' || rest.p[i] > '~' || rest.p[i] == '/')
-            return false;
-    }
-    return rest.n > 0;
-}
-
-static int check_origins(const char *list, struct err *e)
-{
-    struct sv rest = sv_from(list);
-
-    while (rest.n > 0) {
-        if (!is_origin(sv_trim(sv_split(&rest, ','))))
-            return err_set(e, ERR_INVALID, "an origin is not like https://example.org");
-    }
-    return 0;
-}
-
 static int check_base_path(const char *path, struct err *e)
 {
     size_t n = strlen(path);
@@ -70,7 +39,7 @@ static int make_rules(const struct api_options *o, struct request_rules *rules, 
         return err_set(e, ERR_RANGE, "a body is limited to 1 to %d bytes", BODY_MAX);
     if (o->in_flight_max < 0 || o->sync_wait_ms < 0)
         return err_set(e, ERR_RANGE, "limits and times are not negative");
-    if (check_origins(o->cors_origins, e) != 0)
+    if (api_check_origins(o->cors_origins, e) != 0)
         return -1;
     rules->auth = auth_new(o->platform_tokens, o->admin_tokens, e);
     if (rules->auth == NULL)

@@ -37,6 +37,8 @@ struct api_options {
 
 /* A listening socket. When descriptor 0 is none, the program was started by hand: say how it is meant, exit 64. */
 bool api_is_listener(int fd);
+/* CORS_ORIGINS: would api_open take it? */
+int api_check_origins(const char *list, struct err *e) MUST_CHECK;
 /* -1 (ERR_INVALID: a token, origin or base path; ERR_RANGE). */
 struct api *api_open(const struct api_options *o, struct err *e) MUST_CHECK;
 /* Takes over tokens, origins, body_max, in_flight_max, sync_wait_ms. -1: nothing has changed. Loop thread. */

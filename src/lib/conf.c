@@ -13,6 +13,8 @@
 #define FILE_MAX_BYTES (1024 * 1024)
 #define SECRET_MAX_BYTES (64 * 1024)
 
+const char conf_environment[] = "environment";
+
 struct load {
     const struct conf_option *table;
     size_t count;
@@ -33,6 +35,8 @@ static int fail(struct load *l, struct place at, const char *name, const char *w
 {
     if (at.line > 0)
         return err_set(l->e, ERR_INVALID, "%s:%d: %s: %s", at.file, at.line, name, why);
+    if (strcmp(at.file, conf_environment) == 0)
+        return err_set(l->e, ERR_INVALID, "environment variable %s: %s", name, why);
     return err_set(l->e, ERR_INVALID, "%s: %s (%s)", name, why, at.file);
 }
 
@@ -179,8 +183,11 @@ static int set_from_file(struct load *l, const struct conf_option *o, struct sv 
     if (name == NULL)
         return fail_memory(l);
     value = read_file(l->a, name, SECRET_MAX_BYTES, &why);
-    if (value.p == NULL)
-        return fail(l, at, o->name, why.text);
+    if (value.p == NULL) {
+        char setting[80];
+        (void)snprintf(setting, sizeof(setting), "%s_FILE", o->name);
+        return fail(l, at, setting, why.text);
+    }
     if (value.n > 0 && value.p[value.n - 1] == '\n')
         value.n--;
     if (value.n > 0 && value.p[value.n - 1] == '\r')
@@ -321,7 +328,7 @@ static int load_file(struct load *l, const char *path)
 /* Twice over the environment: NAME first, then the stronger NAME_FILE. */
 static int load_environment(struct load *l, char *const *environ_)
 {
-    const struct place at = { "environment", 0 };
+    const struct place at = { conf_environment, 0 };
 
     for (int pass = 0; pass < 2; pass++) {
         for (char *const *x = environ_; *x != NULL; x++) {
@@ -352,4 +359,62 @@ int conf_load(const struct conf_option *table, size_t count, const char *path, c
     if (path != NULL && load_file(&l, path) != 0)
         return -1;
     return environ_ != NULL ? load_environment(&l, environ_) : 0;
+}
+
+int conf_blame(const struct conf_option *table, size_t count, const struct conf_source *sources, const char *name, const char *why,
+               struct err *e)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(table[i].name, name) != 0)
+            continue;
+        if (sources[i].line > 0)
+            return err_set(e, ERR_RANGE, "%s:%d: %s", sources[i].what, sources[i].line, why);
+        if (strcmp(sources[i].what, conf_environment) == 0)
+            return err_set(e, ERR_RANGE, "environment variable %s: %s", name, why);
+        return err_set(e, ERR_RANGE, "%s (%s)", why, sources[i].what);
+    }
+    return err_set(e, ERR_RANGE, "%s", why);
+}
+
+/* ---- another reading ---- */
+
+static size_t size_of(enum conf_type type)
+{
+    switch (type) {
+    case CONF_STRING:
+        return sizeof(const char *);
+    case CONF_INT:
+        return sizeof(int64_t);
+    case CONF_BOOL:
+        return sizeof(bool);
+    case CONF_ENUM:
+        return sizeof(int);
+    }
+    return 0;
+}
+
+static bool is_same(const struct conf_option *o, const char *a, const char *b)
+{
+    const char *x, *y;
+
+    if (o->type != CONF_STRING)
+        return memcmp(a + o->offset, b + o->offset, size_of(o->type)) == 0;
+    memcpy(&x, a + o->offset, sizeof(x));
+    memcpy(&y, b + o->offset, sizeof(y));
+    return strcmp(x, y) == 0;
+}
+
+void conf_adopt(const struct conf_option *table, size_t count, void *target, struct conf_source *sources, const void *fresh,
+                const struct conf_source *fresh_sources, conf_change_fn *fn, void *arg)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct conf_option *o = &table[i];
+        bool reloads = (o->flags & CONF_RELOAD) != 0;
+        if (!is_same(o, target, fresh))
+            fn(arg, o->name, reloads);
+        if (!reloads)
+            continue;
+        memcpy((char *)target + o->offset, (const char *)fresh + o->offset, size_of(o->type));
+        sources[i] = fresh_sources[i];
+    }
 }

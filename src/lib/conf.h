@@ -27,8 +27,10 @@ struct conf_option {
     const char *help;     /* one line */
 };
 
+extern const char conf_environment[]; /* "environment" */
+
 struct conf_source { /* where an option's value is from, for dumps and errors */
-    const char *what; /* "default", "environment", or the file's path */
+    const char *what; /* "default", conf_environment, or the file's path */
     int line;         /* 0 when not from a file */
 };
 
@@ -38,6 +40,15 @@ struct conf_source { /* where an option's value is from, for dumps and errors */
  * NAME_FILE (for CONF_SECRET) may stand in the file too; the environment's NAME or NAME_FILE is stronger than the file's. -1 with the first error, "FILE:LINE: ..." when it is from a file. */
 int conf_load(const struct conf_option *table, size_t count, const char *path, char *const *environ_, struct arena *a,
               void *target, struct conf_source *sources, struct err *e) MUST_CHECK;
+/* What is wrong with an option that was loaded, for checks across options: *e is ERR_RANGE, with "FILE:LINE: " or "environment variable NAME: "
+ * before `why`, which names the option itself. Returns -1. */
+int conf_blame(const struct conf_option *table, size_t count, const struct conf_source *sources, const char *name, const char *why,
+               struct err *e);
+/* Takes over what has CONF_RELOAD from another reading of the same table, strings by pointer; the rest stays. fn for each option whose value
+ * differs; taken: it was taken over. */
+typedef void conf_change_fn(void *arg, const char *name, bool taken);
+void conf_adopt(const struct conf_option *table, size_t count, void *target, struct conf_source *sources, const void *fresh,
+                const struct conf_source *fresh_sources, conf_change_fn *fn, void *arg);
 /* NAME=value lines in table order, secrets as "***" (empty when empty), source as a trailing comment. */
 void conf_dump(const struct conf_option *table, size_t count, const void *target, const struct conf_source *sources, FILE *out);
 /* A commented example file: help, range, default of each option. */

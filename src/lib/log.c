@@ -84,6 +84,36 @@ int log_reopen(struct err *e)
     return rc < 0 ? -1 : 0;
 }
 
+int log_move(const char *path_, struct err *e)
+{
+    bool file = path_ != NULL && path_[0] != '\0';
+    char *copy = file ? strdup(path_) : NULL;
+    int fd = file ? open_file(path_, e) : STDERR_FILENO, rc = 0;
+
+    if (fd < 0 || (file && copy == NULL)) {
+        if (fd >= 0) {
+            (void)close(fd);
+            (void)err_set(e, ERR_MEMORY, "out of memory");
+        }
+        free(copy);
+        return -1;
+    }
+    if (out == STDERR_FILENO)
+        out = fd; /* stderr itself is never closed */
+    else {
+        rc = dup3(fd, out, O_CLOEXEC) < 0 ? err_set_errno(e, errno, "log file") : 0;
+        if (file)
+            (void)close(fd);
+    }
+    if (rc != 0) {
+        free(copy);
+        return -1;
+    }
+    free(path);
+    path = copy;
+    return 0;
+}
+
 void log_close(void)
 {
     int fd = atomic_exchange(&out, STDERR_FILENO);

@@ -18,6 +18,8 @@ extern _Atomic(enum log_level) log_threshold; /* a reload may change it while ot
 int log_open(const char *program, const char *path, enum log_level level, struct err *e) MUST_CHECK;
 /* Opens the same path anew (after rotation). On failure the old file stays. */
 int log_reopen(struct err *e) MUST_CHECK;
+/* Another path from now on (NULL or "": stderr), or the same one opened anew; other threads may log meanwhile. -1: the old one stays. */
+int log_move(const char *path, struct err *e) MUST_CHECK;
 void log_close(void);
 /* "DEBUG", "INFO", "WARNING"/"WARN", "ERROR", any case. */
 bool log_level_parse(const char *name, enum log_level *out);

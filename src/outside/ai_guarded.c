@@ -11,6 +11,7 @@
 
 struct guarded {
     struct ai ai;
+    struct ai_ops ops; /* with the name of what is behind it */
     struct loop *loop;
     struct ai *inner;
     struct breaker *breaker;
@@ -134,6 +135,7 @@ struct ai *ai_guarded_open(struct loop *l, struct ai *inner, struct breaker *b, 
         (void)err_set(e, ERR_MEMORY, "no memory");
         return NULL;
     }
-    *g = (struct guarded){ .ai = { &guarded_ops }, .loop = l, .inner = inner, .breaker = b };
+    *g = (struct guarded){ .ai = { &g->ops }, .ops = guarded_ops, .loop = l, .inner = inner, .breaker = b };
+    g->ops.name = ai_name(inner);
     return &g->ai;
 }

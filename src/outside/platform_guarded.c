@@ -11,6 +11,7 @@
 
 struct guarded {
     struct platform platform;
+    struct platform_ops ops; /* with the name of what is behind it */
     struct loop *loop;
     struct platform *inner;
     struct breaker *breaker;
@@ -143,6 +144,7 @@ struct platform *platform_guarded_open(struct loop *l, struct platform *inner, s
         (void)err_set(e, ERR_MEMORY, "no memory");
         return NULL;
     }
-    *g = (struct guarded){ .platform = { &guarded_ops }, .loop = l, .inner = inner, .breaker = b };
+    *g = (struct guarded){ .platform = { &g->ops }, .ops = guarded_ops, .loop = l, .inner = inner, .breaker = b };
+    g->ops.name = platform_name(inner);
     return &g->platform;
 }

@@ -26,7 +26,8 @@ struct transact *transact_new(struct turns *t, struct sv id, enum event_kind kin
     }
     x->t = t;
     x->id = id;
-    x->policy = &t->o.policy;
+    x->pinned = t->o.policy;
+    x->policy = &x->pinned;
     x->done = done;
     x->arg = arg;
     id_uuid7(x->fresh_id);

@@ -31,7 +31,8 @@ struct transact {
     struct turns *t;
     struct sv id;        /* borrowed: lives longer than x */
     struct event event;  /* now_ms, lease_* and owner_dead are filled in for each try */
-    const struct policy *policy;
+    const struct policy *policy; /* `pinned`, or the turn's own */
+    struct policy pinned;        /* the engine's when this began */
     bool want_lists, want_job; /* job: of the turn, for UNKNOWN and RESEND */
     bool only_known;           /* ARRIVE: nothing is done for a message that the store does not know */
     bool only_existing;        /* nothing is done for a conversation without a record */

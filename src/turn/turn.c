@@ -30,6 +30,16 @@ struct turns *turns_new(const struct turns_options *o, struct err *e)
     return t;
 }
 
+void turns_set(struct turns *t, const struct turns_change *change)
+{
+    int64_t lease_ttl_ms = t->o.policy.lease_ttl_ms;
+    t->o.policy = change->policy;
+    t->o.policy.lease_ttl_ms = lease_ttl_ms;
+    t->o.bot_name = change->bot_name;
+    t->o.context_max = change->context_max;
+    t->o.log_content = change->log_content;
+}
+
 static void drop(void *arg, struct sv key, void *value)
 {
     (void)arg, (void)key;

@@ -40,6 +40,15 @@ struct turns_options {
 };
 
 struct turns *turns_new(const struct turns_options *o, struct err *e) MUST_CHECK;
+/* What may change while turns run; those go on with the policy that they began with. The lease's time stays what it was at first, since
+ * other processes count on it. bot_name is kept by pointer. */
+struct turns_change {
+    struct policy policy;
+    const char *bot_name;
+    size_t context_max;
+    bool log_content;
+};
+void turns_set(struct turns *t, const struct turns_change *change);
 /* Running turns are dropped as by a crash: call turns_drain first. */
 void turns_free(struct turns *t);
 

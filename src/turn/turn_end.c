@@ -309,7 +309,7 @@ static void finished(struct transact *x)
 /* What the peer asked for, and a random time besides: many were told the same at the same moment. */
 static int64_t retry_in_ms(const struct turn *turn)
 {
-    const struct policy *p = &turn->t->o.policy;
+    const struct policy *p = &turn->policy;
     int64_t said_ms = turn->retry_after_ms < RETRY_SAID_MAX_MS ? turn->retry_after_ms : RETRY_SAID_MAX_MS;
     return said_ms + backoff_ms(turn->record.attempts, p->retry_base_ms, p->retry_cap_ms);
 }
@@ -327,6 +327,7 @@ static struct transact *closing(struct turn *turn, enum event_kind kind)
     }
     x->event.token = turn->record.token;
     x->event.fence = turn->record.fence;
+    x->policy = &turn->policy;
     x->event.jitter_ms = retry_in_ms(turn);
     x->event.reason = turn->failure;
     x->cached = turn->finish_tries == 0 && turn->wait_timer == NULL;

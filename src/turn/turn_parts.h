@@ -69,6 +69,7 @@ struct turn {
     enum turn_state state;
     struct conversation record;  /* as this turn last applied it */
     uint64_t version;
+    struct policy policy;        /* that it began with */
     int64_t lease_until_mono_ms; /* by the own clock: counted from before the store set it */
     int64_t send_before_mono_ms;
     int64_t began_mono_ms;

@@ -61,6 +61,7 @@ struct turn *turn_start(struct transact *x, const struct message *own)
     turn->t = t;
     turn->a = a;
     turn->id = arena_sv(a, x->id);
+    turn->policy = *x->policy;
     turn->began_mono_ms = clock_mono_ms();
     turn->arrived_us = clock_mono_us();
     turn->lease_timer = loop_timer_new(t->o.loop, lease_tick, turn);
@@ -114,7 +115,7 @@ void turn_lost(struct turn *turn)
 
 void turn_renew_soon(struct turn *turn)
 {
-    loop_timer_set(turn->lease_timer, turn->t->o.policy.lease_ttl_ms / 3);
+    loop_timer_set(turn->lease_timer, turn->policy.lease_ttl_ms / 3);
 }
 
 struct renewal {
@@ -137,7 +138,7 @@ static void renewed(void *arg, enum store_status status)
     if (!same)
         return;
     if (status == STORE_DONE) {
-        turn->lease_until_mono_ms = issued_mono_ms + turn->t->o.policy.lease_ttl_ms;
+        turn->lease_until_mono_ms = issued_mono_ms + turn->policy.lease_ttl_ms;
         turn_renew_soon(turn);
         return;
     }
@@ -164,10 +165,22 @@ static void lease_tick(void *arg)
     memcpy(r->token, turn->record.token, sizeof(r->token));
     r->issued_mono_ms = clock_mono_ms();
     turn->t->transactions++;
-    store_renew(turn->t->o.store, turn->id, sv_from(turn->record.token), turn->t->o.policy.lease_ttl_ms, renewed, r);
+    store_renew(turn->t->o.store, turn->id, sv_from(turn->record.token), turn->policy.lease_ttl_ms, renewed, r);
 }
 
 /* ---- the quiet window ---- */
+
+static void silenced(struct turn *turn)
+{
+    struct buf b = { 0 };
+    struct ending end = { .status = "recorded", .reason = REASON_BOT_PAUSED };
+    ending_result(&b, turn->t, turn->record.turn_id, &end, turn->client.message_id);
+    turns_count(turn->t, FIGURE_RECORDED);
+    turn_note_end(turn, "recorded", REASON_BOT_PAUSED, NULL, turn->record.restarts);
+    client_answer(&turn->client, ANSWER_RECORDED, buf_sv(&b), 0);
+    buf_fini(&b);
+    turn_end(turn);
+}
 
 static void waited(struct transact *x)
 {
@@ -201,17 +214,9 @@ static void waited(struct transact *x)
         }
         turn_think(turn);
         return;
-    case VERDICT_SILENCED: {
-        struct buf b = { 0 };
-        struct ending end = { .status = "recorded", .reason = REASON_BOT_PAUSED };
-        ending_result(&b, turn->t, turn->record.turn_id, &end, turn->client.message_id);
-        turns_count(turn->t, FIGURE_RECORDED);
-        turn_note_end(turn, "recorded", "bot_paused", NULL, turn->record.restarts);
-        client_answer(&turn->client, ANSWER_RECORDED, buf_sv(&b), 0);
-        buf_fini(&b);
-        turn_end(turn);
+    case VERDICT_SILENCED:
+        silenced(turn);
         return;
-    }
     case VERDICT_SEND:
     case VERDICT_RESEND:
     case VERDICT_LOCKED:
@@ -254,6 +259,7 @@ static void wait_tick(void *arg)
     x->event.fence = turn->record.fence;
     x->want_lists = true;
     x->fill = fill_silenced;
+    x->policy = &turn->policy;
     turn->deciding = true;
     turn->hinted = false;
     transact_go(x);

@@ -64,6 +64,7 @@ void turn_gate(struct turn *turn, bool interrupted)
     }
     x->event.token = turn->record.token;
     x->event.fence = turn->record.fence;
+    x->policy = &turn->policy;
     x->event.has_actions = turn->reply.actions_n > 0;
     x->event.interrupted = interrupted;
     x->cached = !interrupted && turn->wait_timer == NULL;
@@ -118,7 +119,7 @@ void turn_send(struct turn *turn)
         .conversation_id = turn->id,
         .request_id = turn->client.request_id,
         .actions_n = turn->reply.actions_n,
-        .timeout_ms = turn->t->o.policy.send_timeout_ms,
+        .timeout_ms = turn->policy.send_timeout_ms,
         .send_before_ms = before,
     };
     turn_goes_out(turn);
@@ -148,6 +149,6 @@ void turn_resend(struct turn *turn, struct sv job, int64_t asked_mono_ms)
         return;
     }
     turn->has_reply = true;
-    turn->send_before_mono_ms = asked_mono_ms + step_send_start_ms(&turn->t->o.policy);
+    turn->send_before_mono_ms = asked_mono_ms + step_send_start_ms(&turn->policy);
     turn_send(turn);
 }

@@ -173,7 +173,7 @@ static struct ai_call *put_question(struct turn *turn, struct arena *a)
         .turn_id = sv_from(turn->record.turn_id),
         .request_id = turn->client.request_id,
         .traceparent = turn->client.traceparent,
-        .timeout_ms = turn->t->o.policy.ai_timeout_ms,
+        .timeout_ms = turn->policy.ai_timeout_ms,
     };
     return ai_ask(turn->t->o.ai, &r, answered, turn);
 }

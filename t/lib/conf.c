@@ -178,7 +178,7 @@ static void test_order(void)
     is_int(load(file, (char *[]){ token, NULL }, &t, &e), 0, "NAME_FILE in the file");
     is_str(t.token, "weak", "the environment is stronger");
     is_int(load(NULL, (char *[]){ bad, NULL }, &t, &e), -1, "a bad value in the environment");
-    has_str(e.text, "PORT: must be a number from 1 to 65535 (environment)", "its error");
+    has_str(e.text, "environment variable PORT: must be a number from 1 to 65535", "its error");
     (void)snprintf(file, sizeof(file), "TOKEN_FILE=%s/none", dir);
     is_int(load(NULL, (char *[]){ file, NULL }, &t, &e), -1, "a secret's file that is not there");
     has_str(e.text, "none", "its error");

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT
+ * What setup*.c share, and nobody else uses. */
+#ifndef SETUP_PARTS_H
+#define SETUP_PARTS_H
+
+#include "setup.h"
+#include "turn/policy.h"
+
+/* HTTP, AI and platform, each of the two behind its circuit breaker. -1: what was opened is closed by setup_close_outside. */
+int setup_open_outside(struct setup *u, struct err *e) MUST_CHECK;
+void setup_close_outside(struct setup *u);
+struct policy setup_policy(const struct settings *s);
+
+#endif
