@@ -37,7 +37,7 @@ const char sqlite_schema[] =
     " paused INTEGER NOT NULL);"
     "DROP INDEX IF EXISTS state_conversation_due;" /* of version 1 */
     "CREATE INDEX IF NOT EXISTS state_list_due ON state_conversation(due, id) WHERE due IS NOT NULL;"
-    "CREATE INDEX IF NOT EXISTS state_list_activity ON state_conversation(activity, id) WHERE version > 0;"
+    "CREATE INDEX IF NOT EXISTS state_list_activity ON state_conversation(activity, id, version) WHERE version > 0;"
     "CREATE INDEX IF NOT EXISTS state_list_active ON state_conversation(active, id) WHERE (listed & 1) <> 0;"
     "CREATE INDEX IF NOT EXISTS state_list_waiting ON state_conversation(waiting, id) WHERE (listed & 2) <> 0;"
     "CREATE INDEX IF NOT EXISTS state_list_paused ON state_conversation(paused, id) WHERE (listed & 4) <> 0;"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * What only the SQLite store can meet: other owners of the file, a full disk, a newer version, expired rows, events
- * that were missed. The contract of the port is tested by contract.c. */
+ * What only the SQLite store can meet: other owners of the file, a full disk, newer and older versions, expired rows, events
+ * that were missed; and that its listings read an index. The contract of the port is tested by contract.c. */
 #include "config.h"
 
 #include <errno.h>
@@ -14,8 +14,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lib/buf.h"
 #include "lib/clock.h"
 #include "lib/filelock.h"
+#include "store/sqlite_sql.h"
 #include "t/store/contract.h"
 
 static const struct backend plain = { .name = "sqlite", .real_clock = true };
@@ -349,6 +351,124 @@ static void test_full_disk(struct rig *r)
     (void)umount(dir);
 }
 
+/* ---- a file of version 1 ---- */
+
+static const char version_1[] =
+    "CREATE TABLE state_meta(key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
+    "INSERT INTO state_meta VALUES('version', 1), ('file', 7);"
+    "CREATE TABLE state_counts(one INTEGER PRIMARY KEY CHECK(one = 1),"
+    " conversations INTEGER NOT NULL DEFAULT 0, active INTEGER NOT NULL DEFAULT 0, waiting INTEGER NOT NULL DEFAULT 0,"
+    " paused INTEGER NOT NULL DEFAULT 0, due INTEGER NOT NULL DEFAULT 0, queue INTEGER NOT NULL DEFAULT 0,"
+    " queue_taken INTEGER NOT NULL DEFAULT 0, queue_bytes INTEGER NOT NULL DEFAULT 0, dead INTEGER NOT NULL DEFAULT 0,"
+    " queue_head INTEGER NOT NULL DEFAULT 1, queue_next INTEGER NOT NULL DEFAULT 1,"
+    " batch_next INTEGER NOT NULL DEFAULT 1, event_next INTEGER NOT NULL DEFAULT 1,"
+    " conversation_next INTEGER NOT NULL DEFAULT 1);"
+    "INSERT INTO state_counts(one, conversations, waiting, due, dead, conversation_next) VALUES(1, 2, 1, 1, 2, 3);"
+    "CREATE TABLE state_conversation("
+    " n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, version INTEGER NOT NULL, record TEXT NOT NULL,"
+    " lease_token TEXT, lease_until INTEGER NOT NULL, due INTEGER,"
+    " pending_first INTEGER NOT NULL, pending_next INTEGER NOT NULL,"
+    " context_first INTEGER NOT NULL, context_next INTEGER NOT NULL,"
+    " listed INTEGER NOT NULL, activity INTEGER NOT NULL, active INTEGER NOT NULL, waiting INTEGER NOT NULL,"
+    " paused INTEGER NOT NULL);"
+    "CREATE INDEX state_conversation_due ON state_conversation(due) WHERE due IS NOT NULL;"
+    "INSERT INTO state_conversation VALUES(1, 'a', 3, 'ra', NULL, 0, 50, 0, 0, 0, 0, 2, 70, 0, 60, 0),"
+    " (2, 'b', 5, 'rb', NULL, 0, NULL, 0, 0, 0, 0, 0, 80, 0, 0, 0);"
+    "CREATE TABLE state_dead(seq INTEGER PRIMARY KEY, item TEXT NOT NULL);"
+    "INSERT INTO state_dead(item) VALUES('first'), ('second');";
+
+static void test_upgrade(struct rig *r)
+{
+    (void)by_hand(version_1);
+    open_file(r, 0);
+    is_int(by_hand("SELECT value FROM state_meta WHERE key = 'version'"), 2, "a file of version 1 becomes one of version 2");
+    is_int(by_hand("SELECT value FROM state_meta WHERE key = 'file'"), 7, "and stays the file that it was");
+    struct call *c = list(r, &(struct store_list){ .index = STORE_ACTIVITY, .max = 9, .want_records = true });
+    ok(c->n == 2 && sv_eq(c->items[1], SV("b")) && sv_eq(c->listing.items[1].record, SV("rb")), "its conversations are listed");
+    is_sv(joined(r, due(r, 9)->items, 1), SV("a"), "by when they are due");
+    c = letters(r, &(struct store_letters){ .max = 9 });
+    ok(c->n == 2 && sv_eq(c->letters[0].item, SV("second")), "its dead letters have ids: %.*s",
+       c->n > 0 ? (int)c->letters[0].id.n : 0, c->n > 0 ? c->letters[0].id.p : "");
+    is_int(letters(r, &(struct store_letters){ .op = STORE_LETTERS_DROP, .id = c->letters[0].id })->n, 1, "by which they go");
+    is_int(apply(r, &CHANGE("b", 5, .forget = true))->status, STORE_DONE, "and all else is possible");
+    const struct store_stat *n = stat_of(r);
+    ok(n->conversations == 1 && n->dead == 1 && n->waiting == 1, "the numbers are right");
+    store_close(r->s);
+    open_file(r, 0);
+    is_int(letters(r, &(struct store_letters){ .max = 9 })->n, 1, "opened again, nothing comes twice");
+    close_and_wipe(r);
+}
+
+/* ---- what listings read ---- */
+
+static int note_plan(void *arg, int n, char **values, char **names)
+{
+    (void)names;
+    if (n > 3 && values[3] != NULL)
+        buf_printf(arg, "%s; ", values[3]);
+    return 0;
+}
+
+static void plan_of(enum sql which, struct buf *plan)
+{
+    sqlite3 *db = NULL;
+    struct buf sql = { 0 };
+    buf_clear(plan);
+    buf_printf(&sql, "EXPLAIN QUERY PLAN %s", sqlite_sql[which]);
+    if (sqlite3_open(path, &db) != SQLITE_OK || sqlite3_exec(db, sql.p, note_plan, plan, NULL) != SQLITE_OK)
+        bail_out("%s: %s", sql.p, sqlite3_errmsg(db));
+    (void)sqlite3_close(db);
+    buf_fini(&sql);
+}
+
+static void test_plans(struct rig *r)
+{
+    static const enum sql others[] = { SQL_ACTIVE_SINCE, SQL_LETTERS, SQL_LETTER, SQL_BOUND, SQL_FORGOTTEN_SWEEP,
+                                       SQL_RANGE_HEADS };
+    struct buf plan = { 0 };
+    open_file(r, 0);
+    for (int i = SQL_LIST; i <= SQL_LIST_PAUSED_NEWEST; i++) {
+        plan_of((enum sql)i, &plan);
+        ok(strstr(plan.p, "SEARCH state_conversation USING INDEX state_list_") == plan.p &&
+               strstr(plan.p, "TEMP B-TREE") == NULL,
+           "a listing reads its index alone: %s", plan.p);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+        plan_of(others[i], &plan);
+        ok(strstr(plan.p, "SCAN state_conversation") == NULL && strstr(plan.p, "SCAN state_letter") == NULL &&
+               strstr(plan.p, "SCAN state_item") == NULL && strstr(plan.p, "TEMP B-TREE") == NULL,
+           "nor is a table scanned: %s", plan.p);
+    }
+    buf_fini(&plan);
+    close_and_wipe(r);
+}
+
+/* ---- what is left of the forgotten ---- */
+
+static bool no_rows(struct rig *r, void *arg)
+{
+    (void)arg;
+    (void)put(r, "x", "y", LONG_MS);
+    return by_hand("SELECT count(*) FROM state_conversation") == 0 && by_hand("SELECT count(*) FROM state_mark") == 0;
+}
+
+static void test_forgotten(struct rig *r)
+{
+    open_file(r, 0);
+    (void)apply(r, &CHANGE("bare", 0));
+    (void)apply(r, &CHANGE("bare", 1, .forget = true));
+    is_int(by_hand("SELECT count(*) FROM state_conversation"), 0, "of one without marks nothing is left");
+    (void)apply(r, &CHANGE("c", 0, .mark_new = { SV("m"), SV("x") }, .mark_ttl_ms = SHORT_MS, .pending_add = SV("p"),
+                           .context_add = LIST(SV("x")), .context_add_n = 1));
+    (void)apply(r, &CHANGE("c", 1, .forget = true));
+    ok(by_hand("SELECT count(*) FROM state_pending") == 0 && by_hand("SELECT count(*) FROM state_context") == 0,
+       "the lists of one with marks are gone");
+    is_int(by_hand("SELECT length(record) FROM state_conversation WHERE version = 0"), 0, "and its record");
+    rig_pass(r, SHORT_MS + 10);
+    ok(rig_until(r, no_rows, NULL), "and all of it when the marks have had their time");
+    close_and_wipe(r);
+}
+
 int main(void)
 {
     struct rig r = { .backend = &plain, .loop = loop_new(), .arena = arena_new(0, 1u << 30) };
@@ -363,6 +483,9 @@ int main(void)
     test_neighbours(&r);
     test_sweep(&r);
     test_missed_events(&r);
+    test_upgrade(&r);
+    test_plans(&r);
+    test_forgotten(&r);
     test_full_disk(&r);
     ok(rmdir(dir) == 0, "no file was left");
     arena_free(r.arena);
