@@ -106,7 +106,8 @@ bool program_start(const struct program *p, int argc, char **argv, struct settin
     if (rc != 0)
         return false;
     *first = optind;
-    if (settings_load(s, asked.path, a, &e) != 0) {
+    rc = p->loose && asked.test == 0 ? settings_read(s, asked.path, a, &e) : settings_load(s, asked.path, a, &e);
+    if (rc != 0) {
         fprintf(stderr, "%s: %s\n", p->name, e.text);
         *exit_code = EXIT_CONF;
         return false;

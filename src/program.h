@@ -15,6 +15,7 @@ struct program {
     /* One of its own options; -1: wrong (it has said why). NULL: none. */
     int (*option)(void *arg, int letter, const char *value);
     void *arg;
+    bool loose; /* runs without what the others need (tokens): settings_read instead of settings_load, but for -t */
 };
 
 /* Options, settings and log. Returns when the program is to run: settings filled, `first` the index of the first operand. Else it has done what

@@ -1,17 +1,28 @@
 /* SPDX-License-Identifier: MIT
- * turnkeeperctl: what an administrator runs by hand or from cron. */
+ * turnkeeperctl: what an administrator runs by hand or from cron. All but `migrate` is a line to a daemon's admin socket: who may connect there
+ * is the daemon's to say, so no token is needed here. */
 #include "config.h"
 
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
+#include "client.h"
 #include "program.h"
 #include "setup.h"
 
-static int migrate(const struct settings *s, struct arena *a)
+#define TIMEOUT_S 300
+
+static int migrate(struct arena *a)
 {
     struct err e;
     int applied;
-    if (setup_migrate(s, a, &applied, &e) != 0) {
+    struct settings_again *s = settings_again(a, &e); /* with all checks: this one works on the database itself */
+    if (s == NULL) {
+        fprintf(stderr, "turnkeeperctl: %s\n", e.text);
+        return EXIT_CONF;
+    }
+    if (setup_migrate(settings_of(s), a, &applied, &e) != 0) {
         fprintf(stderr, "turnkeeperctl: %s\n", e.text);
         return e.code == ERR_RANGE || e.code == ERR_INVALID ? EXIT_CONF : EXIT_UNREACHABLE;
     }
@@ -19,35 +30,116 @@ static int migrate(const struct settings *s, struct arena *a)
     return EXIT_FINE;
 }
 
-static const struct {
-    const char *name;
-    int (*run)(const struct settings *s, struct arena *a);
-} commands[] = {
-    { "migrate", migrate },
+/* First words of the daemon's commands; what follows them is its to judge. */
+static const char *const commands[] = {
+    "help", "ping", "version", "show", "get", "explain", "cancel", "pause", "resume", "cleanup", "sweep",
+    "archive", "retry", "discard", "reload", "log", "drain", "shutdown",
 };
+
+static const char help_text[] =
+    "Commands (a daemon must be running for all but migrate):\n"
+    "  ping, version                       is the daemon there?\n"
+    "  show status|config|leases|queue|dead|jobs|backends|stats|workers\n"
+    "  get ID                              the whole state of a conversation\n"
+    "  explain ID [MESSAGE]                why the bot did or did not answer\n"
+    "  cancel ID                           end the running turn\n"
+    "  pause [ID], resume [ID]             silence the bot there; without ID: this daemon begins no turns\n"
+    "  cleanup [--max-age-hours 24] [--dry-run]\n"
+    "  sweep, archive                      do it now\n"
+    "  retry ID, discard ID                of a dead letter (show dead)\n"
+    "  reload, log level LEVEL             this daemon\n"
+    "  drain [--timeout-s N], shutdown     this daemon\n"
+    "  raw LINE                            a line as it is\n"
+    "  migrate                             apply missing migrations to the archive\n"
+    "Options besides those below, anywhere before \"--\":\n"
+    "  --json             JSON instead of a table\n"
+    "  --socket PATH      the daemon's admin socket (default: from the configuration)\n"
+    "Exit code 1: the daemon refused (not found, too late).";
+
+/* Takes --json and --socket out of argv. False: --socket has no value. */
+static bool take_options(struct client_options *o, int *argc, char **argv)
+{
+    int to = 1, i = 1;
+    for (; i < *argc && strcmp(argv[i], "--") != 0; i++) {
+        if (strcmp(argv[i], "--json") == 0)
+            o->json = true;
+        else if (strncmp(argv[i], "--socket=", 9) == 0)
+            o->socket = argv[i] + 9;
+        else if (strcmp(argv[i], "--socket") == 0 && i + 1 < *argc)
+            o->socket = argv[++i];
+        else if (strcmp(argv[i], "--socket") == 0)
+            return false;
+        else
+            argv[to++] = argv[i];
+    }
+    for (; i < *argc; i++)
+        argv[to++] = argv[i];
+    argv[to] = NULL;
+    *argc = to;
+    return true;
+}
+
+static int misuse(void)
+{
+    fprintf(stderr, "turnkeeperctl: which command? See turnkeeperctl --help\n");
+    return EXIT_USE;
+}
+
+static bool is_command(const char *word)
+{
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+        if (strcasecmp(word, commands[i]) == 0)
+            return true;
+    return false;
+}
+
+static int ask(const struct client_options *o, int argc, char **argv)
+{
+    struct buf line = { 0 };
+    int exit_code = EXIT_USE;
+    bool raw = strcmp(argv[0], "raw") == 0;
+    if (!raw && !is_command(argv[0]))
+        return misuse();
+    for (int i = 1; raw && i < argc; i++)
+        buf_printf(&line, "%s%s", i > 1 ? " " : "", argv[i]);
+    if (raw ? argc > 1 && buf_ok(&line) : client_line(&line, argc, argv))
+        exit_code = client_run(o, buf_sv(&line));
+    else if (raw)
+        exit_code = misuse();
+    buf_fini(&line);
+    return exit_code;
+}
+
+static int run(struct client_options *o, const struct settings *s, struct arena *a, int argc, char **argv)
+{
+    if (argc == 0)
+        return misuse();
+    if (strcmp(argv[0], "migrate") == 0)
+        return argc == 1 ? migrate(a) : misuse();
+    if (o->socket == NULL)
+        o->socket = settings_admin_socket(s, a);
+    return o->socket == NULL ? EXIT_LATER : ask(o, argc, argv);
+}
 
 int main(int argc, char **argv)
 {
     static const struct program program = {
         .name = "turnkeeperctl",
         .synopsis = "COMMAND",
-        .help = "Commands:\n"
-                "  migrate            apply missing migrations to the archive",
+        .help = help_text,
         .options = "",
+        .loose = true,
     };
+    struct client_options o = { .timeout_s = TIMEOUT_S };
     struct arena *a = arena_new(0, 1u << 20);
     struct settings settings;
     int first, exit_code;
     if (a == NULL)
         return EXIT_LATER;
-    if (program_start(&program, argc, argv, &settings, a, &first, &exit_code, setup_connect)) {
-        exit_code = EXIT_USE;
-        for (size_t i = 0; first + 1 == argc && i < ARRAY_LEN(commands); i++)
-            if (strcmp(argv[first], commands[i].name) == 0)
-                exit_code = commands[i].run(&settings, a);
-        if (exit_code == EXIT_USE)
-            fprintf(stderr, "turnkeeperctl: which command? See turnkeeperctl --help\n");
-    }
+    if (!take_options(&o, &argc, argv))
+        exit_code = misuse();
+    else if (program_start(&program, argc, argv, &settings, a, &first, &exit_code, setup_connect))
+        exit_code = run(&o, &settings, a, argc - first, argv + first);
     arena_free(a);
     return exit_code;
 }

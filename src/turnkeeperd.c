@@ -1,27 +1,42 @@
 /* SPDX-License-Identifier: MIT
- * turnkeeperd: the daemon. Sweeps what is due, answers what was left, archives. Runs in the foreground; a supervisor keeps it. */
+ * turnkeeperd: the daemon. Sweeps what is due, answers what was left, archives, cleans up, listens at the admin socket. Runs in the foreground; a
+ * supervisor keeps it. */
 #include "config.h"
 
 #include <signal.h>
 #include <unistd.h>
 
+#include "daemon/absent.h"
+#include "daemon/admin.h"
 #include "daemon/archiver.h"
+#include "daemon/cleaner.h"
+#include "daemon/heartbeat.h"
 #include "daemon/migration.h"
 #include "daemon/sweep.h"
 #include "lib/alive.h"
 #include "lib/log.h"
+#include "lib/json.h"
 #include "lib/loop.h"
+#include "outside/breaker.h"
 #include "program.h"
+#include "reload.h"
 #include "setup.h"
 
 #define TURNS_MAX 1000 /* running at once in one daemon */
+#define DAY_MS 86400000LL
 
 struct daemon {
     struct setup setup;
+    struct reload reload;
     struct arena *arena;
     struct sweep *sweep;
     struct archiver *archiver;
     struct migration *migration;
+    struct cleaner *cleaner;
+    struct heartbeat *heartbeat;
+    struct absent *absent; /* daemons of other hosts that are not heard of */
+    struct commands *commands;
+    struct admin *admin;
     struct loop_signal *term, *interrupt, *hup;
     struct loop_timer *tidy;
     bool draining;
@@ -37,14 +52,38 @@ static void event(void *arg, struct sv text)
         sweep_wake(d->sweep);
 }
 
+static struct cleaner_options cleaner_options_of(const struct setup *u, const struct settings *s)
+{
+    return (struct cleaner_options){
+        .loop = u->loop, .store = u->store, .turns = u->turns,
+        .every_ms = s->cleanup_interval_s * 1000,
+        .state_ttl_ms = s->state_ttl_s * 1000,
+        .orphan_ttl_ms = u->settings->lock_cleanup_ttl_s * 1000, /* which does not reload */
+        .retention_ms = s->retention_days * DAY_MS,
+    };
+}
+
+static int also(void *arg, const struct settings *fresh, struct err *e)
+{
+    struct daemon *d = arg;
+    const struct cleaner_options o = cleaner_options_of(&d->setup, fresh);
+    (void)e;
+    cleaner_set(d->cleaner, &o);
+    return 0;
+}
+
+/* HUP and RELOAD. -1: refused, everything stays. */
+static int reload(void *arg, struct err *e)
+{
+    struct daemon *d = arg;
+    return reload_now(&d->reload, e);
+}
+
 static void hup(void *arg)
 {
     struct err e;
-    (void)arg;
-    if (log_reopen(&e) != 0)
-        log_error("the log file cannot be opened anew", "error", e.text, NULL);
-    else
-        log_info("log reopened", NULL);
+    if (reload(arg, &e) != 0)
+        return; /* it has been logged */
 }
 
 static void tidy(void *arg)
@@ -56,11 +95,18 @@ static void tidy(void *arg)
 
 /* ---- the end ---- */
 
+static void all_done(void *arg)
+{
+    struct daemon *d = arg;
+    loop_stop(d->setup.loop);
+}
+
+/* The admin socket answers until all else is over. */
 static void part_done(void *arg)
 {
     struct daemon *d = arg;
     if (--d->parts_left == 0)
-        loop_stop(d->setup.loop);
+        commands_stop(d->commands, all_done, d);
 }
 
 static void terminate(void *arg)
@@ -72,7 +118,9 @@ static void terminate(void *arg)
     }
     d->draining = true;
     log_info("draining", NULL);
-    d->parts_left = 2 + (d->archiver != NULL);
+    d->parts_left = 3 + (d->archiver != NULL);
+    heartbeat_stop(d->heartbeat);
+    cleaner_stop(d->cleaner, part_done, d);
     sweep_stop(d->sweep, part_done, d);
     turns_drain(d->setup.turns, d->setup.settings->shutdown_grace_s * 1000, part_done, d);
     if (d->archiver != NULL)
@@ -97,21 +145,130 @@ static void migrated(void *arg, bool ok)
     struct daemon *d = arg;
     if (!ok || d->draining)
         return; /* without a schema nothing is archived; the queue keeps it */
-    d->archiver = archiver_new(d->setup.loop, d->setup.store, d->setup.archive, d->setup.alive);
+    d->archiver = archiver_new(d->setup.loop, d->setup.store, d->setup.archive, d->setup.alive, d->absent);
     if (d->archiver == NULL)
         log_error("no memory for the archiver", NULL);
+    cleaner_archive(d->cleaner, d->setup.archive);
+}
+
+/* ---- what an administrator asks for ---- */
+
+static void admin_sweep(void *arg)
+{
+    struct daemon *d = arg;
+    sweep_wake(d->sweep);
+    cleaner_sweep(d->cleaner);
+}
+
+static void admin_archive(void *arg)
+{
+    struct daemon *d = arg;
+    if (d->archiver != NULL)
+        archiver_wake(d->archiver);
+}
+
+static void admin_pause(void *arg, bool yes)
+{
+    struct daemon *d = arg;
+    sweep_pause(d->sweep, yes);
+}
+
+static bool admin_is_paused(void *arg)
+{
+    const struct daemon *d = arg;
+    return sweep_is_paused(d->sweep);
+}
+
+static void admin_config(void *arg, FILE *out)
+{
+    (void)arg;
+    settings_dump(out);
+}
+
+static const char *ai_of(const struct settings *s)
+{
+    return s->ai_provider == AI_PROVIDER_SIMULATED ? "simulated" : s->ai_url;
+}
+
+static const char *platform_of(const struct settings *s)
+{
+    return s->pancake_provider == PANCAKE_PROVIDER_LOG ? "log" : s->pancake_url;
+}
+
+static void put_upstream(struct json_out *o, const char *backend, const char *name, const struct breaker *b)
+{
+    struct breaker_stat stat;
+    breaker_stat(b, &stat);
+    json_obj(o);
+    json_kstr(o, "backend", sv_from(backend));
+    json_kstr(o, "name", sv_from(name));
+    json_kstr(o, "state", sv_from(breaker_state_name(stat.state)));
+    json_kint(o, "failures", stat.failures);
+    json_kint(o, "opened", (int64_t)stat.opened);
+    json_kint(o, "refused", (int64_t)stat.refused);
+    json_kint(o, "left_ms", stat.left_ms);
+    json_obj_end(o);
+}
+
+static void admin_backends(void *arg, struct json_out *o)
+{
+    const struct daemon *d = arg;
+    put_upstream(o, "ai", ai_of(d->setup.settings), d->setup.ai_breaker);
+    put_upstream(o, "platform", platform_of(d->setup.settings), d->setup.platform_breaker);
+}
+
+static void admin_shutdown(void *arg)
+{
+    struct daemon *d = arg;
+    if (!d->draining)
+        terminate(d);
+}
+
+static int open_admin(struct daemon *d, struct err *e)
+{
+    const struct setup *u = &d->setup;
+    const struct settings *s = u->settings;
+    const struct commands_options o = {
+        .loop = u->loop, .store = u->store, .archive = u->archive, .alive = u->alive, .turns = u->turns,
+        .ai = ai_of(s), .platform = platform_of(s),
+        .drain_ms = s->shutdown_grace_s * 1000,
+        .hooks = { .reload = reload, .shutdown = admin_shutdown, .sweep = admin_sweep, .archive_now = admin_archive,
+                   .pause_work = admin_pause, .is_paused = admin_is_paused, .config = admin_config, .backends = admin_backends,
+                   .arg = d },
+    };
+    const struct admin_options socket = { .path = settings_admin_socket(s, d->arena) };
+    d->commands = commands_new(&o);
+    if (d->commands == NULL || socket.path == NULL)
+        return err_set(e, ERR_MEMORY, "no memory");
+    d->admin = admin_open(u->loop, d->commands, &socket, e);
+    return d->admin == NULL ? -1 : 0;
+}
+
+static int open_duties(struct daemon *d, struct err *e)
+{
+    const struct setup *u = &d->setup;
+    const struct settings *s = u->settings;
+    const struct cleaner_options o = cleaner_options_of(u, s);
+    d->sweep = sweep_new(u->loop, u->store, u->turns, TURNS_MAX);
+    d->cleaner = cleaner_new(&o);
+    d->heartbeat = heartbeat_new(u->loop, u->store, u->alive, PACKAGE_VERSION);
+    d->absent = absent_new(u->loop, u->store, s->lock_cleanup_ttl_s * 1000, 0);
+    if (d->sweep == NULL || d->cleaner == NULL || d->heartbeat == NULL || d->absent == NULL)
+        return err_set(e, ERR_MEMORY, "no memory");
+    return open_admin(d, e);
 }
 
 static int start(struct daemon *d, struct err *e)
 {
     struct setup *u = &d->setup;
     store_subscribe(u->store, event, d);
-    d->sweep = sweep_new(u->loop, u->store, u->turns, TURNS_MAX);
+    if (open_duties(d, e) != 0)
+        return -1;
     d->term = loop_signal_new(u->loop, SIGTERM, terminate, d);
     d->interrupt = loop_signal_new(u->loop, SIGINT, terminate, d);
     d->hup = loop_signal_new(u->loop, SIGHUP, hup, d);
     d->tidy = loop_timer_new(u->loop, tidy, d);
-    if (d->sweep == NULL || d->term == NULL || d->interrupt == NULL || d->hup == NULL || d->tidy == NULL)
+    if (d->term == NULL || d->interrupt == NULL || d->hup == NULL || d->tidy == NULL)
         return err_set(e, ERR_MEMORY, "no memory");
     loop_timer_set(d->tidy, 1000);
     if (u->archive == NULL)
@@ -132,8 +289,16 @@ static void finish(struct daemon *d)
     loop_signal_free(d->interrupt);
     loop_signal_free(d->hup);
     loop_timer_free(d->tidy);
+    admin_close(d->admin);
+    commands_free(d->commands);
     sweep_free(d->sweep);
-    setup_close(&d->setup);
+    cleaner_free(d->cleaner);
+    heartbeat_stop(d->heartbeat);
+    absent_stop(d->absent);
+    setup_close(&d->setup); /* what was under way comes back here */
+    heartbeat_free(d->heartbeat);
+    absent_free(d->absent);
+    reload_fini(&d->reload);
 }
 
 int main(int argc, char **argv)
@@ -141,8 +306,8 @@ int main(int argc, char **argv)
     static const struct program program = {
         .name = "turnkeeperd",
         .synopsis = "",
-        .help = "Answers what no responder is working on and carries history into the archive.\n"
-                "Runs in the foreground. TERM or INT: drain and exit, a second one: at once. HUP: reopen the log.",
+        .help = "Answers what no responder is working on, carries history into the archive, cleans up. turnkeeperctl talks to it.\n"
+                "Runs in the foreground. TERM or INT: drain and exit, a second one: at once. HUP: read the configuration anew, reopen the log.",
         .options = "",
     };
     struct daemon d = { .arena = arena_new(0, 1u << 20) };
@@ -165,6 +330,7 @@ int main(int argc, char **argv)
         arena_free(d.arena);
         return e.code == ERR_INVALID || e.code == ERR_RANGE ? EXIT_CONF : EXIT_UNREACHABLE;
     }
+    d.reload = (struct reload){ .setup = &d.setup, .settings = &settings, .also = also, .arg = &d };
     exit_code = EXIT_FINE;
     if (start(&d, &e) == 0) {
         log_info("turnkeeperd is up", "version", PACKAGE_VERSION, "owner", alive_name(d.setup.alive), "archive",

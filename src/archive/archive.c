@@ -42,6 +42,13 @@ void archive_stat(struct archive *a, archive_stat_fn *fn, void *arg)
     a->ops->stat(a, fn, arg);
 }
 
+void archive_retain(struct archive *a, int64_t older_than_ms, size_t max, archive_retain_fn *fn, void *arg)
+{
+    must(fn != NULL, "retain", "a callback");
+    must(max > 0, "retain", "a maximum above 0");
+    a->ops->retain(a, older_than_ms, max, fn, arg);
+}
+
 const char *archive_name(const struct archive *a)
 {
     return a->ops->name;

@@ -46,6 +46,12 @@ struct archive_stat {
 typedef void archive_stat_fn(void *arg, enum archive_status status, const struct archive_stat *stat);
 void archive_stat(struct archive *a, archive_stat_fn *fn, void *arg);
 
+/* Retention: deletes up to `max` messages that were received before `older_than_ms`, the oldest first, with their actions. Conversations and
+ * sessions stay, and their total_messages goes on saying how many were received. deleted < max: there are no more. Any number of daemons may
+ * do it at once. After DOWN some may have been deleted. */
+typedef void archive_retain_fn(void *arg, enum archive_status status, size_t deleted);
+void archive_retain(struct archive *a, int64_t older_than_ms, size_t max, archive_retain_fn *fn, void *arg);
+
 const char *archive_name(const struct archive *a); /* "PostgreSQL", "SQLite" */
 bool archive_is_up(const struct archive *a);
 void archive_close(struct archive *a);
@@ -73,6 +79,7 @@ struct archive_ops {
     void (*context)(struct archive *a, struct sv conversation_id, size_t max, archive_context_fn *fn, void *arg);
     void (*message)(struct archive *a, struct sv conversation_id, struct sv message_id, archive_message_fn *fn, void *arg);
     void (*stat)(struct archive *a, archive_stat_fn *fn, void *arg);
+    void (*retain)(struct archive *a, int64_t older_than_ms, size_t max, archive_retain_fn *fn, void *arg);
     bool (*is_up)(const struct archive *a);
     void (*close)(struct archive *a);
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * The archive in PostgreSQL (tables: sql/postgres). Writing is in pg_write.c; here are the port and the three questions. */
+ * The archive in PostgreSQL (tables: sql/postgres). Writing is in pg_write.c; here are the port, the three questions, and retention. */
 #include "config.h"
 
 #include <stdlib.h>
@@ -26,7 +26,7 @@ struct postgres {
     struct question *unasked; /* those about ids that no archive has */
 };
 
-/* One call of context, message or stat: its parameters until the outcome, its answer until the callback is done. */
+/* One call of context, message, stat or retain: its parameters until the outcome, its answer until the callback is done. */
 struct question {
     struct question *next;
     struct postgres *pg;
@@ -34,12 +34,13 @@ struct question {
     enum pg_sql sql;
     struct pg_query query;
     struct sv params[2];
-    char limit[8]; /* bigint, big endian */
+    char limit[8], before[8]; /* bigint, big endian */
     size_t max;
     union {
         archive_context_fn *context;
         archive_message_fn *message;
         archive_stat_fn *stat;
+        archive_retain_fn *retain;
     } fn;
     void *arg;
 };
@@ -116,6 +117,8 @@ static void answer(struct question *q, enum archive_status status, const struct 
         answer_context(q, status, o);
     else if (q->sql == PG_SQL_MESSAGE)
         answer_message(q, status, o);
+    else if (q->sql == PG_SQL_RETAIN)
+        q->fn.retain(q->arg, status, status == ARCHIVE_DONE && o != NULL && pg_rows(o) > 0 ? (size_t)number(o, 0, 0) : 0);
     else
         answer_stat(q, status, o);
     arena_free(q->arena);
@@ -191,6 +194,13 @@ static struct sv keep(struct question *q, struct sv id)
     return copy;
 }
 
+static struct sv bigint(char to[8], int64_t n)
+{
+    for (size_t i = 0; i < 8; i++)
+        to[i] = (char)((uint64_t)n >> (56 - 8 * i));
+    return (struct sv){ to, 8 };
+}
+
 static void postgres_context(struct archive *a, struct sv conversation_id, size_t max, archive_context_fn *fn, void *arg)
 {
     struct question *q = question_new(CONTAINER_OF(a, struct postgres, archive), PG_SQL_CONTEXT, arg);
@@ -199,9 +209,7 @@ static void postgres_context(struct archive *a, struct sv conversation_id, size_
     q->fn.context = fn;
     q->max = max;
     q->params[0] = ids ? keep(q, conversation_id) : SV_NONE;
-    for (size_t i = 0; i < sizeof(q->limit); i++)
-        q->limit[i] = (char)((uint64_t)max >> (56 - 8 * i));
-    q->params[1] = (struct sv){ q->limit, sizeof(q->limit) };
+    q->params[1] = bigint(q->limit, (int64_t)max);
     ask(q, ids);
 }
 
@@ -222,6 +230,17 @@ static void postgres_stat(struct archive *a, archive_stat_fn *fn, void *arg)
 
     q->fn.stat = fn;
     ask(q, true);
+}
+
+static void postgres_retain(struct archive *a, int64_t older_than_ms, size_t max, archive_retain_fn *fn, void *arg)
+{
+    struct question *q = question_new(CONTAINER_OF(a, struct postgres, archive), PG_SQL_RETAIN, arg);
+
+    q->fn.retain = fn;
+    q->params[0] = bigint(q->before, older_than_ms);
+    q->params[1] = bigint(q->limit, (int64_t)max);
+    pg_pool_run(q->pg->pool, PG_WRITE,
+                &(struct pg_request){ .queries = &q->query, .n = 1, .transaction = true, .fn = on_outcome, .arg = q });
 }
 
 static void postgres_write(struct archive *a, const struct sv *items, size_t n, archive_write_fn *fn, void *arg)
@@ -264,6 +283,7 @@ static const struct archive_ops ops = {
     .context = postgres_context,
     .message = postgres_message,
     .stat = postgres_stat,
+    .retain = postgres_retain,
     .is_up = postgres_is_up,
     .close = postgres_close,
 };

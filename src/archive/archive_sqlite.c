@@ -27,7 +27,7 @@
 #define PROBE_MS 1000 /* when the file could not be used: between looks whether it can be again */
 #define ARENA_MAX (512u << 20)
 
-enum job_kind { JOB_WRITE, JOB_CONTEXT, JOB_MESSAGE, JOB_STAT };
+enum job_kind { JOB_WRITE, JOB_CONTEXT, JOB_MESSAGE, JOB_STAT, JOB_RETAIN };
 
 struct job {
     struct job *queued; /* the next one that waits. Guarded by the mutex */
@@ -44,11 +44,13 @@ struct job {
     size_t n, bytes;
     struct sv conversation_id, message_id; /* CONTEXT, MESSAGE */
     size_t max;
+    int64_t before_ms; /* RETAIN */
     union {
         archive_write_fn *write;
         archive_context_fn *context;
         archive_message_fn *message;
         archive_stat_fn *stat;
+        archive_retain_fn *retain;
     } fn;
     void *arg;
 
@@ -57,6 +59,7 @@ struct job {
     struct entries entries;
     struct sv outcome;
     int64_t size_bytes, commits;
+    size_t deleted;
 };
 
 struct sqlite {
@@ -168,6 +171,7 @@ static int read_one(struct sqlite *s, struct job *j)
         j->commits = s->commits;
         return lite_read_size(s->lite, &j->size_bytes);
     case JOB_WRITE:
+    case JOB_RETAIN:
         break;
     }
     return -1;
@@ -183,6 +187,40 @@ static void read_job(struct sqlite *s, struct job *j)
     }
     if (rc != 0)
         log_warning("the archive cannot be read", "reason", lite_text(s->lite), NULL);
+    post(s, j, rc == 0 ? ARCHIVE_DONE : ARCHIVE_DOWN);
+}
+
+/* What is committed already when it fails halfway stays deleted. */
+static int forget_old(struct sqlite *s, struct job *j)
+{
+    struct sv *pairs;
+    size_t n, gone;
+    int64_t began_us;
+
+    if (lite_begin(s->lite, true) != 0)
+        return -1;
+    began_us = clock_mono_us();
+    if (lite_read_old(s->lite, j->arena, j->before_ms, j->max, &pairs, &n) != 0)
+        return -1;
+    for (size_t i = 0; i < n; i++) {
+        if (lite_forget_message(s->lite, pairs + 2 * i, &gone) != 0 || slice(s, &began_us) != 0)
+            return -1;
+        j->deleted += gone;
+    }
+    if (lite_commit(s->lite, true) != 0)
+        return -1;
+    s->commits++;
+    return 0;
+}
+
+static void retain_job(struct sqlite *s, struct job *j)
+{
+    int rc = forget_old(s, j);
+
+    if (rc != 0) {
+        lite_rollback(s->lite);
+        log_warning("the archive does not forget what is old", "reason", lite_text(s->lite), NULL);
+    }
     post(s, j, rc == 0 ? ARCHIVE_DONE : ARCHIVE_DOWN);
 }
 
@@ -211,7 +249,10 @@ static void *worker(void *arg)
                 write_group(s, &j);
             } else {
                 struct job *next = j->queued;
-                read_job(s, j);
+                if (j->kind == JOB_RETAIN)
+                    retain_job(s, j);
+                else
+                    read_job(s, j);
                 j = next;
             }
         }
@@ -253,6 +294,9 @@ static void answer(struct job *j, enum archive_status status)
         return;
     case JOB_STAT:
         answer_stat(j, status);
+        return;
+    case JOB_RETAIN:
+        j->fn.retain(j->arg, status, done ? j->deleted : 0);
         return;
     }
 }
@@ -416,6 +460,17 @@ static void sqlite_stat(struct archive *a, archive_stat_fn *fn, void *arg)
     submit(j, true);
 }
 
+static void sqlite_retain(struct archive *a, int64_t older_than_ms, size_t max, archive_retain_fn *fn, void *arg)
+{
+    struct job *j = job_new(a, JOB_RETAIN, arg);
+
+    j->fn.retain = fn;
+    j->before_ms = older_than_ms;
+    j->max = max;
+    j->n = max; /* for its deadline */
+    submit(j, true);
+}
+
 static void probed(void *arg, enum archive_status status, const struct archive_stat *stat)
 {
     (void)arg, (void)status, (void)stat; /* coming back has set what there is to know */
@@ -473,6 +528,7 @@ static const struct archive_ops ops = {
     .context = sqlite_context,
     .message = sqlite_message,
     .stat = sqlite_stat,
+    .retain = sqlite_retain,
     .is_up = sqlite_is_up,
     .close = sqlite_close,
 };

@@ -36,6 +36,9 @@ const char *const lite_sql[LITE_SQL_N] = {
                      " FROM messages WHERE conversation_id = ?1 AND sender_type <> 'bot' ORDER BY id DESC LIMIT ?2",
     [LITE_OUTCOME] = "SELECT status, turn_id, reason FROM messages WHERE conversation_id = ?1 AND message_id = ?2",
     [LITE_SIZE] = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size",
+    [LITE_OLD] = "SELECT conversation_id, message_id FROM messages WHERE received_at < ?1 ORDER BY received_at LIMIT ?2",
+    [LITE_FORGET_ACTIONS] = "DELETE FROM message_actions WHERE conversation_id = ?1 AND message_id = ?2",
+    [LITE_FORGET_MESSAGE] = "DELETE FROM messages WHERE conversation_id = ?1 AND message_id = ?2",
 };
 
 /* What the rows of one item have in common. */
@@ -191,4 +194,37 @@ int lite_read_size(struct lite *l, int64_t *bytes)
     *bytes = rc > 0 ? lite_int(l, LITE_SIZE, 0) : 0;
     lite_end(l, LITE_SIZE);
     return rc < 0 ? -1 : 0;
+}
+
+/* ---- retention ---- */
+
+int lite_read_old(struct lite *l, struct arena *a, int64_t before_ms, size_t max, struct sv **pairs, size_t *n)
+{
+    const struct lite_arg args[] = { lite_i(before_ms), lite_i((int64_t)max) };
+    int rc;
+
+    *n = 0;
+    *pairs = arena_array(a, 2 * max, sizeof(**pairs));
+    if (*pairs == NULL)
+        return -1;
+    rc = lite_ask(l, LITE_OLD, args, ARRAY_LEN(args));
+    while (rc > 0 && *n < max) {
+        struct sv *pair = *pairs + 2 * *n;
+        pair[0] = arena_sv(a, lite_value(l, LITE_OLD, 0));
+        pair[1] = arena_sv(a, lite_value(l, LITE_OLD, 1));
+        ++*n;
+        rc = pair[0].p != NULL && pair[1].p != NULL ? lite_next(l, LITE_OLD) : -1;
+    }
+    lite_end(l, LITE_OLD);
+    return rc < 0 ? -1 : 0;
+}
+
+int lite_forget_message(struct lite *l, const struct sv pair[2], size_t *gone)
+{
+    const struct lite_arg args[] = { lite_s(pair[0]), lite_s(pair[1]) };
+
+    if (lite_do(l, LITE_FORGET_ACTIONS, args, ARRAY_LEN(args)) != 0 || lite_do(l, LITE_FORGET_MESSAGE, args, ARRAY_LEN(args)) != 0)
+        return -1;
+    *gone = (size_t)lite_changes(l);
+    return 0;
 }

@@ -76,6 +76,15 @@
     " pg_database_size(current_database())," \
     " (SELECT xact_commit FROM pg_stat_database WHERE datname = current_database())"
 
+/* Rows that somebody else is just writing or deleting are left for another time. */
+#define RETAIN_TEXT \
+    "WITH old AS (SELECT conversation_id, id FROM messages WHERE received_at < to_timestamp($1 / 1000.0)" \
+    " ORDER BY received_at LIMIT $2 FOR UPDATE SKIP LOCKED)," \
+    " gone AS (DELETE FROM messages m USING old o WHERE m.conversation_id = o.conversation_id AND m.id = o.id" \
+    " RETURNING m.conversation_id, m.message_id)," \
+    " acts AS (DELETE FROM message_actions a USING gone g WHERE a.conversation_id = g.conversation_id AND a.message_id = g.message_id)" \
+    " SELECT count(*) FROM gone"
+
 const struct pg_statement pg_sql[PG_SQL_N] = {
     [PG_SQL_MESSAGES] = { "tk_messages", MESSAGES_TEXT, PG_SQL_MESSAGES, PG_MESSAGE_COLUMNS,
                           { TEXTS, UUIDS, TEXTS, BIGINTS, TEXTS, TEXTS, TEXTS, TIMES, TIMES, JSONBS, JSONBS, TEXTS, TEXTS, UUIDS,
@@ -87,4 +96,5 @@ const struct pg_statement pg_sql[PG_SQL_N] = {
     [PG_SQL_CONTEXT] = { "tk_context", CONTEXT_TEXT, PG_SQL_CONTEXT, 2, { PG_TEXT, PG_BIGINT } },
     [PG_SQL_MESSAGE] = { "tk_message", MESSAGE_TEXT, PG_SQL_MESSAGE, 2, { PG_TEXT, PG_TEXT } },
     [PG_SQL_STAT] = { "tk_stat", STAT_TEXT, PG_SQL_STAT, 0, { 0 } },
+    [PG_SQL_RETAIN] = { "tk_retain", RETAIN_TEXT, PG_SQL_RETAIN, 2, { PG_BIGINT, PG_BIGINT } },
 };

@@ -12,6 +12,7 @@ enum pg_sql {
     PG_SQL_CONTEXT, /* conversation_id, limit */
     PG_SQL_MESSAGE, /* conversation_id, message_id */
     PG_SQL_STAT,
+    PG_SQL_RETAIN, /* milliseconds, limit */
     PG_SQL_N,
 };
 

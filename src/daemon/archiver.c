@@ -4,10 +4,12 @@
 
 #include <stdlib.h>
 
+#include "daemon/absent.h"
 #include "daemon/archiver.h"
 #include "lib/alive.h"
 #include "lib/backoff.h"
 #include "lib/clock.h"
+#include "lib/id.h"
 #include "lib/json.h"
 #include "lib/log.h"
 #include "lib/loop.h"
@@ -25,6 +27,7 @@ struct archiver {
     struct store *store;
     struct archive *archive;
     struct alive *alive;
+    struct absent *absent;
     struct loop_timer *timer;
     enum archiver_state state;
     unsigned failures;
@@ -35,7 +38,9 @@ struct archiver {
 
     struct arena *a; /* of the batch */
     struct sv batch;
-    struct sv *items, *dead;
+    struct sv *items;
+    struct store_letter *dead;
+    char (*ids)[ID_UUID_SIZE]; /* of the letters */
     size_t items_n, dead_n;
 };
 
@@ -117,10 +122,12 @@ static void written(void *arg, enum archive_status status, const char *const *ve
         if (verdicts[i] == NULL)
             continue;
         log_error("an item cannot be archived and goes to the dead letters", "reason", verdicts[i], NULL);
-        v->dead[v->dead_n] = dead_letter(v, v->items[i], verdicts[i]);
-        if (v->dead[v->dead_n].p == NULL)
-            v->dead[v->dead_n] = v->items[i]; /* memory is short: the bare item rather than none */
-        v->dead_n++;
+        struct store_letter *letter = &v->dead[v->dead_n++];
+        letter->item = dead_letter(v, v->items[i], verdicts[i]);
+        if (letter->item.p == NULL)
+            letter->item = v->items[i]; /* memory is short: the bare item rather than none */
+        id_uuid7(v->ids[v->dead_n - 1]);
+        letter->id = sv_from(v->ids[v->dead_n - 1]);
     }
     v->state = ARCHIVER_ACKING;
     const struct store_ack ack = { .batch = v->batch, .dead = v->dead, .dead_n = v->dead_n };
@@ -146,8 +153,9 @@ static void taken(void *arg, enum store_status status, const struct store_batch 
     v->batch = arena_sv(v->a, batch->name);
     v->items = arena_array(v->a, batch->n, sizeof(*v->items));
     v->dead = arena_array(v->a, batch->n, sizeof(*v->dead));
+    v->ids = arena_array(v->a, batch->n, sizeof(*v->ids));
     v->items_n = batch->n;
-    bool fits = v->batch.p != NULL && v->items != NULL && v->dead != NULL;
+    bool fits = v->batch.p != NULL && v->items != NULL && v->dead != NULL && v->ids != NULL;
     for (size_t i = 0; fits && i < batch->n; i++) {
         v->items[i] = arena_sv(v->a, batch->items[i]);
         fits = v->items[i].p != NULL;
@@ -165,12 +173,13 @@ static void taken(void *arg, enum store_status status, const struct store_batch 
 
 static bool is_dead(void *arg, struct sv owner)
 {
+    struct archiver *v = arg;
     char name[128];
-    if (owner.n >= sizeof(name))
+    if (owner.n >= sizeof(name) || sv_eq(owner, sv_from(alive_name(v->alive))))
         return false;
     memcpy(name, owner.p, owner.n);
     name[owner.n] = '\0';
-    return alive_is_dead(arg, name);
+    return alive_is_dead(v->alive, name) || absent_for_good(v->absent, name);
 }
 
 static void recovered(void *arg, enum store_status status)
@@ -191,26 +200,33 @@ static void act(void *arg)
     if (v->recovered_mono_ms == 0 || clock_mono_ms() - v->recovered_mono_ms > RECOVER_EVERY_MS) {
         v->state = ARCHIVER_RECOVERING;
         v->recovered_mono_ms = clock_mono_ms();
-        store_recover(v->store, is_dead, v->alive, recovered, v);
+        store_recover(v->store, is_dead, v, recovered, v);
         return;
     }
     v->state = ARCHIVER_TAKING;
     store_take(v->store, sv_from(alive_name(v->alive)), BATCH_MAX, taken, v);
 }
 
-struct archiver *archiver_new(struct loop *l, struct store *s, struct archive *a, struct alive *alive)
+struct archiver *archiver_new(struct loop *l, struct store *s, struct archive *a, struct alive *alive, struct absent *absent)
 {
     struct archiver *v = calloc(1, sizeof(*v));
     if (v == NULL)
         return NULL;
-    *v = (struct archiver){ .loop = l, .store = s, .archive = a, .alive = alive, .timer = loop_timer_new(l, act, v),
-                            .a = arena_new(65536, ARENA_CAP) };
+    *v = (struct archiver){ .loop = l, .store = s, .archive = a, .alive = alive, .absent = absent,
+                            .timer = loop_timer_new(l, act, v), .a = arena_new(65536, ARENA_CAP) };
     if (v->timer == NULL || v->a == NULL) {
         archiver_free(v);
         return NULL;
     }
     loop_timer_set(v->timer, 0);
     return v;
+}
+
+void archiver_wake(struct archiver *v)
+{
+    v->recovered_mono_ms = 0;
+    if (v->state == ARCHIVER_RESTING || v->state == ARCHIVER_HOLDING)
+        loop_timer_set(v->timer, 0);
 }
 
 void archiver_stop(struct archiver *v, void (*fn)(void *arg), void *arg)

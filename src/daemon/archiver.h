@@ -8,10 +8,14 @@
 #include "store/store.h"
 
 struct archiver;
+struct absent;
 struct alive;
 struct loop;
 
-struct archiver *archiver_new(struct loop *l, struct store *s, struct archive *a, struct alive *alive) MUST_CHECK;
+/* absent: who says of the owners of other hosts that they will not come back. */
+struct archiver *archiver_new(struct loop *l, struct store *s, struct archive *a, struct alive *alive, struct absent *absent) MUST_CHECK;
+/* There may be something to take, or to take over: look now. */
+void archiver_wake(struct archiver *v);
 /* fn when no batch is under way any more: at once, after the one in flight, or when the archive is away (the batch then stays for the next
  * daemon). */
 void archiver_stop(struct archiver *v, void (*fn)(void *arg), void *arg);

@@ -18,6 +18,7 @@ struct sweep {
     struct loop_timer *timer;
     size_t running_max, visiting;
     bool looking, again, stopped, full_look;
+    bool paused; /* by an administrator */
     int64_t next_ms;
     void (*done)(void *arg); /* of sweep_stop, until it is called */
     void *done_arg;
@@ -54,16 +55,15 @@ static void visited(void *arg)
         rest(w);
 }
 
-static void due(void *arg, enum store_status status, const struct sv *items, size_t n, int64_t next_ms)
+static void due(void *arg, enum store_status status, const struct store_listing *list)
 {
     struct sweep *w = arg;
-    w->next_ms = status == STORE_DONE ? next_ms : LOOK_EVERY_MS;
-    w->full_look = status == STORE_DONE && n == LOOK_MAX;
-    if (status == STORE_DONE && !w->stopped) {
-        for (size_t i = 0; i < n; i++) {
-            w->visiting++;
-            turns_begin(w->turns, items[i], visited, w);
-        }
+    size_t n = status == STORE_DONE ? list->n : 0;
+    w->next_ms = status == STORE_DONE ? list->next_ms : LOOK_EVERY_MS;
+    w->full_look = n == LOOK_MAX;
+    for (size_t i = 0; i < n && !w->stopped && !w->paused; i++) {
+        w->visiting++;
+        turns_begin(w->turns, list->items[i].id, visited, w);
     }
     w->looking = false;
     if (w->visiting == 0)
@@ -73,14 +73,15 @@ static void due(void *arg, enum store_status status, const struct sv *items, siz
 static void look(void *arg)
 {
     struct sweep *w = arg;
-    if (w->stopped || w->looking || w->visiting > 0)
+    if (w->stopped || w->paused || w->looking || w->visiting > 0)
         return;
     if (turns_running(w->turns) >= w->running_max) {
         loop_timer_set(w->timer, CROWDED_EVERY_MS);
         return;
     }
     w->looking = true;
-    store_due(w->store, LOOK_MAX, due, w);
+    const struct store_list what = { .index = STORE_DUE, .until_now = true, .max = LOOK_MAX };
+    store_list(w->store, &what, due, w);
 }
 
 struct sweep *sweep_new(struct loop *l, struct store *s, struct turns *t, size_t running_max)
@@ -103,6 +104,18 @@ void sweep_wake(struct sweep *w)
         w->again = true;
     else if (!w->stopped)
         loop_timer_set(w->timer, 0);
+}
+
+void sweep_pause(struct sweep *w, bool yes)
+{
+    w->paused = yes;
+    if (!yes)
+        sweep_wake(w);
+}
+
+bool sweep_is_paused(const struct sweep *w)
+{
+    return w->paused;
 }
 
 void sweep_stop(struct sweep *w, void (*fn)(void *arg), void *arg)

@@ -15,6 +15,9 @@ struct loop;
 struct sweep *sweep_new(struct loop *l, struct store *s, struct turns *t, size_t running_max) MUST_CHECK;
 /* Something became due: look now. */
 void sweep_wake(struct sweep *w);
+/* No visits until it is taken back: other daemons do the work. A lease that expires meanwhile is theirs to free, too. */
+void sweep_pause(struct sweep *w, bool yes);
+bool sweep_is_paused(const struct sweep *w);
 /* No further visits; fn when no look and no visit is under way any more. */
 void sweep_stop(struct sweep *w, void (*fn)(void *arg), void *arg);
 void sweep_free(struct sweep *w); /* after fn, or before the loop ran */

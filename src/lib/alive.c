@@ -168,21 +168,33 @@ bool alive_is_dead(struct alive *a, const char *name)
     return found == FOUND_FREE || (found == FOUND_NONE && kill(pid, 0) != 0 && errno == ESRCH);
 }
 
-void alive_tidy(struct alive *a)
+size_t alive_each(struct alive *a, alive_fn *fn, void *arg)
 {
     int fd = openat(a->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
     const struct dirent *x;
+    size_t n = 0;
 
     if (d == NULL) {
         if (fd >= 0)
             (void)close(fd);
-        return;
+        return 0;
     }
-    while ((x = readdir(d)) != NULL)
-        if (pid_of(x->d_name) != 0 && strcmp(x->d_name, a->name) != 0)
-            (void)look(a, x->d_name);
+    while ((x = readdir(d)) != NULL) {
+        pid_t pid = pid_of(x->d_name);
+        if (pid == 0 || (strcmp(x->d_name, a->name) != 0 && look(a, x->d_name) != FOUND_LOCKED))
+            continue;
+        n++;
+        if (fn != NULL)
+            fn(arg, x->d_name, (long)pid);
+    }
     (void)closedir(d);
+    return n;
+}
+
+void alive_tidy(struct alive *a)
+{
+    (void)alive_each(a, NULL, NULL);
 }
 
 void alive_close(struct alive *a)

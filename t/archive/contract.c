@@ -379,6 +379,7 @@ static void run(struct rig *r)
     asks_odd_things(r);
     counts(r);
     seed_queries(r);
+    retention(r);
     large_batches(r);
     overlapping_writers(r);
     closes_in_flight(r);

@@ -8,6 +8,7 @@
 
 #include "t/archive/rig.h"
 
+void retention(struct rig *r);
 void sqlite_faults(struct rig *r);
 void postgres_faults(struct rig *r); /* the last: the server dies in it and comes back */
 

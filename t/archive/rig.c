@@ -297,7 +297,8 @@ static struct sv finish(struct rig *r, struct buf *b)
     return s;
 }
 
-static void put_message(struct json_out *o, struct sv id, const char *user, const char *sender_type, int64_t timestamp)
+static void put_message(struct json_out *o, struct sv id, const char *user, const char *sender_type, int64_t timestamp,
+                        int64_t received)
 {
     size_t digits = 0;
     int64_t seq = 0;
@@ -311,7 +312,7 @@ static void put_message(struct json_out *o, struct sv id, const char *user, cons
     json_kstr(o, "sender_id", sv_from(user));
     json_kstr(o, "sender_type", sv_from(sender_type));
     json_kint(o, "timestamp", timestamp);
-    json_kint(o, "received", RIG_NOW);
+    json_kint(o, "received", received);
     json_kint(o, "seq", seq);
     json_obj_end(o);
 }
@@ -358,7 +359,8 @@ struct sv rig_turn_item(struct rig *r, const struct turn *t)
     json_key(&o, "messages");
     json_arr(&o);
     while (ids.p != NULL)
-        put_message(&o, sv_split(&ids, ' '), t->user != NULL ? t->user : "user_1", "user", RIG_NOW + t->at);
+        put_message(&o, sv_split(&ids, ' '), t->user != NULL ? t->user : "user_1", "user", RIG_NOW + t->at,
+                    RIG_NOW + t->received);
     json_arr_end(&o);
     put_outcome(&o, t);
     json_kstr(&o, "storage", SV("Redis"));
@@ -378,7 +380,7 @@ struct sv rig_message_item(struct rig *r, const char *conversation, const char *
     json_kstr(&o, "conversation_id", sv_from(conversation));
     json_kstr(&o, "reason", sv_from(reason));
     json_key(&o, "message");
-    put_message(&o, sv_from(message), sender_type, sender_type, timestamp);
+    put_message(&o, sv_from(message), sender_type, sender_type, timestamp, RIG_NOW);
     json_obj_end(&o);
     return finish(r, &b);
 }

@@ -70,6 +70,7 @@ struct turn {
     const char *reply;     /* text; NULL: none */
     const char *action;    /* status of the one action; NULL: none */
     int64_t at;
+    int64_t received;      /* RIG_NOW + received */
 };
 struct sv rig_turn_item(struct rig *r, const struct turn *t);
 struct sv rig_message_item(struct rig *r, const char *conversation, const char *message, const char *sender_type, const char *reason,

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT
+ * EXPLAIN: sentences for a person out of the JSON that control.h gives. Decides nothing: status and reason were written by whoever decided.
+ * A reason that is not in the table is shown as it is, so that a new one is never hidden. */
+#include "config.h"
+
+#include "daemon/command_own.h"
+#include "lib/clock.h"
+
+#define MESSAGES_SHOWN 10
+
+/* status, reason (NULL: any) -> sentence. The first that fits. */
+static const struct {
+    const char *status, *reason, *sentence;
+} sentences[] = {
+    { "completed", NULL, "It was answered." },
+    { "recorded", "agent_message", "It is a person's message: the bot does not answer those, and stays silent for a while." },
+    { "recorded", "own_message", "It is the echo of what the bot said itself." },
+    { "recorded", "system_message", "It is a system message: nobody expects an answer to it." },
+    { "recorded", "bot_paused", "The bot was silent in this conversation, because a person had taken over or it was paused." },
+    { "recorded", NULL, "It was kept as context and not answered." },
+    { "cancelled", NULL, "An administrator cancelled the turn that was to answer it." },
+    { "failed", NULL, "It was given up after all tries; its turn is a dead letter, which RETRY revives." },
+    { "unknown", NULL, "A reply was sent, but whether the platform got it is not known; it is not sent again." },
+    { "withheld", NULL, "A reply was ready and withheld." },
+    { "locked", NULL, "It waits for the running turn; the next one answers it." },
+    { "deferred", NULL, "It waits with the burst that it belongs to." },
+    { "pending", NULL, "It waits for an answer." },
+    { "queued", NULL, "It waits for another try." },
+    { "processing", NULL, "A turn that answers it is running." },
+    { "received", NULL, "It was accepted, and waits." },
+    { "restart_needed", NULL, "Newer messages came while it was answered; one turn answers them together." },
+};
+
+/* Reasons that add something. */
+static const struct {
+    const char *reason, *sentence;
+} reasons[] = {
+    { "superseded", "Newer messages came before the reply was sent, so one reply answers all of them." },
+    { "ai_unreachable", "The AI service could not be reached." },
+    { "ai_refused", "The AI service refused the request." },
+    { "ai_invalid", "The AI service answered something that cannot be used." },
+    { "platform_unreachable", "The platform could not be reached." },
+    { "store_away", "The shared store was away." },
+    { "earlier_send_unknown", "An earlier reply's outcome is not known yet, and no other may go out before its deadline." },
+    { "debounce", "The quiet window of a burst was open." },
+};
+
+struct story {
+    struct call *call;
+    struct buf text; /* lines */
+    struct buf json;
+    struct json_out o;
+};
+
+static void say(struct story *s, struct sv line)
+{
+    buf_add(&s->text, line);
+    buf_addc(&s->text, '\n');
+    json_str(&s->o, line);
+}
+
+static void say_of(struct story *s, struct sv what, struct sv sentence)
+{
+    struct sv line = arena_printf(s->call->a, "%.*s: %.*s", SV_FMT(what), SV_FMT(sentence));
+    say(s, line.p != NULL ? line : sentence);
+}
+
+static struct sv sentence_of(struct arena *a, struct sv status, struct sv reason)
+{
+    for (size_t i = 0; i < ARRAY_LEN(sentences); i++)
+        if (sv_eq(status, sv_from(sentences[i].status)) &&
+            (sentences[i].reason == NULL || sv_eq(reason, sv_from(sentences[i].reason))))
+            return sv_from(sentences[i].sentence);
+    return arena_printf(a, "Its state is \"%.*s\".", SV_FMT(status));
+}
+
+static void say_reason(struct story *s, struct sv what, struct sv reason)
+{
+    for (size_t i = 0; i < ARRAY_LEN(reasons); i++)
+        if (sv_eq(reason, sv_from(reasons[i].reason))) {
+            say_of(s, what, sv_from(reasons[i].sentence));
+            return;
+        }
+    for (size_t i = 0; i < ARRAY_LEN(sentences); i++)
+        if (sentences[i].reason != NULL && sv_eq(reason, sv_from(sentences[i].reason)))
+            return; /* the sentence about the status said it */
+    say_of(s, what, arena_printf(s->call->a, "The reason that was written down is \"%.*s\".", SV_FMT(reason)));
+}
+
+static struct sv date(struct arena *a, const json_t *object, const char *key)
+{
+    char text[25];
+    double seconds = json_f64(object, key, 0);
+    if (seconds <= 0)
+        return SV_NONE;
+    clock_format((int64_t)(seconds * 1000), text);
+    return arena_sv(a, sv_from(text));
+}
+
+/* One message's fate. */
+static void say_fate(struct story *s, const json_t *fate)
+{
+    struct arena *a = s->call->a;
+    struct sv id = json_sv(fate, "message_id"), status = json_sv(fate, "status"), reason = json_sv(fate, "reason");
+    struct sv turn = json_sv(fate, "turn_id"), at = date(a, fate, "received_at");
+    struct sv what = id.p != NULL ? id : SV("message");
+    size_t superseded = json_array_size(json_object_get(fate, "superseded"));
+
+    if (at.p != NULL)
+        say_of(s, what, arena_printf(a, "It came at %.*s.", SV_FMT(at)));
+    say_of(s, what, sentence_of(a, status, reason));
+    if (reason.n > 0)
+        say_reason(s, what, reason);
+    if (superseded > 0)
+        say_of(s, what, arena_printf(a, "%zu %s withheld before that, because newer messages came.", superseded,
+                                     superseded == 1 ? "reply was" : "replies were"));
+    if (turn.n > 0)
+        say_of(s, what, arena_printf(a, "Its turn is %.*s.", SV_FMT(turn)));
+}
+
+/* ---- a whole conversation ---- */
+
+static void say_pause(struct story *s, const json_t *state)
+{
+    struct sv until = date(s->call->a, state, "check_reply_until");
+    if (json_bool(state, "check_reply", true))
+        say(s, SV("The bot may answer here."));
+    else if (until.p != NULL)
+        say(s, arena_printf(s->call->a, "The bot is silent here until %.*s: a person has taken over.", SV_FMT(until)));
+    else
+        say(s, SV("The bot is silent here until somebody resumes it."));
+}
+
+static void say_turn(struct story *s, const json_t *state)
+{
+    const json_t *lease = json_object_get(state, "lease"), *pending = json_object_get(state, "pending_messages");
+    size_t n = json_is_array(pending) ? json_array_size(pending) : 0;
+    if (json_is_object(lease))
+        say(s, arena_printf(s->call->a, "A turn is running; its lease is held by %.*s.", SV_FMT(json_sv(lease, "owner"))));
+    else
+        say(s, SV("No turn is running."));
+    if (n > 0)
+        say(s, arena_printf(s->call->a, "%zu %s for an answer.", n, n == 1 ? "message waits" : "messages wait"));
+}
+
+static void say_state(struct story *s, const json_t *state)
+{
+    const json_t *timeline = json_object_get(state, "timeline");
+    size_t n = json_array_size(timeline);
+    say_pause(s, state);
+    say_turn(s, state);
+    for (size_t i = n > MESSAGES_SHOWN ? n - MESSAGES_SHOWN : 0; i < n; i++)
+        say_fate(s, json_array_get(timeline, i));
+}
+
+/* ---- the command ---- */
+
+static void tell(struct call *c, const struct control_answer *answer, const char *key, void (*speak)(struct story *s, const json_t *j))
+{
+    struct story s = { .call = c };
+    if (answer->http_status != 200) {
+        call_control(c, answer);
+        return;
+    }
+    json_t *j = call_parse(c, answer->result);
+    if (j == NULL)
+        return;
+    s.o.b = &s.json;
+    json_obj(&s.o);
+    json_key(&s.o, "explanation");
+    json_arr(&s.o);
+    speak(&s, j);
+    json_arr_end(&s.o);
+    json_kraw(&s.o, key, answer->result);
+    json_obj_end(&s.o);
+    if (buf_ok(&s.text) && buf_ok(&s.json))
+        call_text(c, buf_sv(&s.json), buf_sv(&s.text));
+    else
+        call_err(c, "unavailable", SV("no memory"));
+    buf_fini(&s.text);
+    buf_fini(&s.json);
+}
+
+static void on_fate(void *arg, const struct control_answer *answer)
+{
+    tell(arg, answer, "fate", say_fate);
+}
+
+static void on_state(void *arg, const struct control_answer *answer)
+{
+    tell(arg, answer, "state", say_state);
+}
+
+void command_explain(struct call *c)
+{
+    if (!call_id(c, 0))
+        return;
+    if (c->n == 1)
+        control_show(c->owner->o.turns, c->args[0], on_state, c);
+    else if (call_id(c, 1))
+        control_fate(c->owner->o.turns, c->args[0], c->args[1], on_fate, c);
+}

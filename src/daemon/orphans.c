@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT
+ * A look goes through the listings one after another and through what each returns one by one:
+ *
+ *   LISTING ──items──> per item: record there ──> VISIT (old ones)
+ *                                no record ──> LOAD ──> nothing pending: a record is made and forgotten, which takes the member out
+ *                                                  └──> something pending: a record is made that waits for its turn now
+ * A conversation that comes to life meanwhile has another version, and is left alone. */
+#include "config.h"
+
+#include <stdlib.h>
+
+#include "daemon/orphans.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "lib/loop.h"
+#include "turn/conversation.h"
+
+#define INDEXES 5
+
+struct cursor {
+    char id[STORE_ID_MAX + 1];
+    size_t id_n; /* 0: from the start */
+    int64_t score_ms;
+};
+
+struct orphans {
+    struct loop *loop;
+    struct store *store;
+    struct turns *turns;
+    int64_t ttl_ms;
+    struct cursor cursors[INDEXES];
+
+    /* the look under way */
+    struct arena *a;
+    orphans_fn *fn;
+    void *arg;
+    bool all;
+    size_t index, at, n, repaired, visited;
+    struct store_listed *items;
+    struct sv id; /* of the item being repaired */
+};
+
+static const enum store_index indexes[INDEXES] = { STORE_DUE, STORE_ACTIVE, STORE_WAITING, STORE_PAUSED, STORE_ACTIVITY };
+
+static void next_item(void *arg);
+static void next_index(void *arg);
+
+static void end(struct orphans *o)
+{
+    orphans_fn *fn = o->fn;
+    o->fn = NULL;
+    arena_reset(o->a);
+    fn(o->arg, o->repaired, o->visited);
+}
+
+/* The store does not answer: another time. */
+static void give_up(struct orphans *o)
+{
+    o->index = INDEXES;
+    o->n = o->at = 0;
+    loop_soon(o->loop, next_index, o);
+}
+
+static void proceed(struct orphans *o)
+{
+    o->at++;
+    loop_soon(o->loop, next_item, o);
+}
+
+/* ---- a member without a record ---- */
+
+static void say(const struct orphans *o, const char *what)
+{
+    char id[STORE_ID_MAX + 1];
+    memcpy(id, o->id.p, o->id.n);
+    id[o->id.n] = '\0';
+    log_warning(what, "conversation_id", id, NULL);
+}
+
+static void forgotten(void *arg, enum store_status status, const struct store_applied *applied)
+{
+    struct orphans *o = arg;
+    (void)applied;
+    if (status == STORE_DONE) {
+        o->repaired++;
+        say(o, "an orphan was removed: it was listed and had no record");
+    }
+    proceed(o);
+}
+
+static void made_to_forget(void *arg, enum store_status status, const struct store_applied *applied)
+{
+    struct orphans *o = arg;
+    if (status != STORE_DONE) {
+        proceed(o);
+        return;
+    }
+    const struct store_change change = { .conversation_id = o->id, .expect_version = applied->version, .forget = true };
+    store_apply(o->store, &change, forgotten, o);
+}
+
+static void made_to_answer(void *arg, enum store_status status, const struct store_applied *applied)
+{
+    struct orphans *o = arg;
+    (void)applied;
+    if (status == STORE_DONE) {
+        o->repaired++;
+        say(o, "messages without a record were found; they are answered");
+    }
+    proceed(o);
+}
+
+static void make_record(struct orphans *o, const struct store_view *v)
+{
+    bool waits = v->pending_n > 0;
+    struct conversation c = { .created_ms = v->now_ms, .activity_ms = v->now_ms, .pending_n = (uint32_t)v->pending_n };
+    struct buf b = { 0 };
+    if (waits) {
+        c.phase = PHASE_QUEUED;
+        c.oldest_ms = c.retry_at_ms = v->now_ms;
+        id_uuid7(c.turn_id);
+    }
+    conversation_format(&b, &c);
+    const struct store_change change = {
+        .conversation_id = o->id,
+        .record = buf_sv(&b),
+        .lease = STORE_LEASE_DROP,
+        .due_ms = waits ? v->now_ms : 0,
+        .in = waits ? STORE_IN_WAITING : 0,
+        .activity_ms = v->now_ms,
+        .waiting_ms = waits ? v->now_ms : 0,
+        .finishing = true,
+    };
+    if (buf_ok(&b))
+        store_apply(o->store, &change, waits ? made_to_answer : made_to_forget, o);
+    else
+        proceed(o);
+    buf_fini(&b);
+}
+
+static void loaded(void *arg, enum store_status status, const struct store_view *v)
+{
+    struct orphans *o = arg;
+    if (status == STORE_DONE && v->version == 0)
+        make_record(o, v);
+    else
+        proceed(o);
+}
+
+/* ---- the items of one listing ---- */
+
+static void visited(void *arg)
+{
+    struct orphans *o = arg;
+    o->visited++;
+    proceed(o);
+}
+
+static void next_item(void *arg)
+{
+    struct orphans *o = arg;
+    enum store_index index = indexes[o->index < INDEXES ? o->index : 0];
+    bool may_visit = !o->all && (index == STORE_ACTIVE || index == STORE_WAITING || index == STORE_DUE);
+    while (o->at < o->n && o->items[o->at].record.p != NULL && !may_visit)
+        o->at++;
+    if (o->at >= o->n) {
+        o->index++;
+        next_index(o);
+        return;
+    }
+    o->id = o->items[o->at].id;
+    if (o->items[o->at].record.p != NULL) {
+        turns_begin(o->turns, o->id, visited, o);
+        return;
+    }
+    const struct store_load what = { .conversation_id = o->id, .want_lists = true };
+    store_load(o->store, &what, loaded, o);
+}
+
+static void remember(struct cursor *c, const struct store_listing *list)
+{
+    *c = (struct cursor){ .id_n = 0 };
+    if (list->n < ORPHANS_LOOK_MAX)
+        return; /* the end: the next look begins at the start */
+    const struct store_listed *last = &list->items[list->n - 1];
+    c->id_n = last->id.n <= STORE_ID_MAX ? last->id.n : 0;
+    memcpy(c->id, last->id.p, c->id_n);
+    c->score_ms = last->score_ms;
+}
+
+static void listed(void *arg, enum store_status status, const struct store_listing *list)
+{
+    struct orphans *o = arg;
+    if (status != STORE_DONE) {
+        give_up(o);
+        return;
+    }
+    arena_reset(o->a);
+    o->items = arena_array(o->a, list->n + 1, sizeof(*o->items));
+    o->n = o->at = 0;
+    for (size_t i = 0; o->items != NULL && i < list->n; i++) {
+        bool there = list->items[i].record.p != NULL;
+        struct sv id = arena_sv(o->a, list->items[i].id);
+        if (id.p == NULL)
+            break;
+        o->items[o->n++] = (struct store_listed){ .id = id, .record = there ? SV("") : SV_NONE };
+    }
+    remember(&o->cursors[o->index], list);
+    loop_soon(o->loop, next_item, o);
+}
+
+static void next_index(void *arg)
+{
+    struct orphans *o = arg;
+    if (o->index >= INDEXES) {
+        end(o);
+        return;
+    }
+    const struct cursor *c = &o->cursors[o->index];
+    struct store_list what = {
+        .index = indexes[o->index],
+        .max_ms = o->all ? 0 : clock_wall_ms() - o->ttl_ms,
+        .max = ORPHANS_LOOK_MAX,
+        .want_records = true,
+    };
+    if (c->id_n > 0) {
+        what.after_id = (struct sv){ c->id, c->id_n };
+        what.after_ms = c->score_ms;
+    }
+    store_list(o->store, &what, listed, o);
+}
+
+void orphans_look(struct orphans *o, bool all, orphans_fn *fn, void *arg)
+{
+    o->fn = fn;
+    o->arg = arg;
+    o->all = all;
+    o->index = o->repaired = o->visited = 0;
+    loop_soon(o->loop, next_index, o);
+}
+
+struct orphans *orphans_new(struct loop *l, struct store *s, struct turns *t, int64_t ttl_ms)
+{
+    struct orphans *o = calloc(1, sizeof(*o));
+    if (o == NULL)
+        return NULL;
+    *o = (struct orphans){ .loop = l, .store = s, .turns = t, .ttl_ms = ttl_ms, .a = arena_new(65536, 16u << 20) };
+    if (o->a == NULL) {
+        free(o);
+        return NULL;
+    }
+    return o;
+}
+
+void orphans_free(struct orphans *o)
+{
+    if (o == NULL)
+        return;
+    arena_free(o->a);
+    free(o);
+}
