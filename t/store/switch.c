@@ -98,6 +98,35 @@ static void every_kind(struct loop *l, struct place *at)
     rig_close(&r);
 }
 
+/* Dead letters: what is given up away comes along; what was asked for and not answered is told so, and is in one place. */
+static void letters_away(struct loop *l, struct place *at)
+{
+    static const struct sv first = { "019a0000-0000-7000-8000-000000000001", 36 },
+                           second = { "019a0000-0000-7000-8000-000000000002", 36 };
+    struct rig r;
+    rig_open(&r, l, at);
+    is_int(apply(&r, CHANGE("l", 0, .letters = &(struct store_letter){ first, SV("one") }, .letters_n = 1)), STORE_DONE,
+           "one letter in Redis");
+    redis_server_signal(&at->redis, SIGSTOP);
+    store_letters(r.s, &(struct store_letters){ .op = STORE_LETTERS_AGAIN, .id = first, .item = SV("one again") }, on_letters,
+                  &r);
+    is_int(wait_for(&r), STORE_DOWN, "a second chance that Redis does not answer is not given elsewhere");
+    ok(loop_until(l, is_sqlite, &r), "over");
+    store_letters(r.s, &(struct store_letters){ .op = STORE_LETTERS_GET, .id = first }, on_letters, &r);
+    ok(wait_for(&r) == STORE_DONE && r.n == 0, "it is not known here");
+    is_int(apply(&r, CHANGE("l2", 0, .letters = &(struct store_letter){ second, SV("two") }, .letters_n = 1)), STORE_DONE,
+           "another is given up away");
+    redis_server_signal(&at->redis, SIGCONT);
+    ok(loop_until(l, is_redis, &r), "back");
+    is_str(redis_server_say(&at->redis, "HGET message_queue:dead:items 019a0000-0000-7000-8000-000000000002"), "two",
+           "it came along");
+    store_letters(r.s, &(struct store_letters){ .op = STORE_LETTERS_GET, .id = first }, on_letters, &r);
+    (void)wait_for(&r);
+    bool queued = strstr(redis_server_say(&at->redis, "LRANGE message_queue 0 -1"), "one again") != NULL;
+    ok(queued == (r.n == 0), "the first is dead or in the queue, not both");
+    rig_close(&r);
+}
+
 static void short_break(struct loop *l, struct place *at)
 {
     struct rig r;
@@ -199,6 +228,7 @@ int main(void)
     odd_file(l, &at);
     over_and_back(l, &at);
     every_kind(l, &at);
+    letters_away(l, &at);
     short_break(l, &at);
     closing(l, &at);
     spooling(l, &at);
