@@ -101,6 +101,7 @@ static const struct conf_option table[] = {
     NUMBER("RETENTION_DAYS", retention_days, "0", 0, 36500, "days after which messages are deleted from the archive; 0: never", RELOADS),
     NUMBER("JOB_MAX_ATTEMPTS", job_max_attempts, "5", 1, 100, "tries of a turn that fails for another reason than an unreachable peer", RELOADS),
     NUMBER("RETRY_FOR_HOURS", retry_for_hours, "24", 1, 8760, "how long an unreachable AI or platform is tried for one message", RELOADS),
+    NUMBER("STUCK_AFTER_SECONDS", stuck_after_s, "120", 1, 86400, "seconds after which a conversation whose oldest message still waits is shown as stuck"),
     NUMBER("SHUTDOWN_GRACE", shutdown_grace_s, "25", 0, 3600, "seconds that running turns get to finish after TERM", RELOADS),
 };
 

@@ -143,7 +143,7 @@ static int open_turns(struct setup *u, size_t turns_max, struct err *e)
         .metrics = u->metrics, .log_content = u->settings->log_content,
         .policy = setup_policy(u->settings), .bot_id = "default", .bot_name = u->settings->bot_name,
         .context_max = (size_t)u->settings->context_messages, .mark_ttl_ms = 48 * HOUR_MS, .answer_ttl_ms = HOUR_MS,
-        .turns_max = turns_max,
+        .turns_max = turns_max, .stuck_after_ms = u->settings->stuck_after_s * 1000,
     };
     u->turns = turns_new(&o, e);
     return u->turns == NULL ? -1 : 0;

@@ -54,13 +54,14 @@ struct control_cleanup {
     int64_t within_ms; /* begins nothing more after so long and answers with "complete":false; 0: no bound */
 };
 /* Forgets conversations without activity for so long: never one with a running turn, pending messages, or history that is not archived.
- * {"dry_run","max_age_hours","examined","removed","kept":{"busy":n,"pending":n,"unarchived":n,"changed":n},"complete":bool} */
+ * Never younger than a minute, whatever max_age_ms says. {"dry_run","max_age_hours","examined","removed","kept":{"busy":n,"pending":n,"paused":n,"unarchived":n,"changed":n},"complete":bool} */
 void control_cleanup(struct turns *t, const struct control_cleanup *what, control_fn *fn, void *arg);
 
 /* ---- what waits for the archive, and what was given up ---- */
 
 void control_queue(struct turns *t, control_fn *fn, void *arg); /* depth, taken, dead, oldest age, rate */
-/* {"total","dead":[{"id","at","reason","attempts","type","conversation_id","item"}],"next_cursor"} */
+/* {"total","dead":[{"id","at","reason","attempts","type":"turn|history","conversation_id","item"}],"next_cursor"}; newest first. turn: given up,
+ * item is the letter; history: an item that the archive refused. */
 void control_dead_list(struct turns *t, struct sv cursor, size_t limit, control_fn *fn, void *arg);
 /* A history item goes back to message_queue; a turn that was given up begins anew with its messages. {"id","retried":true,...}; 404
  * `unknown_dead_letter`; 409 when its messages have been answered meanwhile. */

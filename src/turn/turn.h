@@ -35,6 +35,7 @@ struct turns_options {
     const char *bot_id, *bot_name;
     size_t context_max;      /* CONTEXT_MESSAGES */
     int64_t mark_ttl_ms, answer_ttl_ms;
+    int64_t stuck_after_ms;  /* STUCK_AFTER_SECONDS: a message that waits longer is shown as stuck; 0: two minutes */
     size_t turns_max;        /* running at once in this process; 0: no bound */
     bool log_content;        /* LOG_CONTENT: texts of customers may stand in the log */
 };

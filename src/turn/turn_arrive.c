@@ -55,6 +55,7 @@ static int fill_item(struct transact *x, struct store_change *c)
     json_kstr(&o, "conversation_id", r->m.conversation_id);
     json_kint(&o, "seq", (int64_t)x->decision.next.seq);
     json_kstr(&o, "reason", sv_from(x->decision.reason));
+    json_kint(&o, "at", x->event.now_ms);
     json_key(&o, "message");
     struct buf item = { 0 };
     message_format(&item, &r->m, x->event.now_ms, x->decision.next.seq);

@@ -20,6 +20,9 @@ struct turns {
     struct map *running; /* conversation id -> struct turn */
     int64_t clock_offset_ms; /* the store's clock less clock_mono_ms */
     struct turns_stat stat;
+    int64_t rate_mono_ms; /* of the last look at how fast the archive takes items */
+    uint64_t rate_n;
+    double rate;
     size_t transactions; /* under way */
     bool draining;
     turns_fn *drained;

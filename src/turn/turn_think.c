@@ -132,6 +132,30 @@ static size_t gather(struct message_item *to, const struct sv *items, size_t n)
     return kept;
 }
 
+/* Messages of a turn that was given up stand in the context, and again where they are answered after all: the last place counts. Arrival numbers
+ * show whether that can be. */
+static size_t drop_repeated(struct message_item *items, size_t before, size_t n)
+{
+    uint64_t seq = 0;
+    bool in_order = true;
+    for (size_t i = 0; i < n; i++) {
+        if (items[i].message_id_json.p == NULL)
+            continue; /* a reply */
+        in_order = in_order && items[i].seq > seq;
+        seq = items[i].seq;
+    }
+    size_t kept = 0;
+    for (size_t i = 0; i < before; i++) {
+        bool again = false;
+        for (size_t k = i + 1; !in_order && !again && items[i].message_id_json.p != NULL && k < n; k++)
+            again = sv_eq(items[i].message_id_json, items[k].message_id_json);
+        if (!again)
+            items[kept++] = items[i];
+    }
+    memmove(&items[kept], &items[before], (n - before) * sizeof(items[0]));
+    return kept;
+}
+
 static struct sv bot_json(struct arena *a, const struct turns *t)
 {
     struct buf b = { 0 };
@@ -158,6 +182,8 @@ static struct ai_call *put_question(struct turn *turn, struct arena *a)
     size_t n = before + gather(items + before, turn->covered, turn->covered_n);
     if (n == before)
         return NULL;
+    size_t kept = drop_repeated(items, before, n);
+    n -= before - kept;
     for (size_t i = 0; i < n; i++)
         messages[i] = (struct ai_message){ .role = items[i].role, .content_json = items[i].content_json,
                                            .timestamp_ms = items[i].timestamp_ms, .message_id_json = items[i].message_id_json };

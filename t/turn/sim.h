@@ -20,9 +20,9 @@
 #define SIM_TASKS 48
 #define SIM_FLIGHTS 96
 #define SIM_MESSAGES 2048 /* of one conversation */
-#define SIM_ORDER 4096    /* they, and those that come back */
-#define SIM_LETTERS 8
+#define SIM_ORDER 4096 /* they, and those that come back */
 #define SIM_INTENTS 16
+#define SIM_LETTERS 8
 #define SIM_LOG 30
 #define SIM_NONE UINT32_MAX
 
@@ -47,8 +47,7 @@ struct sim_message {
     bool marked;
     uint32_t replies;  /* applied by the platform */
     uint32_t promised; /* the turn that was named to its sender; SIM_NONE: none */
-    uint32_t ended_in; /* the turn that brought it to its end */
-    uint32_t letter;   /* the turn in whose letter it stands */
+    uint32_t ended_in, letter; /* the turn that brought it to its end; that in whose letter it stands */
     int64_t accepted_ms, timestamp_ms;
 };
 
@@ -102,8 +101,7 @@ struct sim_task {
     char fresh[ID_UUID_SIZE];
     struct event event;
     struct message message;
-    uint32_t message_n; /* ARRIVE */
-    uint32_t revives;   /* REVIVE: this turn's messages */
+    uint32_t message_n, revives; /* ARRIVE; REVIVE: this turn's messages */
     char target[ID_UUID_SIZE]; /* CANCEL: what it was about at the first try */
     bool hand_over, interrupted, told; /* told: the decision was made, and its asker knows */
     struct conversation before;
@@ -219,7 +217,6 @@ int64_t sim_task_ready_ms(const struct sim *w, const struct sim_task *t);
 uint32_t sim_turn_number(const char *id);
 
 /* ---- sim_store.c ---- */
-
 /* True: the message's mark is there; REVIVE: the messages have not failed (any more). */
 bool sim_store_load(struct sim *w, struct sim_task *t);
 enum store_status sim_store_apply(struct sim *w, struct sim_task *t);
@@ -227,7 +224,6 @@ enum store_status sim_store_renew(struct sim *w, struct sim_task *t);
 bool sim_store_lock_held(const struct sim *w, const struct sim_conversation *c, const char *token);
 
 /* ---- sim_platform.c ---- */
-
 /* The first byte of the task's request goes out. */
 void sim_platform_send(struct sim *w, struct sim_task *t);
 /* What its owner hears at ready_ms. */

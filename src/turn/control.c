@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT
+ * What all questions of an administrator have in common: how they begin, are answered and end, and the pieces of JSON that several of
+ * them show. Decides nothing. */
+#include "config.h"
+
+#include "lib/log.h"
+#include "turn/control_own.h"
+#include "turn/step_parts.h"
+
+#define CONTROL_ARENA_CAP (64u << 20)
+#define RETRY_MS 1000
+#define STUCK_AFTER_MS 120000
+
+void *control_begin(struct turns *t, size_t size, control_fn *fn, void *arg)
+{
+    struct arena *a = arena_new(0, CONTROL_ARENA_CAP);
+    struct control_call *c = a == NULL ? NULL : arena_alloc(a, size);
+    if (c == NULL) {
+        arena_free(a);
+        fn(arg, &(struct control_answer){ .http_status = 503, .code = "unavailable", .message = "Memory is short.",
+                                          .result = SV_NONE, .retry_after_ms = RETRY_MS });
+        return NULL;
+    }
+    *c = (struct control_call){ .t = t, .a = a, .fn = fn, .arg = arg };
+    t->transactions++;
+    return c;
+}
+
+static void tell(struct control_call *c, const struct control_answer *answer)
+{
+    control_fn *fn = c->fn;
+    c->fn = NULL;
+    if (fn != NULL)
+        fn(c->arg, answer);
+}
+
+void control_tell(struct control_call *c, struct buf *result)
+{
+    if (!buf_ok(result))
+        control_refuse(c, 503, "unavailable", "Memory is short.", NULL);
+    else
+        tell(c, &(struct control_answer){ .http_status = 200, .result = buf_sv(result) });
+    buf_fini(result);
+}
+
+void control_refuse(struct control_call *c, int http_status, const char *code, const char *message, struct buf *result)
+{
+    struct control_answer answer = { .http_status = http_status, .code = code, .message = message, .result = SV_NONE,
+                                     .retry_after_ms = http_status == 503 ? RETRY_MS : 0 };
+    if (result != NULL && buf_ok(result))
+        answer.result = buf_sv(result);
+    tell(c, &answer);
+    if (result != NULL)
+        buf_fini(result);
+}
+
+void control_unavailable(struct control_call *c)
+{
+    control_refuse(c, 503, "store_unavailable", "The store gives no answer now.", NULL);
+}
+
+static void short_of_memory(void *arg)
+{
+    control_refuse(arg, 503, "unavailable", "Memory is short.", NULL);
+    control_end(arg);
+}
+
+void control_short_of_memory(struct control_call *c)
+{
+    loop_soon(c->t->o.loop, short_of_memory, c);
+}
+
+void control_end(struct control_call *c)
+{
+    struct turns *t = c->t;
+    arena_free(c->a);
+    t->transactions--;
+    turns_look_drained(t);
+}
+
+/* ---- pieces ---- */
+
+void control_put_ms(struct json_out *o, const char *key, int64_t ms)
+{
+    json_key(o, key);
+    if (ms > 0)
+        json_ms(o, ms);
+    else
+        json_nul(o);
+}
+
+void control_put_pause(struct json_out *o, const struct conversation *c, int64_t now_ms)
+{
+    bool silent = step_is_paused(c, now_ms);
+    json_kbool(o, "check_reply", !silent);
+    control_put_ms(o, "check_reply_until", silent ? c->paused_until_ms : 0);
+}
+
+int64_t control_stuck_after_ms(const struct turns *t)
+{
+    return t->o.stuck_after_ms > 0 ? t->o.stuck_after_ms : STUCK_AFTER_MS;
+}
+
+bool control_is_stuck(const struct turns *t, const struct conversation *c, int64_t now_ms, int64_t due_ms)
+{
+    bool leased = c->phase == PHASE_WAITING || c->phase == PHASE_THINKING || c->phase == PHASE_SENDING;
+    bool waits = c->pending_n > 0 && c->oldest_ms != 0 && now_ms - c->oldest_ms > control_stuck_after_ms(t);
+    return waits || (leased && due_ms != 0 && now_ms - due_ms > CONTROL_OVERDUE_MS);
+}
+
+/* ---- the queue ---- */
+
+int64_t control_oldest_item_ms(const struct store_stat *s)
+{
+    int64_t oldest_ms = INT64_MAX;
+    for (size_t i = 0; i < s->heads_n; i++) {
+        int64_t at_ms = 0;
+        if (!sv_to_i64(json_raw_member(s->heads[i], "at"), &at_ms)) /* pushed by somebody else */
+            return 0;
+        oldest_ms = at_ms < oldest_ms ? at_ms : oldest_ms;
+    }
+    return s->heads_n == 0 && s->queue + s->queue_taken > 0 ? 0 : oldest_ms;
+}
