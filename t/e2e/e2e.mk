@@ -10,6 +10,9 @@ E2E_TESTS = \
     t/e2e/56-duplicates.t \
     t/e2e/57-policies.t \
     t/e2e/58-async.t \
+    t/e2e/62-rolling.t \
+    t/e2e/67-circuit.t \
+    t/e2e/69-logs.t \
     t/e2e/63-bursts.t \
     t/e2e/90-faults.t
 EXTRA_DIST += \

@@ -63,7 +63,7 @@ sub missing {
 }
 
 # web: lighttpd (default) or apache. store: sqlite (default) or redis. postgres: true for PostgreSQL (default with redis).
-# responders (2), daemons (1), double (true; false: simulated AI, log platform), password: of Redis; env: more settings;
+# shared: true for one socket that all responders accept from (else two). responders (2), daemons (1), double (true; false: simulated AI, log platform), password: of Redis; env: more settings;
 # descriptors: limit of web server, responders and double (4096); double_options: instead of its ledger file.
 sub start {
     my ($class, %o) = @_;
@@ -138,7 +138,9 @@ sub settings {
         @env{qw(POSTGRES_HOST POSTGRES_PORT POSTGRES_DB POSTGRES_USER POSTGRES_PASSWORD)} =
             ('127.0.0.1', $self->{postgres_port}, 'turnkeeper', 'postgres', 'unused');
     }
-    return {%env, %{$self->{env} || {}}};
+    my %all = (%env, %{$self->{env} || {}});
+    delete $all{$_} for grep { !defined $all{$_} } keys %all; # env => {NAME => undef}: not set at all
+    return \%all;
 }
 
 # Responder n listens on socket n % 2 + 1: the sockets live as long as the stack, as under systemd.

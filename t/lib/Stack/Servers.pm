@@ -173,7 +173,7 @@ sub open_sockets {
     my $self = shift;
     my $group = $< == 0 ? (getgrnam 'www-data') // 0 : $(+ 0;
     # a single responder serves both: a socket that nobody accepts from would hold requests for ever
-    my $single = $self->{responders} == 1;
+    my $single = $self->{responders} == 1 || $self->{shared};
     symlink 'fcgi-1.sock', "$self->{dir}/turnkeeper/fcgi-2.sock" if $single;
     for my $n ($single ? 1 : (1, 2)) {
         my $path = "$self->{dir}/turnkeeper/fcgi-$n.sock";
