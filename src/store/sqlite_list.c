@@ -6,6 +6,8 @@
 #include "lib/clock.h"
 #include "store/sqlite_op.h"
 
+#define PAGE_MAX 10000 /* whatever is asked */
+
 _Static_assert(SQL_LIST_PAUSED_NEWEST == SQL_LIST + 2 * STORE_PAUSED + 1, "two statements for each listing");
 
 /* ---- conversations ---- */
@@ -70,15 +72,13 @@ int op_list(struct session *x, struct op *op)
     const struct store_list *what = &op->ask.list;
     struct store_listing *l = &op->answer->is.list;
     enum sql up = (enum sql)(SQL_LIST + 2 * (int)what->index);
-    size_t max = what->max;
+    size_t max = what->max < PAGE_MAX ? what->max : PAGE_MAX;
     int64_t bound_ms;
     bool more;
     op->answer->status = STORE_DONE;
     if (answer_arena(op->answer) == NULL)
         return db_no_memory(x->db);
     *l = (struct store_listing){ .now_ms = clock_wall_ms(), .next_ms = -1 };
-    if (max > (size_t)x->counts.conversations)
-        max = (size_t)(x->counts.conversations > 0 ? x->counts.conversations : 0);
     struct edge from = edge_of(what, l->now_ms, &bound_ms);
     const struct db_arg args[] = { db_i(from.ms), db_s(from.id), db_i(bound_ms), db_i((int64_t)max + 1),
                                    db_i(what->want_records) };
@@ -116,7 +116,7 @@ static int read_letters(struct session *x, struct answer *a, enum sql which, con
 int op_letters(struct session *x, struct op *op)
 {
     const struct store_letters *what = &op->ask.letters;
-    size_t count = x->counts.dead > 0 ? (size_t)x->counts.dead : 0, max = what->max < count ? what->max : count;
+    size_t max = what->max < PAGE_MAX ? what->max : PAGE_MAX;
     op->answer->status = STORE_DONE;
     if (what->op == STORE_LETTERS_GET)
         return read_letters(x, op->answer, SQL_LETTER, DB_ARGS(db_s(what->id)), 1);

@@ -173,7 +173,7 @@ int op_whole(struct session *x, struct op *op)
     struct answer *a = op->answer;
     struct arena *arena = answer_arena(a);
     struct sqlite_whole *w = arena != NULL ? arena_alloc(arena, sizeof *w) : NULL;
-    struct row c;
+    struct row c = { 0 };
     a->status = STORE_DONE;
     if (w == NULL)
         return db_no_memory(x->db);
@@ -188,11 +188,13 @@ int op_whole(struct session *x, struct op *op)
         return -1;
     if (!is_bound && w->id.p == NULL && x->counts.queue + x->counts.dead == 0)
         return 0; /* is.other stays NULL: all is done */
-    if (w->id.p == NULL)
-        w->id = SV("merge"); /* items without any conversation */
-    if (op_row(x, w->id, a, &c) != 0 || (is_bound ? read_bound(x, a, w) : bind_items(x, a, &c, w)) != 0 ||
+    if ((w->id.p != NULL && op_row(x, w->id, a, &c) != 0) || (is_bound ? read_bound(x, a, w) : bind_items(x, a, &c, w)) != 0 ||
         read_letters(x, a, w) != 0)
         return -1;
+    if (c.n == 0 && w->items_n + w->letters_n == 0)
+        return 0; /* rows were removed by hand: there is less than was counted */
+    if (w->id.p == NULL)
+        w->id = w->key; /* items without any conversation go with one that is forgotten at once */
     w->is_stale = !key_fits(w->key, &c);
     a->is.other = w;
     return read_whole(x, a, &c, w);
@@ -208,16 +210,12 @@ static int drop_lists(struct session *x, const struct row *c)
     return db_do(x->db, SQL_CONTEXT_DROP, DB_ARGS(db_i(c->n), db_i(c->context_next)));
 }
 
-/* The last conversation stays, without its lists, while there are items that need one to go with. */
 static int drop_conversation(struct session *x, const struct row *c)
 {
     if (drop_lists(x, c) != 0)
         return -1;
-    if (c->version == 0)
-        return db_do(x->db, SQL_CONVERSATION_DROP, DB_ARGS(db_i(c->n)));
-    if (x->counts.queue + x->counts.dead > 0 && x->counts.conversations == 1)
-        return db_do(x->db, SQL_CONVERSATION_EMPTY, DB_ARGS(db_i(c->n)));
-    op_count(&x->counts, c->listed, c->due > 0, -1);
+    if (c->version > 0)
+        op_count(&x->counts, c->listed, c->due > 0, -1);
     return db_do(x->db, SQL_CONVERSATION_DROP, DB_ARGS(db_i(c->n)));
 }
 

@@ -182,8 +182,6 @@ const char *const sqlite_sql[SQL_N] = {
     [SQL_FILE_TOKEN] = "SELECT value FROM state_meta WHERE key = 'file'",
     [SQL_FIRST_CONVERSATION] = "SELECT id FROM state_conversation WHERE n > ?1 ORDER BY n LIMIT 1",
     [SQL_CONVERSATION_ID] = "SELECT id FROM state_conversation WHERE n = ?1",
-    [SQL_CONVERSATION_EMPTY] = "UPDATE state_conversation SET version = version + 1, pending_first = pending_next,"
-                               " context_first = context_next WHERE n = ?1",
     [SQL_CONVERSATION_DROP] = "DELETE FROM state_conversation WHERE n = ?1",
     [SQL_MARKS_OF] = "SELECT message_id, until, value FROM state_mark WHERE conversation = ?1 AND until > ?2",
     [SQL_MARKS_DROP] = "DELETE FROM state_mark WHERE conversation = ?1",

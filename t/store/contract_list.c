@@ -240,6 +240,8 @@ static void dead_letters(struct rig *r)
     is_int(ack(r, &(struct store_ack){ .batch = b->name, .dead = &(struct store_letter){ LETTER(9), SV("no") }, .dead_n = 1 }),
            STORE_DONE, "none from a batch that is gone");
     is_int(stat_of(r)->dead, 4, "four are counted");
+    (void)apply(r, &CHANGE("c", 2, .letters = &(struct store_letter){ LETTER(1), SV("one") }, .letters_n = 1));
+    is_int(stat_of(r)->dead, 4, "the same one twice is one");
     struct store_letters what = { .max = 3 };
     is_sv(letters_of(r, &what), SV("four,three,two"), "the newest first");
     what.id = LETTER(2);

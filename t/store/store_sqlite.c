@@ -396,6 +396,7 @@ static void test_upgrade(struct rig *r)
     store_close(r->s);
     open_file(r, 0);
     is_int(letters(r, &(struct store_letters){ .max = 9 })->n, 1, "opened again, nothing comes twice");
+    is_int(by_hand("SELECT count(*) FROM state_letter"), 1, "nor back");
     close_and_wipe(r);
 }
 
