@@ -20,6 +20,7 @@ static const struct sv names[] = {
     [CGI_PREFER] = NAME("HTTP_PREFER"),
     [CGI_ORIGIN] = NAME("HTTP_ORIGIN"),
     [CGI_CORS_METHOD] = NAME("HTTP_ACCESS_CONTROL_REQUEST_METHOD"),
+    [CGI_REDIRECT_STATUS] = NAME("REDIRECT_STATUS"),
 };
 _Static_assert(ARRAY_LEN(names) == CGI_PARAMS, "every parameter has a name");
 

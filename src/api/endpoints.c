@@ -4,6 +4,15 @@
 
 #include "api/endpoints.h"
 
+/* Waits for the store, and for other processes. */
+#define ADMIN(verb, tail, what, ...)                                                                                   \
+    {                                                                                                                  \
+        .method = (verb), .path = tail, .access = ACCESS_ADMIN, .parks = true, .handle = endpoint_admin_##what,        \
+        __VA_ARGS__                                                                                                    \
+    }
+#define V1 "/api/v1/admin/"
+#define CLEANUP .query = &endpoint_admin_cleanup_query
+
 const struct route endpoints[] = {
     {
         .method = CGI_POST,
@@ -26,5 +35,19 @@ const struct route endpoints[] = {
         .parks = true,
         .handle = endpoint_job,
     },
+    ADMIN(CGI_GET, V1 "conversations", list, .query = &endpoint_admin_list_query),
+    ADMIN(CGI_GET, V1 "conversations/{id}", show, .query = NULL),
+    ADMIN(CGI_POST, V1 "conversations/{id}/cancel", cancel, .query = NULL),
+    ADMIN(CGI_POST, V1 "conversations/{id}/resume", resume, .query = NULL),
+    ADMIN(CGI_POST, V1 "conversations/{id}/pause", pause, .input = &endpoint_admin_pause_input),
+    ADMIN(CGI_GET, V1 "messages/{message_id}", fate, .query = &endpoint_admin_fate_query),
+    ADMIN(CGI_GET, V1 "health", health, .query = NULL),
+    ADMIN(CGI_GET, V1 "stats", stats, .query = NULL),
+    ADMIN(CGI_POST, V1 "system/cleanup", cleanup, CLEANUP),
+    ADMIN(CGI_POST, "/admin/system/cleanup", cleanup, CLEANUP),
+    ADMIN(CGI_GET, V1 "queue", queue, .query = NULL),
+    ADMIN(CGI_GET, V1 "queue/dead", dead, .query = &endpoint_admin_dead_query),
+    ADMIN(CGI_POST, V1 "queue/dead/{id}/retry", dead_retry, .query = NULL),
+    ADMIN(CGI_DELETE, V1 "queue/dead/{id}", dead_discard, .query = NULL),
 };
 const size_t endpoints_n = ARRAY_LEN(endpoints);

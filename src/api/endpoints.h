@@ -15,5 +15,24 @@ void endpoint_message(struct request *r);
 void endpoint_job(struct request *r);
 /* endpoint_health.c */
 void endpoint_health(struct request *r);
+/* endpoint_admin_conversations.c */
+extern const struct input endpoint_admin_list_query, endpoint_admin_fate_query, endpoint_admin_pause_input;
+void endpoint_admin_list(struct request *r);
+void endpoint_admin_show(struct request *r);
+void endpoint_admin_cancel(struct request *r);
+void endpoint_admin_resume(struct request *r);
+void endpoint_admin_pause(struct request *r);
+void endpoint_admin_fate(struct request *r);
+/* endpoint_admin_system.c */
+extern const struct input endpoint_admin_cleanup_query;
+void endpoint_admin_health(struct request *r);
+void endpoint_admin_stats(struct request *r);
+void endpoint_admin_cleanup(struct request *r);
+/* endpoint_admin_queue.c */
+extern const struct input endpoint_admin_dead_query;
+void endpoint_admin_queue(struct request *r);
+void endpoint_admin_dead(struct request *r);
+void endpoint_admin_dead_retry(struct request *r);
+void endpoint_admin_dead_discard(struct request *r);
 
 #endif

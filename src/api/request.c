@@ -169,12 +169,39 @@ static bool keep_headers(struct request *r, const struct cgi_head *h)
     return r->traceparent.p != NULL || refuse(r, PROBLEM_INTERNAL);
 }
 
+/* lighttpd passes on what it has refused, and what its backends did not answer, as GET (server.error-handler in fcgi-conf), so that the error is
+ * JSON. Only 411 is worked on: lighttpd says it of a POST over HTTP/1 without Content-Length and of nothing else. `curl -X POST` sends such a
+ * one, and it has no body (RFC 9112 6.3). */
+static bool take_verdict(struct request *r, struct sv verdict)
+{
+    uint64_t status = 0;
+
+    if (!sv_to_u64(verdict, &status) || status < 400)
+        return true;
+    switch (status) {
+    case 411:
+        r->method = CGI_POST;
+        return true;
+    case 403:
+        return refuse(r, PROBLEM_FORBIDDEN);
+    case 404:
+        return refuse(r, PROBLEM_NOT_FOUND);
+    case 413:
+        return refuse(r, PROBLEM_TOO_LARGE);
+    case 500:
+        return refuse(r, PROBLEM_INTERNAL);
+    default:
+        return refuse(r, status < 500 ? PROBLEM_BAD_REQUEST : PROBLEM_UNAVAILABLE);
+    }
+}
+
 /* With the rules locked. */
 static bool decide(struct request *r, const struct cgi_head *h)
 {
     set_origin(r, h->param[CGI_ORIGIN]);
     r->method = cgi_method_parse(h->param[CGI_REQUEST_METHOD]);
-    return find_route(r, h) && authorise(r, h->param[CGI_AUTHORIZATION]) && find_room(r) && accept_body(r, h) &&
+    return take_verdict(r, h->param[CGI_REDIRECT_STATUS]) && find_route(r, h) &&
+           authorise(r, h->param[CGI_AUTHORIZATION]) && find_room(r) && accept_body(r, h) &&
            read_query(r, h->param[CGI_REQUEST_URI]) && keep_headers(r, h);
 }
 

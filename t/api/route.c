@@ -156,7 +156,11 @@ static void test_endpoints(void)
         bool lone = true;
         ok(r->path[0] == '/' && r->handle != NULL, "%s can be served", r->path);
         ok(r->access != ACCESS_PUBLIC || strcmp(r->path, "/health") == 0, "%s needs a credential", r->path);
-        ok((r->input != NULL) == (r->method == CGI_POST), "%s reads a body when it is posted to", r->path);
+        ok(r->input == NULL || r->method == CGI_POST, "%s reads a body only when it is posted to", r->path);
+        ok(r->input == NULL || r->query == NULL, "%s can list at once what is wrong", r->path);
+        ok(strncmp(r->path, "/api/v1/admin/", 14) != 0 || r->access == ACCESS_ADMIN, "%s is for administrators",
+           r->path);
+        ok(r->access != ACCESS_ADMIN || r->parks, "%s waits, and is counted", r->path);
         for (size_t j = 0; j < endpoints_n; j++)
             lone = lone && (i == j || endpoints[j].method != r->method || strcmp(endpoints[j].path, r->path) != 0);
         ok(lone, "%s %s stands there once", cgi_method_name(r->method), r->path);

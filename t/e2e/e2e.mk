@@ -10,6 +10,7 @@ E2E_TESTS = \
     t/e2e/56-duplicates.t \
     t/e2e/57-policies.t \
     t/e2e/58-async.t \
+    t/e2e/60-admin.t \
     t/e2e/62-rolling.t \
     t/e2e/67-circuit.t \
     t/e2e/69-logs.t \

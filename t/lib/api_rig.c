@@ -15,6 +15,7 @@
 #include "lib/json.h"
 #include "lib/log.h"
 #include "t/lib/api_rig.h"
+#include "t/lib/control_double.h"
 #include "t/tap.h"
 
 #define WAIT_STEP_MS 5
@@ -197,6 +198,7 @@ struct turns *rig_turns(void)
 void rig_doubles(struct loop *loop)
 {
     the_loop = loop;
+    control_double_open(loop);
     atomic_store(&rig_script.store_up, true);
     atomic_store(&rig_script.archive_up, true);
 }
