@@ -8,7 +8,7 @@
 #include "store/sqlite_op.h"
 
 #define ITEMS_MAX 10000 /* of one batch, whatever is asked */
-#define HEADS_MAX 16    /* ranges whose first item stat tells */
+#define HEADS_MAX 16    /* ranges whose first item stat tells: the first of them is the oldest */
 
 int op_queue_add(struct session *x, const struct sv *items, size_t n)
 {

@@ -221,7 +221,7 @@ struct store_stat {
     int64_t conversations, active, waiting, paused, due;
     int64_t recent, day; /* conversations with activity in the last hour, in the last 24 */
     int64_t queue, queue_taken, dead;
-    const struct sv *heads; /* the first item of the queue and of up to 16 batches, the oldest ones: nothing older is unarchived */
+    const struct sv *heads; /* the first items of the queue and of its batches: nothing older is unarchived */
     size_t heads_n;
     int64_t now_ms; /* store clock */
     struct sv text; /* JSON object with the backend's own figures */

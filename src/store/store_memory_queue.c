@@ -8,8 +8,6 @@
 #include "lib/clock.h"
 #include "store/store_memory_inside.h"
 
-#define HEADS_MAX 16 /* batches whose first item stat tells */
-
 /* ---- listings ---- */
 
 struct place {
@@ -291,8 +289,7 @@ void memory_stat(struct store *s, store_stat_fn *fn, void *arg)
 {
     struct memory *m = memory_of(s);
     struct answer *a = answer_new(&(struct answer){ .kind = ANSWER_STAT, .fn.stat = fn, .arg = arg });
-    struct sv heads[HEADS_MAX + 1];
-    size_t heads_n = 0;
+    size_t heads_n = 0, max = 1;
     a->is.stat = (struct store_stat){ .up = true,
                                       .queue = (int64_t)m->queue.n,
                                       .queue_taken = (int64_t)(memory_queue_held(m) - m->queue.n),
@@ -300,9 +297,12 @@ void memory_stat(struct store *s, store_stat_fn *fn, void *arg)
                                       .now_ms = clock_wall_ms(),
                                       .text = SV("{}") };
     map_each(m->conversations, count_one, &a->is.stat);
+    for (const struct batch *b = m->batches; b != NULL; b = b->next)
+        max++;
+    struct sv *heads = memory_need(arena_array(memory_need(answer_arena(a)), max, sizeof *heads));
     if (m->queue.n > 0)
         heads[heads_n++] = m->queue.at[0];
-    for (const struct batch *b = m->batches; b != NULL && heads_n < ARRAY_LEN(heads); b = b->next)
+    for (const struct batch *b = m->batches; b != NULL; b = b->next)
         heads[heads_n++] = b->items.at[0];
     a->is.stat.heads = memory_keep_all(a, heads, heads_n);
     a->is.stat.heads_n = heads_n;

@@ -26,7 +26,6 @@ enum {
     FIGURES
 };
 
-#define HEADS_MAX 16 /* batches whose first item is told */
 #define STAT_MAX (256u << 20)
 
 struct figure {
@@ -92,9 +91,8 @@ struct asking {
     void *arg;
     struct arena *arena;
     struct store_stat n;
-    struct sv heads[HEADS_MAX + 2];
-    struct sv batches[HEADS_MAX];
-    size_t batches_n;
+    struct sv *heads; /* with room for all */
+    size_t heads_max;
 };
 
 static void end(struct asking *q, enum store_status status)
@@ -103,32 +101,6 @@ static void end(struct asking *q, enum store_status status)
     q->fn(q->arg, status, status == STORE_DONE ? &q->n : NULL); /* may close the store */
     arena_free(q->arena);
     free(q);
-}
-
-static uint64_t number_of(struct sv name)
-{
-    size_t n = name.n;
-    uint64_t number = 0;
-    while (n > 0 && name.p[n - 1] != ':')
-        n--;
-    (void)sv_to_u64((struct sv){ name.p + n, name.n - n }, &number); /* a name made by hand is the oldest */
-    return number;
-}
-
-/* Keeps the oldest ones: their numbers grow with time. */
-static void choose_batches(struct asking *q, const struct redis_reply *names)
-{
-    for (size_t i = 0; i < names->n; i++) {
-        struct sv name = redis_text(names, i);
-        size_t at = q->batches_n;
-        while (at > 0 && number_of(q->batches[at - 1]) > number_of(name))
-            at--;
-        if (name.p == NULL || at == HEADS_MAX)
-            continue;
-        q->batches_n += q->batches_n < HEADS_MAX;
-        memmove(&q->batches[at + 1], &q->batches[at], (q->batches_n - at - 1) * sizeof(q->batches[0]));
-        q->batches[at] = name;
-    }
 }
 
 static enum store_status read_figures(struct asking *q, const struct redis_call *call, const struct redis_reply *reply)
@@ -159,16 +131,18 @@ static enum store_status read_figures(struct asking *q, const struct redis_call 
     n->text = buf_ok(&text) ? arena_sv(q->arena, buf_sv(&text)) : SV_NONE;
     buf_fini(&text);
     struct sv head = redis_text(reply, AT_HEAD);
-    if (head.p != NULL)
+    q->heads_max = redis_item(reply, AT_BATCHES).n + 2;
+    q->heads = arena_array(q->arena, q->heads_max, sizeof(*q->heads));
+    if (q->heads != NULL && head.p != NULL)
         q->heads[n->heads_n++] = head = arena_sv(q->arena, head);
-    return n->text.p != NULL && (n->heads_n == 0 || head.p != NULL) ? STORE_DONE : STORE_FULL;
+    return n->text.p != NULL && q->heads != NULL && (n->heads_n == 0 || head.p != NULL) ? STORE_DONE : STORE_FULL;
 }
 
 static void on_heads(const struct redis_call *call, enum redis_outcome outcome, const struct redis_reply *reply)
 {
     struct asking *q = call->arg;
     enum store_status status = redis_status(q->r, outcome, reply, "stat: heads");
-    for (size_t i = 0; status == STORE_DONE && i < reply->n && q->n.heads_n < ARRAY_LEN(q->heads); i++) {
+    for (size_t i = 0; status == STORE_DONE && i < reply->n && q->n.heads_n < q->heads_max; i++) {
         struct sv head = redis_text(reply, i);
         bool is_first = i == 0 && q->n.heads_n > 0 && head.p != NULL && sv_eq(head, q->heads[0]);
         if (head.p != NULL && !is_first)
@@ -177,14 +151,14 @@ static void on_heads(const struct redis_call *call, enum redis_outcome outcome, 
     end(q, status);
 }
 
-static bool ask_heads(struct asking *q)
+static bool ask_heads(struct asking *q, const struct redis_reply *batches)
 {
-    struct buf *b = redis_link_begin_script(q->r->link, SCRIPT_HEADS, 1 + q->batches_n, 0);
+    struct buf *b = redis_link_begin_script(q->r->link, SCRIPT_HEADS, 1 + batches->n, 0);
     if (b == NULL)
         return false;
     redis_write(b, KEY_QUEUE);
-    for (size_t i = 0; i < q->batches_n; i++)
-        redis_key_batch(b, q->batches[i]);
+    for (size_t i = 0; i < batches->n; i++)
+        redis_key_batch(b, redis_text(batches, i));
     return redis_link_end(q->r->link, &(struct redis_call){ .done = on_heads, .owner = q->r, .arg = q });
 }
 
@@ -194,13 +168,10 @@ static void on_stat(const struct redis_call *call, enum redis_outcome outcome, c
     enum store_status status = redis_status(q->r, outcome, reply, "stat");
     if (status == STORE_DONE)
         status = read_figures(q, call, reply);
-    if (status == STORE_DONE) {
-        struct redis_reply names = redis_item(reply, AT_BATCHES);
-        choose_batches(q, &names);
-    }
-    if (status != STORE_DONE || q->batches_n == 0)
+    struct redis_reply batches = status == STORE_DONE ? redis_item(reply, AT_BATCHES) : (struct redis_reply){ 0 };
+    if (batches.n == 0)
         end(q, status);
-    else if (!ask_heads(q))
+    else if (!ask_heads(q, &batches))
         end(q, redis_link_is_up(q->r->link) ? STORE_FULL : STORE_DOWN);
 }
 
