@@ -13,6 +13,8 @@
 #include "lib/json.h"
 #include "lib/log.h"
 #include "lib/loop.h"
+#include "lib/metrics.h"
+#include "turn/figures.h"
 
 #define BATCH_MAX 500
 #define BUSY_MS 100 /* while there is something: batches grow */
@@ -28,6 +30,7 @@ struct archiver {
     struct archive *archive;
     struct alive *alive;
     struct absent *absent;
+    struct metrics *metrics;
     struct loop_timer *timer;
     enum archiver_state state;
     unsigned failures;
@@ -81,6 +84,10 @@ static void acked(void *arg, enum store_status status)
     v->failures = 0;
     v->batch = SV_NONE;
     arena_reset(v->a);
+    if (v->items_n > 0) { /* 0: it was given back */
+        metrics_add(v->metrics, FIGURE_ARCHIVED, v->items_n - v->dead_n);
+        metrics_add(v->metrics, FIGURE_DEAD, v->dead_n);
+    }
     rest(v, v->more ? 0 : BUSY_MS);
 }
 
@@ -220,6 +227,11 @@ struct archiver *archiver_new(struct loop *l, struct store *s, struct archive *a
     }
     loop_timer_set(v->timer, 0);
     return v;
+}
+
+void archiver_measure(struct archiver *v, struct metrics *m)
+{
+    v->metrics = m;
 }
 
 void archiver_wake(struct archiver *v)

@@ -11,9 +11,12 @@ struct archiver;
 struct absent;
 struct alive;
 struct loop;
+struct metrics;
 
 /* absent: who says of the owners of other hosts that they will not come back. */
 struct archiver *archiver_new(struct loop *l, struct store *s, struct archive *a, struct alive *alive, struct absent *absent) MUST_CHECK;
+/* Counts there (turn/figures.h) from now on. NULL: nowhere. */
+void archiver_measure(struct archiver *v, struct metrics *m);
 /* There may be something to take, or to take over: look now. */
 void archiver_wake(struct archiver *v);
 /* fn when no batch is under way any more: at once, after the one in flight, or when the archive is away (the batch then stays for the next

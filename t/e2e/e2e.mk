@@ -13,6 +13,7 @@ E2E_TESTS = \
     t/e2e/60-admin.t \
     t/e2e/62-rolling.t \
     t/e2e/67-circuit.t \
+    t/e2e/68-reload.t \
     t/e2e/69-logs.t \
     t/e2e/63-bursts.t \
     t/e2e/90-faults.t
