@@ -56,10 +56,11 @@ struct item {
  * which says nothing about the item. */
 int item_parse(struct arena *a, struct sv text, struct item *out, struct err *e) MUST_CHECK;
 
-/* The user of a session is its first customer by arrival; one whose arrival number is not known counts as late. */
+/* The user of a session is its first customer by arrival: by time, and by number where that is equal, since the numbers of a conversation begin
+ * anew after the store has forgotten it. */
 static inline int64_t item_user_seq(const struct item_message *m)
 {
-    return m->seq > 0 ? m->seq : INT64_MAX - 1;
+    return m->received_ms * 1000 + (m->seq > 0 && m->seq < 999 ? m->seq : 999);
 }
 
 /* What may be asked for: 1 to ITEM_ID_MAX bytes of UTF-8 without NUL. Anything else cannot be in an archive. */

@@ -266,6 +266,7 @@ bool turn_ended(struct turn *turn, struct transact *x)
         stat->failed++;
         note(turn, x, FIGURE_FAILED, "failed");
         turns_count(turn->t, FIGURE_DEAD); /* its letter */
+        turns_count(turn->t, FIGURE_DEAD);
         answer_ending(turn, VERDICT_FAILED, reason, ANSWER_FAILED);
         break;
     case VERDICT_LOST:

@@ -113,11 +113,14 @@ static void later_decision_wins(struct rig *r)
 
 static void first_customer_owns(struct rig *r)
 {
-    struct sv second = rig_turn_item(r, &(struct turn){ .conversation = "owner", .turn = 300, .messages = "o2", .user = "bob", .at = 1000 });
+    struct sv second = rig_turn_item(r, &(struct turn){ .conversation = "owner", .turn = 300, .messages = "o2", .user = "bob", .at = 2000 });
     struct sv first = rig_turn_item(r, &(struct turn){ .conversation = "owner", .turn = 301, .messages = "o1", .user = "alice", .at = 2000 });
-    struct sv third = rig_turn_item(r, &(struct turn){ .conversation = "owner", .turn = 302, .messages = "o3", .user = "carol", .at = 0 });
+    struct sv third = rig_turn_item(r, &(struct turn){ .conversation = "owner", .turn = 302, .messages = "o3", .user = "carol", .at = 3000 });
+    /* the store had forgotten the conversation: its numbers begin anew */
+    struct sv anew = rig_turn_item(r, &(struct turn){ .conversation = "owner", .turn = 303, .messages = "p1", .user = "dave", .at = 9000 });
 
-    ok(rig_kept(r, &second, 1) && rig_kept(r, &first, 1) && rig_kept(r, &third, 1), "%s: three customers, out of order", NAME);
+    ok(rig_kept(r, &second, 1) && rig_kept(r, &first, 1) && rig_kept(r, &third, 1) && rig_kept(r, &anew, 1), "%s: four customers, out of order",
+       NAME);
     is_str(rig_query(r, "SELECT user_id FROM chat_sessions WHERE session_id = 'owner'"), "alice",
            "%s: the session is the first one's by arrival", NAME);
 }
