@@ -33,6 +33,7 @@ static const struct member members[] = {
     MEMBER("total", I64, total),
     MEMBER("closed", FLAG, closed),
     MEMBER("context", U32, context_n),
+    MEMBER("recalled", FLAG, recalled),
     MEMBER("pending", U32, pending_n),
     MEMBER("oldest", I64, oldest_ms),
     MEMBER("newer", I64, newer_ms),

@@ -42,6 +42,7 @@ struct conversation {
     int64_t total;           /* customer messages accepted */
     bool closed;
     uint32_t context_n; /* length of the context list */
+    bool recalled;      /* what the archive had of it, from before it was forgotten, is in there */
 
     uint32_t pending_n; /* length of the pending list: customer messages that nothing covers yet */
     int64_t oldest_ms;  /* arrival of its first; 0: empty */

@@ -118,12 +118,8 @@ static int fill_marks(struct transact *x, struct store_change *c, const struct e
 
 /* ---- context ---- */
 
-static int fill_context(struct transact *x, struct store_change *c, const struct ending *end)
+static struct sv reply_entry(struct transact *x, const struct ending *end)
 {
-    bool said = end->reply != NULL && end->send != NULL && end->reply->text.n > 0 &&
-                (strcmp(end->send, "success") == 0 || strcmp(end->send, "unknown") == 0);
-    if (!said)
-        return 0;
     struct buf b = { 0 };
     struct json_out o = { .b = &b };
     json_obj(&o);
@@ -132,15 +128,34 @@ static int fill_context(struct transact *x, struct store_change *c, const struct
     json_kint(&o, "timestamp", x->event.now_ms);
     json_kstr(&o, "turn_id", sv_from(x->decision.turn_id));
     json_obj_end(&o);
-    struct sv *list = arena_alloc(x->scratch, sizeof(*list));
-    if (list != NULL && buf_ok(&b))
-        *list = arena_sv(x->scratch, buf_sv(&b));
+    struct sv s = buf_ok(&b) ? arena_sv(x->scratch, buf_sv(&b)) : SV_NONE;
     buf_fini(&b);
-    if (list == NULL || list->p == NULL)
+    return s;
+}
+
+/* What the archive recalled, then what was covered, then the reply. */
+static int fill_context(struct transact *x, struct store_change *c, const struct ending *end)
+{
+    bool said = end->reply != NULL && end->send != NULL && end->reply->text.n > 0 &&
+                (strcmp(end->send, "success") == 0 || strcmp(end->send, "unknown") == 0);
+    bool recalls = end->recalled_n > 0 && c->pending_drop_to_context && c->pending_drop == end->covered_n;
+    size_t n = (recalls ? end->recalled_n + end->covered_n : 0) + said;
+    x->decision.next.recalled = x->decision.next.recalled || end->recall_done;
+    if (n == 0)
+        return 0;
+    struct sv *list = arena_array(x->scratch, n, sizeof(*list));
+    if (list == NULL)
         return -1;
+    if (recalls) {
+        memcpy(list, end->recalled, end->recalled_n * sizeof(*list));
+        memcpy(list + end->recalled_n, end->covered, end->covered_n * sizeof(*list));
+        c->pending_drop_to_context = false;
+    }
+    if (said)
+        list[n - 1] = reply_entry(x, end);
     c->context_add = list;
-    c->context_add_n = 1;
-    return 0;
+    c->context_add_n = n;
+    return said && list[n - 1].p == NULL ? -1 : 0;
 }
 
 /* ---- the history item ---- */

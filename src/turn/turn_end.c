@@ -104,6 +104,9 @@ static struct ending ending_of(const struct turn *turn, enum verdict v, const ch
     struct ending end = { .status = "completed", .covered = turn->covered, .covered_n = turn->covered_n,
                           .context_size = turn->context_size, .reply = turn->has_reply ? &turn->reply : NULL };
     end.took_ms = clock_mono_ms() - turn->began_mono_ms;
+    end.recalled = turn->recalled;
+    end.recalled_n = turn->recalled_n;
+    end.recall_done = turn->recall_done;
     if (v == VERDICT_SILENCED || v == VERDICT_CANCELLED) {
         end.status = v == VERDICT_SILENCED ? "recorded" : "cancelled";
         end.reason = reason;

@@ -90,6 +90,9 @@ struct turn {
     size_t covered_n;
     struct sv *context;          /* until the AI is asked */
     size_t context_n, context_size;
+    struct sv *recalled;         /* what the archive said was before: goes back into the store with the turn's end */
+    size_t recalled_n;
+    bool recall_done;            /* it was asked and has answered */
     struct arena *context_arena; /* what `context` lives in; freed once the AI is asked */
 
     struct ai_call *ai_call;
@@ -170,6 +173,9 @@ struct ending {
     const struct reply *reply; /* NULL: none */
     const struct sv *covered;
     size_t covered_n;
+    const struct sv *recalled; /* put into the context before the covered ones */
+    size_t recalled_n;
+    bool recall_done;
     size_t context_size;
     int64_t took_ms;
 };

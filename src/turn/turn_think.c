@@ -18,21 +18,35 @@ struct recall {
     struct arena *a;
 };
 
+/* The archive's entries come before those that the store has: some message that nothing answers may have come first. */
+static void take_recalled(struct turn *turn, const struct sv *entries, size_t n)
+{
+    struct sv *list = arena_array(turn->context_arena, n + turn->context_n + 1, sizeof(*list));
+    turn->recalled = arena_array(turn->a, n + 1, sizeof(*turn->recalled));
+    for (size_t i = 0; list != NULL && turn->recalled != NULL && i < n; i++) {
+        struct sv entry = arena_sv(turn->a, entries[i]);
+        if (entry.p == NULL)
+            return;
+        turn->recalled[turn->recalled_n++] = entry;
+    }
+    if (list == NULL || turn->recalled == NULL)
+        return;
+    if (n > 0)
+        memcpy(list, turn->recalled, n * sizeof(*list));
+    if (turn->context_n > 0)
+        memcpy(list + n, turn->context, turn->context_n * sizeof(*list));
+    turn->context = list;
+    turn->context_n += n;
+    turn->recall_done = true;
+}
+
 static void recalled(void *arg, enum archive_status status, const struct sv *entries, size_t n)
 {
     struct recall *r = arg;
     struct turn *turn = map_find(r->t->running, r->id);
     bool same = turn != NULL && turn->state == TURN_CONTEXT && strcmp(turn->record.token, r->token) == 0;
-    if (same && status == ARCHIVE_DONE && n > 0) {
-        struct sv *list = arena_array(turn->context_arena, n, sizeof(*list));
-        size_t kept = 0;
-        for (size_t i = 0; list != NULL && i < n; i++) {
-            list[kept] = arena_sv(turn->context_arena, entries[i]);
-            kept += list[kept].p != NULL;
-        }
-        turn->context = list;
-        turn->context_n = kept;
-    }
+    if (same && status == ARCHIVE_DONE)
+        take_recalled(turn, entries, n);
     struct turns *t = r->t;
     t->transactions--;
     arena_free(r->a);
@@ -61,6 +75,18 @@ static bool recall(struct turn *turn)
     return true;
 }
 
+/* Its record is new, or its turns so far did not get an answer from the archive. Once a reply stands in the context, the archive may have it, too. */
+static bool may_have_been_forgotten(const struct turn *turn)
+{
+    bool maybe = !turn->record.recalled;
+    for (size_t i = 0; maybe && i < turn->context_n; i++) {
+        struct message_item m;
+        struct err e;
+        maybe = message_look(turn->context[i], &m, &e) != 0 || !sv_eq(m.role, SV("assistant"));
+    }
+    return maybe;
+}
+
 void turn_think(struct turn *turn)
 {
     if (turn->handing_back) {
@@ -68,8 +94,7 @@ void turn_think(struct turn *turn)
         turn_hand_back(turn);
         return;
     }
-    bool unknown = turn->context_n == 0 && turn->record.seq <= turn->covered_n;
-    if (unknown && turn->t->o.archive != NULL && archive_is_up(turn->t->o.archive) && recall(turn))
+    if (may_have_been_forgotten(turn) && turn->t->o.archive != NULL && archive_is_up(turn->t->o.archive) && recall(turn))
         return;
     ask(turn);
 }

@@ -19,7 +19,7 @@ static void full(struct conversation *c, const char *filler, int64_t number)
                                 .attempts = UINT32_MAX - 3, .faults = UINT32_MAX - 4, .opened_ms = number - 8, .wait_until_ms = number - 9,
                                 .retry_at_ms = number - 10, .fence = (uint64_t)number - 11, .send_deadline_ms = number - 12,
                                 .send_fence = (uint64_t)number - 13, .sends = UINT32_MAX - 5, .paused = true, .paused_until_ms = number - 14,
-                                .context_n = UINT32_MAX - 6, .superseded_n = SUPERSEDED_MAX };
+                                .context_n = UINT32_MAX - 6, .recalled = true, .superseded_n = SUPERSEDED_MAX };
     for (size_t i = 0; i < SUPERSEDED_MAX; i++) {
         memset(c->superseded[i].turn_id, (int)('p' + i), sizeof(c->superseded[i].turn_id) - 1);
         c->superseded[i].covered_n = UINT32_MAX - (uint32_t)i;
@@ -79,6 +79,7 @@ static void same(const struct conversation *a, const struct conversation *b, con
     SAME_INT(paused);
     SAME_INT(paused_until_ms);
     SAME_INT(context_n);
+    SAME_INT(recalled);
     SAME_INT(superseded_n);
     for (size_t i = 0; i < a->superseded_n && i < SUPERSEDED_MAX; i++) {
         SAME_STR(superseded[i].turn_id);
