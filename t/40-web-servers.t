@@ -31,6 +31,7 @@ server.upload-dirs = ("@dir@")
 server.errorlog = "@dir@/error.log"
 server.max-fds = 4096
 server.listen-backlog = 1024
+server.error-handler = "/refused"
 server.http-parseopts = ("header-strict" => "enable", "url-normalize-required" => "enable", "url-path-2f-decode" => "disable")
 fastcgi.server = ("/" => (("socket" => "@socket@", "check-local" => "disable")))
 @more@
@@ -180,6 +181,8 @@ sub single_requests {
     $answer = $c->request(path => '/api/v1/chat/jobs/a%2Fb%20c', headers => {%token});
     is($answer->body, '{"job_id":"a/b c"}', 'an encoded slash stays in its segment');
     is($c->request(path => '/api/v1/chat/jobs/unknown', headers => {%token})->status, 404, 'nothing there');
+    $answer = $c->request(method => 'POST', path => '/admin/system/cleanup?max_age_hours=24', headers => {Authorization => 'Bearer admin-token-1'});
+    is($answer->status, 200, 'a POST without a body and without its length') or diag($answer->text);
     $answer = $c->raw("POST $A HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer platform-token-1\r\nContent-Type: application/json\r\n"
             . "Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n" . join('', map { "1\r\n$_\r\n" } split //, $message) . "0\r\n\r\n");
     is($answer->status, 200, 'a chunked body') or diag($answer->text);

@@ -16,6 +16,7 @@ enum problem {
     PROBLEM_NOT_FOUND,        /* 404 no such path, no such thing */
     PROBLEM_WRONG_METHOD,     /* 405 */
     PROBLEM_TURN_RUNNING,     /* 409 */
+    PROBLEM_NO_LENGTH,        /* 411 */
     PROBLEM_TOO_LARGE,        /* 413 */
     PROBLEM_MEDIA_TYPE,       /* 415 */
     PROBLEM_FIELDS,           /* 422 */

@@ -170,10 +170,11 @@ static bool keep_headers(struct request *r, const struct cgi_head *h)
 }
 
 /* lighttpd passes on what it has refused, and what its backends did not answer, as GET (server.error-handler in fcgi-conf), so that the error is
- * JSON. Only 411 is worked on: lighttpd says it of a POST over HTTP/1 without Content-Length and of nothing else. `curl -X POST` sends such a
- * one, and it has no body (RFC 9112 6.3). */
-static bool take_verdict(struct request *r, struct sv verdict)
+ * JSON. Only one such request is worked on: lighttpd says 411 of a POST over HTTP/1 without Content-Length, which is what `curl -X POST` sends,
+ * and which has no body (RFC 9112 6.3). It also says so of chunks that it is not to collect; those have a type. */
+static bool take_verdict(struct request *r, const struct cgi_head *h)
 {
+    struct sv verdict = h->param[CGI_REDIRECT_STATUS];
     uint64_t status = 0;
 
     if (!sv_to_u64(verdict, &status) || status < 400)
@@ -181,7 +182,7 @@ static bool take_verdict(struct request *r, struct sv verdict)
     switch (status) {
     case 411:
         r->method = CGI_POST;
-        return true;
+        return h->param[CGI_CONTENT_TYPE].n == 0 || refuse(r, PROBLEM_NO_LENGTH);
     case 403:
         return refuse(r, PROBLEM_FORBIDDEN);
     case 404:
@@ -200,9 +201,8 @@ static bool decide(struct request *r, const struct cgi_head *h)
 {
     set_origin(r, h->param[CGI_ORIGIN]);
     r->method = cgi_method_parse(h->param[CGI_REQUEST_METHOD]);
-    return take_verdict(r, h->param[CGI_REDIRECT_STATUS]) && find_route(r, h) &&
-           authorise(r, h->param[CGI_AUTHORIZATION]) && find_room(r) && accept_body(r, h) &&
-           read_query(r, h->param[CGI_REQUEST_URI]) && keep_headers(r, h);
+    return take_verdict(r, h) && find_route(r, h) && authorise(r, h->param[CGI_AUTHORIZATION]) && find_room(r) &&
+           accept_body(r, h) && read_query(r, h->param[CGI_REQUEST_URI]) && keep_headers(r, h);
 }
 
 /* The end of its (missing) body can be read without a wait for the client. */

@@ -218,6 +218,9 @@ static void test_verdicts(void)
     }
     expect("GET", C "/c1/cancel", (const char *const[]){ "REDIRECT_STATUS", "411", NULL }, NO_BODY, 401,
            "credentials are checked all the same");
+    expect("GET", C "/c1/pause",
+           (const char *const[]){ ADMIN, "REDIRECT_STATUS", "411", "CONTENT_TYPE", "application/json", NULL }, NO_BODY,
+           411, "a body that the web server has dropped is not taken for none");
 }
 
 /* ---- what is refused before anybody is asked ---- */

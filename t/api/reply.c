@@ -75,6 +75,7 @@ static void test_problems(void)
         { __LINE__, PROBLEM_NOT_FOUND, 404, "not_found" },
         { __LINE__, PROBLEM_WRONG_METHOD, 405, "method_not_allowed" },
         { __LINE__, PROBLEM_TURN_RUNNING, 409, "turn_running" },
+        { __LINE__, PROBLEM_NO_LENGTH, 411, "length_required" },
         { __LINE__, PROBLEM_TOO_LARGE, 413, "body_too_large" },
         { __LINE__, PROBLEM_MEDIA_TYPE, 415, "unsupported_media_type" },
         { __LINE__, PROBLEM_FIELDS, 422, "validation_error" },
