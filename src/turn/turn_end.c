@@ -227,6 +227,8 @@ static void note(struct turn *turn, struct transact *x, enum figure figure, cons
     struct ending end = ending_of(turn, x->decision.verdict, x->decision.reason);
     bool settled = x->decision.verdict != VERDICT_RESTART && x->decision.verdict != VERDICT_RETRY;
     turns_count(turn->t, figure);
+    if (figure == FIGURE_FAILED)
+        turns_count(turn->t, FIGURE_DEAD); /* its letter */
     turn_note_end(turn, status, settled ? end.reason : x->decision.reason, settled ? end.send : NULL, turn->record.restarts);
 }
 
