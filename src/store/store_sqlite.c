@@ -19,6 +19,7 @@
 #include "store/store_sqlite.h"
 
 #define POLL_MS 50
+_Static_assert(POLL_MS <= 100, "a cancel reaches another process within 200 ms");
 #define TIMEOUT_MS 5000
 
 struct sqlite {

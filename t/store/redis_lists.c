@@ -70,6 +70,12 @@ static void layout(struct rig *r, const struct redis_server *s)
            "ids of dead letters are a sorted set");
     is_str(redis_server_say(s, "HGETALL message_queue:dead:items"), "019a0000-0000-7000-8000-000000000001 dead",
            "what they are, a hash");
+    static const char *const figures[] = { "connected_clients", "used_memory_human", "keyspace_hits", "keyspace_misses",
+                                           "aof_enabled", "aof_last_write_status", "maxmemory_policy",
+                                           "rdb_last_save_time", "role" };
+    struct sv text = stat_of(r)->text;
+    for (size_t i = 0; i < ARRAY_LEN(figures); i++)
+        has_str(text.p, figures[i], "a figure of the server's own");
     is_int(letters(r, &(struct store_letters){ .op = STORE_LETTERS_AGAIN, .id = LETTER, .item = SV("3") })->n, 1, "again");
     is_str(redis_server_say(s, "LRANGE message_queue 0 -1"), "1 2 3", "it is in the queue");
     is_str(redis_server_say(s, "EXISTS message_queue:dead message_queue:dead:items"), "0", "and dead no more");

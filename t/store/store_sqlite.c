@@ -91,6 +91,9 @@ static void test_open(struct rig *r)
     (void)umask(old);
     is_int(mode_of(""), 0600, "only the owner may read the file");
     is_int(mode_of(".lock"), 0600, "nor the lock beside it");
+    struct sv text = stat_of(r)->text;
+    has_str(text.p, "\"synchronous\":\"full\"", "what was accepted is on the disk");
+    has_str(text.p, sqlite3_libversion_number() >= 3051003 ? "\"wal\"" : "\"persist\"", "by which journal");
     (void)apply(r, &CHANGE("c", 0));
     store_close(r->s);
     (void)by_hand("UPDATE state_meta SET value = 99 WHERE key = 'version'");
