@@ -70,6 +70,20 @@ void control_short_of_memory(struct control_call *c)
     loop_soon(c->t->o.loop, short_of_memory, c);
 }
 
+static void spooling(void *arg)
+{
+    control_unavailable(arg);
+    control_end(arg);
+}
+
+bool control_is_spooling(struct control_call *c)
+{
+    bool is = store_is_spooling(c->t->o.store);
+    if (is)
+        loop_soon(c->t->o.loop, spooling, c);
+    return is;
+}
+
 void control_end(struct control_call *c)
 {
     struct turns *t = c->t;

@@ -54,7 +54,7 @@ struct control_cleanup {
     int64_t within_ms; /* begins nothing more after so long and answers with "complete":false; 0: no bound */
 };
 /* Forgets conversations without activity for so long: never one with a running turn, pending messages, or history that is not archived.
- * Never younger than a minute, whatever max_age_ms says. {"dry_run","max_age_hours","examined","removed","kept":{"busy":n,"pending":n,"paused":n,"unarchived":n,"changed":n},"complete":bool} */
+ * `unarchived` counts those that were looked at: behind the first of them nothing can go. Never younger than a minute, whatever max_age_ms says. {"dry_run","max_age_hours","examined","removed","kept":{"busy":n,"pending":n,"paused":n,"unarchived":n,"changed":n},"complete":bool} */
 void control_cleanup(struct turns *t, const struct control_cleanup *what, control_fn *fn, void *arg);
 
 /* ---- what waits for the archive, and what was given up ---- */

@@ -64,7 +64,7 @@ static void part_done(struct cleaning *q)
 {
     if (--q->open > 0)
         return;
-    bool enough = (q->what.max > 0 && q->examined >= q->what.max) ||
+    bool enough = q->c.t->draining || (q->what.max > 0 && q->examined >= q->what.max) ||
                   (q->what.within_ms > 0 && clock_mono_ms() - q->began_mono_ms >= q->what.within_ms);
     if (q->last_page || q->down || enough)
         tell(q);
@@ -171,6 +171,8 @@ static void listed(void *arg, enum store_status status, const struct store_listi
     if (q->what.max > 0 && n > q->what.max - q->examined)
         n = (size_t)(q->what.max - q->examined);
     q->last_page = l->n < PAGE && n == l->n;
+    if (n > 0 && l->items[n - 1].score_ms + MARGIN_MS >= q->archived_before_ms)
+        q->last_page = true; /* so is everything behind it: the listing is in the order of activity */
     for (size_t i = 0; i < n; i++) {
         const struct store_listed *item = &l->items[i];
         if (item->id.n == 0 || item->id.n > STORE_ID_MAX)
@@ -214,7 +216,7 @@ static void counted(void *arg, enum store_status status, const struct store_stat
 void control_cleanup(struct turns *t, const struct control_cleanup *what, control_fn *fn, void *arg)
 {
     struct cleaning *q = control_begin(t, sizeof(*q), fn, arg);
-    if (q == NULL)
+    if (q == NULL || control_is_spooling(&q->c))
         return;
     q->what = *what;
     q->began_mono_ms = clock_mono_ms();

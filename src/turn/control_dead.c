@@ -191,7 +191,7 @@ static void got(void *arg, enum store_status status, const struct store_letter *
 static void begin(struct turns *t, struct sv id, enum store_letters_op op, store_letters_fn *then, control_fn *fn, void *arg)
 {
     struct dead *q = control_begin(t, sizeof(*q), fn, arg);
-    if (q == NULL)
+    if (q == NULL || control_is_spooling(&q->c))
         return;
     q->id = arena_sv(q->c.a, id);
     if (q->id.p == NULL) {

@@ -203,7 +203,7 @@ static void try_cancel(struct cancel *q)
 void control_cancel(struct turns *t, struct sv conversation_id, control_fn *fn, void *arg)
 {
     struct cancel *q = control_begin(t, sizeof(*q), fn, arg);
-    if (q == NULL)
+    if (q == NULL || control_is_spooling(&q->c))
         return;
     q->id = arena_sv(q->c.a, conversation_id);
     if (q->id.p == NULL)
@@ -241,7 +241,7 @@ static void pause_done(struct transact *x)
 static void begin_pause(struct turns *t, struct sv id, enum event_kind kind, int64_t until_ms, control_fn *fn, void *arg)
 {
     struct pausing *q = control_begin(t, sizeof(*q), fn, arg);
-    if (q == NULL)
+    if (q == NULL || control_is_spooling(&q->c))
         return;
     q->id = arena_sv(q->c.a, id);
     struct transact *x = q->id.p == NULL ? NULL : transact_new(t, q->id, kind, pause_done, q);

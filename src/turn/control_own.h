@@ -25,6 +25,8 @@ void control_tell(struct control_call *c, struct buf *result); /* 200, or 503 wh
 void control_refuse(struct control_call *c, int http_status, const char *code, const char *message, struct buf *result); /* result NULL: none */
 void control_unavailable(struct control_call *c); /* the store gives no answer */
 void control_short_of_memory(struct control_call *c); /* from inside the caller's call: answered and ended on the loop */
+/* True while the store only takes messages in, so that no conversation can be changed: the call is then answered and ended. */
+bool control_is_spooling(struct control_call *c);
 /* Frees it. */
 void control_end(struct control_call *c);
 

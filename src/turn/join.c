@@ -24,7 +24,7 @@ static void join_basics(struct conversation *c, const struct conversation *a, co
         c->oldest_ms = early->oldest_ms;
     c->token[0] = c->owner[0] = '\0';
     c->newer_ms = 0;
-    c->restarts = c->attempts = c->faults = 0;
+    c->restarts = c->attempts = c->faults = c->superseded_n = 0; /* which of the joined messages those turns were about is not known */
     if (early->send_deadline_ms > c->send_deadline_ms)
         c->send_deadline_ms = early->send_deadline_ms;
     c->next_turn_id[0] = '\0';
