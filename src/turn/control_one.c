@@ -57,6 +57,13 @@ static void tell_too_late(struct cancel *q, bool freed)
     control_end(&q->c);
 }
 
+static void tell_owner(struct cancel *q)
+{
+    struct turn *turn = map_find(q->c.t->running, q->id);
+    if (turn != NULL)
+        turn_hint(turn);
+}
+
 /* The turn that was meant is not there any more: was it this request that ended it? */
 static void looked_up(void *arg, enum store_status status, struct sv value)
 {
@@ -64,8 +71,10 @@ static void looked_up(void *arg, enum store_status status, struct sv value)
     json_t *job = status == STORE_DONE && value.p != NULL ? json_read_in(q->c.a, value, false, NULL) : NULL;
     struct sv sent = json_sv(json_object_get(json_object_get(job, "result"), "pancake_result"), "status");
     if (sv_eq(json_sv(job, "status"), SV("cancelled"))) {
+        tell_owner(q);
         tell_cancelled(q, true);
     } else if (q->verdict == VERDICT_UNKNOWN && sv_eq(sent, SV("unknown"))) {
+        tell_owner(q);
         tell_too_late(q, true);
     } else if (q->down || status != STORE_DONE || ++q->tries >= CANCEL_TRIES_MAX) {
         control_unavailable(&q->c);
@@ -86,13 +95,6 @@ static void look_up(struct cancel *q)
     }
     control_unavailable(&q->c);
     control_end(&q->c);
-}
-
-static void tell_owner(struct cancel *q)
-{
-    struct turn *turn = map_find(q->c.t->running, q->id);
-    if (turn != NULL)
-        turn_hint(turn);
 }
 
 static void cancel_verdict(struct transact *x, struct cancel *q)

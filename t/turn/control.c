@@ -170,6 +170,106 @@ static void cancel_from_elsewhere(void)
     rig_close(&r);
 }
 
+/* The store's answer to a cancel gets lost, or nothing was done: what the administrator hears is true. */
+static void cancel_with_faults(void)
+{
+    for (unsigned n = 3; n < 7; n++) {
+        for (int after = 0; after < 2; after++) {
+            struct rig r;
+            struct rig_answer a;
+            struct asked q, again;
+            rig_open_failing(&r, &rig_policy, n, after);
+            r.ai.hold = true;
+            rig_send(&r, "c1", "m1", "one", "user", &a);
+            rig_settle(&r);
+            ask_cancel(&r, "c1", &q);
+            bool cancelled = q.http_status == 200 && asked_bool(&q, "cancelled");
+            ok(cancelled || q.http_status == 503, "call %u fails%s: cancelled or not known", n, after ? " and was done" : "");
+            ok(cancelled || n < 5, "call %u fails%s: known where it can be", n, after ? " and was done" : "");
+            if (n == 4 && after)
+                ok(cancelled, "a cancel that was done, and whose answer got lost, is known as done");
+            if (cancelled) {
+                is_str(asked_str(&q, "messages/0"), "m1", "its message");
+                asked_forget(&q);
+            } else {
+                asked_forget(&q);
+                ask_cancel(&r, "c1", &again);
+                is_int(again.http_status, 200, "asked again it is done");
+                ok(asked_bool(&again, "cancelled"), "says so");
+                asked_forget(&again);
+            }
+            ok(rig_until(&r, &a), "its client hears of it");
+            is_int(r.platform.sent, 0, "nothing is sent");
+            rig_forget(&a);
+            rig_close(&r);
+        }
+    }
+}
+
+/* Two administrators at once, at two processes: the second one's cancel is about the same turn, not about the next. */
+static void cancel_twice_at_once(void)
+{
+    struct rig r;
+    struct rig_answer a, b;
+    struct asked q = { 0 }, p = { 0 };
+    struct err e;
+    rig_open(&r, &rig_policy);
+    struct turns *other = turns_new(&r.options, &e);
+    r.ai.hold = true;
+    rig_send(&r, "c1", "m1", "one", "user", &a);
+    rig_settle(&r);
+    rig_send(&r, "c1", "m2", "two", "user", &b);
+    ok(rig_until(&r, &b), "something newer waits");
+    control_cancel(r.turns, SV("c1"), asked_fn, &q);
+    control_cancel(other, SV("c1"), asked_fn, &p);
+    ok(asked_wait(&r, &q) && asked_wait(&r, &p), "both are answered");
+    ok(asked_bool(&q, "cancelled") && asked_bool(&p, "cancelled"), "with the same");
+    is_str(asked_str(&q, "turn_id"), asked_str(&p, "turn_id"), "about the same turn");
+    is_str(asked_str(&p, "messages/0"), "m1", "and its message");
+    is_int(asked_count(&p, "messages"), 1, "alone");
+    r.ai.hold = false;
+    for (int i = 0; i < 100 && r.platform.sent == 0; i++)
+        rig_visit(&r, "c1");
+    ok(strstr(r.platform.last_body, "[\"m2\"]") != NULL, "the newer one is answered: %s", r.platform.last_body);
+    asked_forget(&q), asked_forget(&p);
+    rig_forget(&a), rig_forget(&b);
+    turns_free(other);
+    rig_close(&r);
+}
+
+/* Its process is lost while it sends: freed at once, but nobody knows whether the reply is out. */
+static void cancel_a_lost_send(void)
+{
+    struct rig r;
+    struct rig_answer a;
+    struct asked q;
+    struct err e;
+    rig_open(&r, &rig_policy);
+    r.platform.hold = true;
+    rig_send(&r, "c1", "m1", "one", "user", &a);
+    rig_settle(&r);
+    is_int(r.platform.sent, 1, "it is being sent");
+    struct turns *lost = r.turns;
+    r.turns = turns_new(&r.options, &e);
+    clock_fake(clock_wall_ms() + rig_policy.lease_ttl_ms + 1); /* its lease runs out */
+    ask_cancel(&r, "c1", &q);
+    is_int(q.http_status, 409, "cancel of a lost send");
+    is_str(q.code, "too_late", "may be too late");
+    ok(asked_bool(&q, "freed"), "but the conversation is free");
+    asked_forget(&q);
+    ask_fate(&r, "c1", "m1", &q);
+    is_str(asked_str(&q, "status"), "unknown", "its message ends as unknown");
+    is_str(asked_str(&q, "reason"), "owner_lost", "because its process was lost");
+    asked_forget(&q);
+    ask_cancel(&r, "c1", &q);
+    is_int(q.http_status, 200, "again");
+    ok(!asked_bool(&q, "cancelled"), "there is nothing to cancel");
+    asked_forget(&q);
+    turns_free(lost);
+    clock_real();
+    rig_close(&r);
+}
+
 /* ---- pause ---- */
 
 static void pausing(void)
@@ -380,6 +480,9 @@ int main(void)
     cancel_thinking();
     cancel_others();
     cancel_from_elsewhere();
+    cancel_with_faults();
+    cancel_twice_at_once();
+    cancel_a_lost_send();
     pausing();
     stories();
     ends();
