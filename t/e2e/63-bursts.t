@@ -122,6 +122,10 @@ sub five_rapid {
     return;
 }
 
+sub silent_until { my ($s, $conversation) = @_; return $s->admin("/api/v1/admin/conversations/$conversation")->json->{check_reply_until} // 0 }
+
+sub closed { my ($s, $conversation) = @_; return $s->admin("/api/v1/admin/conversations/$conversation")->json->{closed} ? 1 : 0 }
+
 sub taken_over {
     my $s = shift;
     my $answer = $s->background($s->message('taken', 'm1'));
@@ -135,6 +139,18 @@ sub taken_over {
     is(scalar(() = $s->replies('taken')), 0, 'nothing reached the platform');
     is(scalar @{$s->ledger('taken')->{ai}}, 1, 'the AI was asked once');
 
+    my $until = silent_until($s, 'taken');
+    cmp_ok($until, '>', time, 'the silence has an end');
+    sleep 0.5;
+    $s->post_message('taken', 'a2', 'still me', sender_type => 'agent', sender_id => 'agent_7');
+    cmp_ok(silent_until($s, 'taken') - $until, '>=', 0.4, 'which every message of the person moves');
+    is($s->admin_post('/api/v1/admin/conversations/taken/pause', {until => time + 1.5})->status, 200, 'its end comes near');
+    is($s->post_message('taken', 'm3')->json->{result}{reason}, 'bot_paused', 'until then the bot is silent');
+    my $n = 3;
+    ok(wait_for('the bot', 20, sub { $s->post_message('taken', 'm' . ++$n)->outcome ne 'recorded' }), 'then it speaks again');
+    ok(wait_for('the reply', 20, sub { $s->replies('taken') }), 'and answers');
+    is_deeply($s->covered('taken'), {"m$n" => 1}, 'what came since, nothing of before');
+
     $answer = $s->background($s->message('echoed', 'm1'));
     asked($s, 'echoed');
     $s->post_message('echoed', 'echo', 'an echo', sender_type => 'bot');
@@ -146,6 +162,13 @@ sub taken_over {
     is($s->post_message('handed', 'm2')->outcome, 'locked', 'a message during a turn that will transfer');
     is($answer->()->outcome, 'restart_needed', 'restarts it');
     ok(wait_for('the transfer', 20, sub { $s->replies('handed') }), 'the second one transfers');
+    $s->control(conversation_id => 'over', ai => {actions => [{type => 'end_conversation', data => {}}]});
+    is($s->post_message('over', 'm1')->outcome, 'completed', 'a reply that ends the conversation');
+    is(closed($s, 'over'), 1, 'closes it');
+    $s->control(conversation_id => 'over', ai => {actions => undef});
+    is($s->post_message('over', 'm2')->outcome, 'completed', 'the next message is answered');
+    is(closed($s, 'over'), 0, 'and has opened it again');
+
     ok(wait_for('the silence', 10, sub { ($s->post_message('handed', 'm3')->json->{result}{reason} // '') eq 'bot_paused' }), 'and silences the bot');
     return;
 }

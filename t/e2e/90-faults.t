@@ -172,6 +172,7 @@ for my $r (@results) {
 }
 note("$tries tries; not acknowledged: " . join ', ', map { "$_ ($refused{$_})" } sort keys %refused);
 is($kills, $KILLS, "$KILLS kills");
+is(join(' ', grep { /^[1-4]\d\d$/ } keys %refused), '', 'a message whose responder was killed is refused with 5xx or cut: its sender may try again');
 is(scalar @acknowledged, $MESSAGES, "$MESSAGES messages are acknowledged");
 judge($s, \@acknowledged, $kills);
 note(sprintf '%.0f s', time - $begin);

@@ -16,6 +16,9 @@ E2E_TESTS = \
     t/e2e/68-reload.t \
     t/e2e/69-logs.t \
     t/e2e/63-bursts.t \
+    t/e2e/64-cancel.t \
+    t/e2e/65-scale.t \
+    t/e2e/66-findings.t \
     t/e2e/90-faults.t
 EXTRA_DIST += \
     t/lib/Stack.pm t/lib/Stack/Process.pm t/lib/Stack/Servers.pm t/lib/Stack/Client.pm \
