@@ -219,28 +219,6 @@ static void admin_backends(void *arg, struct json_out *o)
     put_upstream(o, "platform", platform_of(d->setup.settings), d->setup.platform_breaker);
 }
 
-static void put_breaker(struct json_out *o, const char *upstream, const struct breaker *b)
-{
-    struct breaker_stat stat;
-    breaker_stat(b, &stat);
-    json_obj(o);
-    json_kstr(o, "backend", SV("circuit"));
-    json_kstr(o, "name", sv_from(upstream));
-    json_kstr(o, "state", sv_from(breaker_state_name(stat.state)));
-    json_kint(o, "failures", stat.failures);
-    json_kint(o, "opened", (int64_t)stat.opened);
-    json_kint(o, "refused", (int64_t)stat.refused);
-    json_kint(o, "left_ms", stat.left_ms);
-    json_obj_end(o);
-}
-
-static void admin_backends(void *arg, struct json_out *o)
-{
-    const struct daemon *d = arg;
-    put_breaker(o, "ai", d->setup.ai_breaker);
-    put_breaker(o, "platform", d->setup.platform_breaker);
-}
-
 static void admin_shutdown(void *arg)
 {
     struct daemon *d = arg;

@@ -162,7 +162,7 @@ struct cleaner *cleaner_new(const struct cleaner_options *o)
         cleaner_free(c);
         return NULL;
     }
-    loop_timer_set(c->timer, FIRST_MS + (int64_t)id_random_below(FIRST_MS));
+    loop_timer_set(c->timer, o->first_ms > 0 ? o->first_ms : FIRST_MS + (int64_t)id_random_below(FIRST_MS));
     return c;
 }
 

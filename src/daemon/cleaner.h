@@ -20,6 +20,7 @@ struct cleaner_options {
     int64_t state_ttl_ms;    /* CONVERSATION_STATE_TTL */
     int64_t orphan_ttl_ms;   /* LOCK_CLEANUP_TTL */
     int64_t retention_ms;    /* RETENTION_DAYS; 0: for ever */
+    int64_t first_ms;        /* the first round; 0: some seconds after the start */
 };
 
 #define CLEANER_FORGET_MAX 1000 /* conversations looked at in one round ... */
