@@ -5,6 +5,7 @@
 
 #include "daemon/command_own.h"
 #include "lib/clock.h"
+#include "turn/reason.h"
 
 #define MESSAGES_SHOWN 10
 
@@ -12,21 +13,24 @@
 static const struct {
     const char *status, *reason, *sentence;
 } sentences[] = {
+    { "completed", REASON_ANSWERED, "It was answered." },
+    { "completed", REASON_PLATFORM_REFUSED, "Its reply went to the platform, which refused it." },
+    { "completed", REASON_NO_ACTIONS, "The AI was asked and had nothing to say." },
     { "completed", NULL, "It was answered." },
     { "recorded", "agent_message", "It is a person's message: the bot does not answer those, and stays silent for a while." },
     { "recorded", "own_message", "It is the echo of what the bot said itself." },
     { "recorded", "system_message", "It is a system message: nobody expects an answer to it." },
     { "recorded", "bot_paused", "The bot was silent in this conversation, because a person had taken over or it was paused." },
     { "recorded", NULL, "It was kept as context and not answered." },
-    { "cancelled", NULL, "An administrator cancelled the turn that was to answer it." },
+    { "cancelled", REASON_CANCELLED, "An administrator cancelled the turn that was to answer it." },
     { "failed", NULL, "It was given up after all tries; its turn is a dead letter, which RETRY revives." },
     { "unknown", NULL, "A reply was sent, but whether the platform got it is not known; it is not sent again." },
     { "withheld", NULL, "A reply was ready and withheld." },
-    { "locked", NULL, "It waits for the running turn; the next one answers it." },
-    { "deferred", NULL, "It waits with the burst that it belongs to." },
-    { "pending", NULL, "It waits for an answer." },
-    { "queued", NULL, "It waits for another try." },
-    { "processing", NULL, "A turn that answers it is running." },
+    { "locked", REASON_PROCESSING, "It waits for the running turn; the next one answers it." },
+    { "deferred", REASON_DEFERRED, "It waits with the burst that it belongs to." },
+    { "pending", REASON_WAITING, "It waits for an answer." },
+    { "queued", NULL, "It waits for its turn." },
+    { "processing", REASON_PROCESSING, "A turn that answers it is running." },
     { "received", NULL, "It was accepted, and waits." },
     { "restart_needed", NULL, "Newer messages came while it was answered; one turn answers them together." },
 };
@@ -35,14 +39,20 @@ static const struct {
 static const struct {
     const char *reason, *sentence;
 } reasons[] = {
-    { "superseded", "Newer messages came before the reply was sent, so one reply answers all of them." },
-    { "ai_unreachable", "The AI service could not be reached." },
-    { "ai_refused", "The AI service refused the request." },
-    { "ai_invalid", "The AI service answered something that cannot be used." },
-    { "platform_unreachable", "The platform could not be reached." },
-    { "store_away", "The shared store was away." },
-    { "earlier_send_unknown", "An earlier reply's outcome is not known yet, and no other may go out before its deadline." },
-    { "debounce", "The quiet window of a burst was open." },
+    { REASON_SUPERSEDED, "Newer messages came before the reply was sent, so one reply answers all of them." },
+    { REASON_AI_UNREACHABLE, "The AI service could not be reached." },
+    { REASON_AI_REFUSED, "The AI service refused the request." },
+    { REASON_AI_INVALID_ANSWER, "The AI service answered something that cannot be used." },
+    { REASON_PLATFORM_UNREACHABLE, "The platform could not be reached." },
+    { REASON_HANDED_OVER, "The process that took it does not work on it; a daemon does." },
+    { REASON_HANDED_BACK, "The process that worked on it was shut down; another goes on." },
+    { REASON_NEWER_MESSAGES, "It came after the snapshot of the turn before." },
+    { REASON_RESTART, "A reply was withheld because newer messages came; one turn answers all of them." },
+    { REASON_REVIVED, "Its turn had been given up, and is tried again." },
+    { REASON_OUTCOME_UNKNOWN, "The platform's answer did not come back." },
+    { REASON_OWNER_LOST, "The process that was sending it was lost." },
+    { REASON_OWNERS_LOST, "Each process that worked on it was lost." },
+    { REASON_EARLIER_SEND_UNKNOWN, "An earlier reply's outcome is not known yet, and no other may go out before its deadline." },
 };
 
 struct story {

@@ -35,11 +35,17 @@ static bool note(struct show *q, struct sv item, bool pending, size_t index)
     struct err e;
     if (message_look(item, &m, &e) != 0 || m.message_id_json.p == NULL)
         return true; /* a reply, or nothing that can be told */
-    struct shown *s = &q->messages[q->messages_n];
-    *s = (struct shown){ .owner = q, .id = message_text(q->c.a, m.message_id_json), .received_ms = m.received_ms, .pending = pending,
-                         .index = index };
-    q->messages_n += s->id.n > 0 && s->id.n <= STORE_ID_MAX;
-    return s->id.p != NULL;
+    struct shown s = { .owner = q, .id = message_text(q->c.a, m.message_id_json), .received_ms = m.received_ms, .pending = pending,
+                       .index = index };
+    if (s.id.n == 0 || s.id.n > STORE_ID_MAX)
+        return s.id.p != NULL;
+    size_t at = 0; /* one that was given up and came back stands in both lists: the last place counts */
+    while (at < q->messages_n && !sv_eq(q->messages[at].id, s.id))
+        at++;
+    memmove(&q->messages[at], &q->messages[at + 1], (q->messages_n > at ? q->messages_n - at - 1 : 0) * sizeof(s));
+    q->messages_n -= at < q->messages_n;
+    q->messages[q->messages_n++] = s;
+    return true;
 }
 
 /* The last ones of context and pending list together. */

@@ -89,6 +89,10 @@ static void given_up(void)
     is_str(asked_str(&q, "status"), "queued", "the message waits again");
     is_str(asked_str(&q, "reason"), "revived", "because it was revived");
     asked_forget(&q);
+    ask_show(&r, "c1", &q);
+    is_int(asked_count(&q, "timeline"), 2, "and stands in the timeline once");
+    is_str(asked_str(&q, "timeline/1/status"), "queued", "as what it is now");
+    asked_forget(&q);
     later(10);
     rig_visit(&r, "c1");
     is_int(r.platform.sent, 1, "and is answered");
