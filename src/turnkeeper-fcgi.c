@@ -131,6 +131,7 @@ int main(int argc, char **argv)
     int first, exit_code;
     if (a == NULL)
         return EXIT_LATER;
+    (void)signal(SIGHUP, SIG_IGN); /* until there is somebody who reloads: it must not end a program that starts */
     if (!program_start(&program, argc, argv, &settings, a, &first, &exit_code, setup_connect)) {
         arena_free(a);
         return exit_code;

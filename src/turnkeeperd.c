@@ -318,6 +318,7 @@ int main(int argc, char **argv)
     int first, exit_code;
     if (d.arena == NULL)
         return EXIT_LATER;
+    (void)signal(SIGHUP, SIG_IGN); /* until there is somebody who reloads: it must not end a program that starts */
     if (!program_start(&program, argc, argv, &settings, d.arena, &first, &exit_code, setup_connect)) {
         arena_free(d.arena);
         return exit_code;

@@ -70,6 +70,7 @@ sub all {
     configure();
     my $s = Stack->start(store => $store, env => {TURNKEEPER_CONF => $file, PANCAKE_ACCESS_TOKEN => undef, ADMIN_ACCESS_TOKEN => undef, LOG_LEVEL => undef});
     $s->{platform_token} = 'token-one';
+    ok(wait_for('all programs', 30, sub { 3 == grep { lines($_->{log}, ' is up"') } $s->responders, $s->daemons }), 'all programs are up');
 
     # rotation of a token: both, then the new one alone
     is(status_with($s, 'token-two', 'm0'), 401, 'a token that is not yet known');

@@ -64,6 +64,7 @@ sub check {
     my ($store, $content) = @_;
     my $s = Stack->start(store => $store, ($store eq 'redis' ? (password => 'canary-redis-password') : ()),
         env => {%secret, LOG_LEVEL => 'DEBUG', AI_SERVICE_RETRIES => 1, ($content ? (LOG_CONTENT => 'yes') : ())});
+    ok(wait_for('all programs', 30, sub { my ($l) = lines($s); 3 == grep { ($_->{message} // '') =~ / is up$/ } @$l }), 'all programs are up');
     make_trouble($s);
     ok(wait_for('the replies', 30, sub { 3 == grep { $s->replies("ok$_") } 1 .. 3 }), 'messages went through');
     my $ended = sub { my ($l) = lines($s); return grep { ($_->{message} // '') eq 'turn ended' } @$l };
