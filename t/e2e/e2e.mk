@@ -11,6 +11,7 @@ E2E_TESTS = \
     t/e2e/57-policies.t \
     t/e2e/58-async.t \
     t/e2e/60-admin.t \
+    t/e2e/61-admin-socket.t \
     t/e2e/62-rolling.t \
     t/e2e/67-circuit.t \
     t/e2e/68-reload.t \
