@@ -62,7 +62,6 @@ static void count(struct transact *x)
         stat->failed++;
         turns_count(x->t, FIGURE_FAILED);
         turns_count(x->t, FIGURE_DEAD); /* its letter */
-        turns_count(x->t, FIGURE_DEAD);
         turns_note_end(x, "failed");
         log_error("a turn is given up", "conversation_id", x->id.p, "turn_id", x->decision.turn_id, "reason", x->decision.reason, NULL);
     } else if (x->decision.verdict == VERDICT_SILENCED) {

@@ -270,8 +270,6 @@ bool turn_ended(struct turn *turn, struct transact *x)
     case VERDICT_FAILED:
         stat->failed++;
         note(turn, x, FIGURE_FAILED, "failed");
-        turns_count(turn->t, FIGURE_DEAD); /* its letter */
-        turns_count(turn->t, FIGURE_DEAD);
         answer_ending(turn, VERDICT_FAILED, reason, ANSWER_FAILED);
         break;
     case VERDICT_LOST:
