@@ -10,6 +10,7 @@
 #include "lib/clock.h"
 #include "t/tap.h"
 #include "t/turn/scenario_stage.h"
+#include "turn/turn_parts.h"
 
 struct stage_engine {
     struct stage *s;
@@ -99,6 +100,8 @@ static struct ai_call *ask(struct ai *ai, const struct ai_request *r, ai_fn *fn,
     struct ai_call *c = calloc(1, sizeof(*c));
     if (c == NULL)
         return NULL;
+    if (s->vary != NULL)
+        s->vary(s);
     *c = (struct ai_call){ .e = e, .fn = fn, .arg = arg, .seen = next_call(s, s->calls, &s->calls_n, e->number) };
     for (size_t i = 0; i < r->messages_n; i++) {
         if (sv_eq(r->messages[i].role, SV("user")))
@@ -134,12 +137,13 @@ struct platform_call {
     platform_fn *fn;
     void *arg;
     size_t actions_n;
+    enum platform_outcome outcome;
 };
 
 static void platform_answers(void *arg)
 {
     struct platform_call *c = arg;
-    struct platform_answer a = { .outcome = c->e->s->platform_outcome, .actions_executed = (int64_t)c->actions_n, .retry_after_ms = -1 };
+    struct platform_answer a = { .outcome = c->outcome, .actions_executed = (int64_t)c->actions_n, .retry_after_ms = -1 };
     c->seen->end_ms = stage_now(c->e->s);
     c->seen->ended = true;
     loop_timer_free(c->timer);
@@ -154,7 +158,9 @@ static struct platform_call *deliver(struct platform *p, const struct platform_r
     struct platform_call *c = calloc(1, sizeof(*c));
     if (c == NULL)
         return NULL;
-    *c = (struct platform_call){ .e = e, .fn = fn, .arg = arg, .actions_n = r->actions_n };
+    if (s->vary != NULL)
+        s->vary(s);
+    *c = (struct platform_call){ .e = e, .fn = fn, .arg = arg, .actions_n = r->actions_n, .outcome = s->platform_outcome };
     c->seen = next_call(s, s->sends, &s->sends_n, e->number);
     snprintf(c->seen->key, sizeof(c->seen->key), "%.*s", SV_FMT(r->idempotency_key));
     json_t *body = json_read(r->body, false, NULL), *id;
@@ -223,9 +229,11 @@ static void stopped(void *arg)
     *(bool *)arg = true;
 }
 
-void stage_kill(struct stage *s, int engine)
+bool stage_kill(struct stage *s, int engine)
 {
     struct stage_engine *e = s->engines[engine];
+    if (e == NULL || e->turns->transactions > 0)
+        return false;
     bool done = e->sweep == NULL;
     s->engines[engine] = NULL;
     if (e->sweep != NULL)
@@ -238,6 +246,7 @@ void stage_kill(struct stage *s, int engine)
         loop_turn(s->loop, false);
     alive_close(e->alive);
     free(e);
+    return true;
 }
 
 struct stage *stage_open(const struct policy *policy)
@@ -264,8 +273,8 @@ struct stage *stage_open(const struct policy *policy)
 void stage_close(struct stage *s)
 {
     for (int i = 0; i < STAGE_ENGINES; i++)
-        if (s->engines[i] != NULL)
-            stage_kill(s, i);
+        if (s->engines[i] != NULL && !stage_kill(s, i))
+            bail_out("an engine still waits for the store");
     store_close(s->store);
     rmdir(s->dir);
     loop_free(s->loop);

@@ -48,6 +48,7 @@ struct stage {
     int64_t ai_ms, platform_ms; /* how long they take */
     const char *actions;        /* JSON array of the AI's reply; NULL: none */
     enum platform_outcome platform_outcome;
+    void (*vary)(struct stage *s); /* called before each call: may change the above. NULL: nobody does */
     int running, running_max;   /* AI calls at once */
 
     struct stage_message messages[STAGE_MESSAGES_MAX + 1];
@@ -68,8 +69,9 @@ void stage_write_to(struct stage *s, int responder, int n, const char *sender_ty
 void stage_run_to(struct stage *s, int64_t ms);
 /* Until nothing is left to be done for `quiet_ms`. */
 void stage_rest(struct stage *s, int64_t quiet_ms);
-/* A responder or daemon dies as by SIGKILL. */
-void stage_kill(struct stage *s, int engine);
+/* A responder or daemon dies as by SIGKILL; what it is writing to the store at this moment is done or not begun. False: it is gone already, or
+ * it waits for the store. */
+bool stage_kill(struct stage *s, int engine);
 /* "1 2 3" */
 const char *stage_ids(const struct stage_call *c);
 
