@@ -16,6 +16,7 @@ nobase_nodist_examples_DATA = $(FCGI_CONF)
 nobase_nodist_examples_SCRIPTS = $(FCGI_START)
 nobase_dist_examples_DATA = \
     environment.example \
+    contrib/cron/turnkeeper \
     fcgi-conf/README.md \
     fcgi-conf/shared-hosting/README.md \
     fcgi-conf/shared-hosting/app.fcgi \

@@ -71,21 +71,43 @@ void command_resume(struct call *c)
 
 /* ---- duties, now ---- */
 
+/* Hours, decimals allowed; absent: 24. */
+static bool hours_of(struct sv text, int64_t *ms)
+{
+    struct sv fraction = text;
+    struct sv whole = sv_split(&fraction, '.');
+    uint64_t n = 24, decimals = 0, scale = 1;
+    if (text.p != NULL && !sv_to_u64(whole, &n))
+        return false;
+    if (fraction.p != NULL && (fraction.n > 6 || !sv_to_u64(fraction, &decimals)))
+        return false;
+    for (size_t i = 0; i < fraction.n; i++)
+        scale *= 10;
+    if (n > HOURS_MAX)
+        return false;
+    *ms = (int64_t)(n * 3600000 + decimals * 3600000 / scale);
+    return true;
+}
+
 void command_cleanup(struct call *c)
 {
     static const char *const names[] = { "max_age_hours", "dry_run", NULL };
     struct sv dry = call_value(c, "dry_run");
-    int64_t hours;
+    int64_t max_age_ms;
     bool yes = sv_eq(dry, SV("1")) || sv_eq_nocase(dry, SV("true")) || sv_eq_nocase(dry, SV("yes"));
     bool no = dry.p == NULL || sv_eq(dry, SV("0")) || sv_eq_nocase(dry, SV("false")) || sv_eq_nocase(dry, SV("no"));
-    if (!call_only(c, names) || !call_number(c, "max_age_hours", 0, HOURS_MAX, 24, &hours))
+    if (!call_only(c, names))
         return;
+    if (!hours_of(call_value(c, "max_age_hours"), &max_age_ms)) {
+        call_err(c, "bad_arguments", SV("max_age_hours is a number from 0 to 876000"));
+        return;
+    }
     if (!yes && !no) {
         call_err(c, "bad_arguments", SV("dry_run is 0 or 1"));
         return;
     }
     note(c);
-    const struct control_cleanup what = { .max_age_ms = hours * 3600000, .dry_run = yes };
+    const struct control_cleanup what = { .max_age_ms = max_age_ms, .dry_run = yes };
     control_cleanup(c->owner->o.turns, &what, call_control, c);
 }
 

@@ -4,6 +4,8 @@
  *   LISTING ──items──> per item: record there ──> VISIT (old ones)
  *                                no record ──> LOAD ──> nothing pending: a record is made and forgotten, which takes the member out
  *                                                  └──> something pending: a record is made that waits for its turn now
+ *                                record is idle, yet listed as running or waiting ──> it is listed and unlisted again, since a store only
+ *                                                  touches the listings that a record was known to be in
  * A conversation that comes to life meanwhile has another version, and is left alone. */
 #include "config.h"
 
@@ -37,7 +39,8 @@ struct orphans {
     bool all;
     size_t index, at, n, repaired, visited;
     struct store_listed *items;
-    struct sv id; /* of the item being repaired */
+    struct sv id, record; /* of the item being repaired */
+    int64_t activity_ms;
 };
 
 static const enum store_index indexes[INDEXES] = { STORE_DUE, STORE_ACTIVE, STORE_WAITING, STORE_PAUSED, STORE_ACTIVITY };
@@ -138,11 +141,73 @@ static void make_record(struct orphans *o, const struct store_view *v)
     buf_fini(&b);
 }
 
+/* ---- a member whose record says otherwise ---- */
+
+static bool is_idle(const struct conversation *c)
+{
+    return c->phase == PHASE_IDLE && c->pending_n == 0 && !c->paused && c->token[0] == '\0';
+}
+
+static void unlisted(void *arg, enum store_status status, const struct store_applied *applied)
+{
+    struct orphans *o = arg;
+    (void)applied;
+    if (status == STORE_DONE) {
+        o->repaired++;
+        say(o, "an idle conversation was listed as busy; it is not any more");
+    }
+    proceed(o);
+}
+
+static struct store_change listing(const struct orphans *o, uint64_t version, unsigned in)
+{
+    return (struct store_change){ .conversation_id = o->id, .expect_version = version, .record = o->record, .in = in,
+                                  .activity_ms = o->activity_ms, .active_ms = o->activity_ms, .waiting_ms = o->activity_ms,
+                                  .paused_ms = o->activity_ms, .finishing = true };
+}
+
+static void relisted(void *arg, enum store_status status, const struct store_applied *applied)
+{
+    struct orphans *o = arg;
+    if (status != STORE_DONE) {
+        proceed(o);
+        return;
+    }
+    const struct store_change change = listing(o, applied->version, 0);
+    store_apply(o->store, &change, unlisted, o);
+}
+
+static void unlist(struct orphans *o, const struct store_view *v)
+{
+    struct conversation c;
+    struct err e;
+    bool fits = conversation_parse(v->record, &c, &e) == 0 && is_idle(&c) && c.send_deadline_ms <= v->now_ms && v->pending_n == 0;
+    o->record = fits ? arena_sv(o->a, v->record) : SV_NONE;
+    o->activity_ms = c.activity_ms > 0 ? c.activity_ms : v->now_ms;
+    if (o->record.p == NULL) {
+        proceed(o);
+        return;
+    }
+    const struct store_change change = listing(o, v->version, STORE_IN_ACTIVE | STORE_IN_WAITING | STORE_IN_PAUSED);
+    store_apply(o->store, &change, relisted, o);
+}
+
+/* Whether this listing cannot be meant: a first look, before the conversation itself is loaded. */
+static bool is_stale(enum store_index index, struct sv record)
+{
+    struct conversation c;
+    struct err e;
+    bool busy = index == STORE_ACTIVE || index == STORE_WAITING || index == STORE_PAUSED;
+    return busy && conversation_parse(record, &c, &e) == 0 && is_idle(&c);
+}
+
 static void loaded(void *arg, enum store_status status, const struct store_view *v)
 {
     struct orphans *o = arg;
     if (status == STORE_DONE && v->version == 0)
         make_record(o, v);
+    else if (status == STORE_DONE)
+        unlist(o, v);
     else
         proceed(o);
 }
@@ -161,7 +226,7 @@ static void next_item(void *arg)
     struct orphans *o = arg;
     enum store_index index = indexes[o->index < INDEXES ? o->index : 0];
     bool may_visit = !o->all && (index == STORE_ACTIVE || index == STORE_WAITING || index == STORE_DUE);
-    while (o->at < o->n && o->items[o->at].record.p != NULL && !may_visit)
+    while (o->at < o->n && o->items[o->at].record.n > 0 && !may_visit)
         o->at++;
     if (o->at >= o->n) {
         o->index++;
@@ -169,7 +234,7 @@ static void next_item(void *arg)
         return;
     }
     o->id = o->items[o->at].id;
-    if (o->items[o->at].record.p != NULL) {
+    if (o->items[o->at].record.n > 0) {
         turns_begin(o->turns, o->id, visited, o);
         return;
     }
@@ -199,11 +264,12 @@ static void listed(void *arg, enum store_status status, const struct store_listi
     o->items = arena_array(o->a, list->n + 1, sizeof(*o->items));
     o->n = o->at = 0;
     for (size_t i = 0; o->items != NULL && i < list->n; i++) {
-        bool there = list->items[i].record.p != NULL;
+        struct sv record = list->items[i].record;
+        bool fine = record.p != NULL && !is_stale(indexes[o->index], record);
         struct sv id = arena_sv(o->a, list->items[i].id);
         if (id.p == NULL)
             break;
-        o->items[o->n++] = (struct store_listed){ .id = id, .record = there ? SV("") : SV_NONE };
+        o->items[o->n++] = (struct store_listed){ .id = id, .record = fine ? SV("fine") : SV_NONE };
     }
     remember(&o->cursors[o->index], list);
     loop_soon(o->loop, next_item, o);

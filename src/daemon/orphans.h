@@ -4,6 +4,7 @@
  * Every apply changes record, lock and listings in one step, so none of this can come from turnkeeper itself. It comes from keys deleted by
  * hand, from a Redis that evicts, from a restore of half a backup:
  *   a listing's member without a record   removed; messages that are still pending get a new record and are answered
+ *   an idle conversation that is listed as running, waiting or paused   taken out of that listing
  *   a turn or a message that has waited for longer than LOCK_CLEANUP_TTL (its due time is gone)   visited, as if it were due
  * Not here: lock:<id> without a record has a TTL of its own and stops nobody (whoever comes next takes the lease over it); batches of
  * daemons that are gone are the archiver's (daemon/absent.h). */

@@ -231,6 +231,8 @@ static void commands_and_errors(void)
         { "GET \"a", "ERR bad_line a quote has no end\n" },
         { "CLEANUP max_age_hours=x", "ERR bad_arguments max_age_hours is a number from 0 to 876000\n" },
         { "CLEANUP max_age_hours=-1", "ERR bad_arguments max_age_hours is a number from 0 to 876000\n" },
+        { "CLEANUP max_age_hours=1.", "ERR bad_arguments max_age_hours is a number from 0 to 876000\n" },
+        { "CLEANUP max_age_hours=876001", "ERR bad_arguments max_age_hours is a number from 0 to 876000\n" },
         { "CLEANUP dry_run=maybe", "ERR bad_arguments dry_run is 0 or 1\n" },
         { "CLEANUP x=1", "ERR bad_arguments unknown argument: see HELP\n" },
         { "CLEANUP dry_run=1 dry_run=0", "ERR bad_arguments an argument stands there twice\n" },
@@ -271,6 +273,8 @@ static void control_calls_made(void)
         { "DISCARD d1", "discard d1" },
         { "CLEANUP", "cleanup 86400000 real within 0" },
         { "CLEANUP dry_run=1 max_age_hours=2", "cleanup 7200000 dry within 0" },
+        { "CLEANUP max_age_hours=0.25", "cleanup 900000 real within 0" },
+        { "CLEANUP max_age_hours=1.05", "cleanup 3780000 real within 0" },
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         has_str(ask(rows[i].line), "OK\n", "%s: an answer", rows[i].line);

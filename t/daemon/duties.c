@@ -206,6 +206,35 @@ static void orphan_members(struct rig *r, struct redis_server *server, struct st
     orphans_free(o);
 }
 
+static void send_message(struct rig *r, struct turns *t, const char *conversation, const char *id, struct rig_answer *a);
+
+/* An idle conversation that the listings call busy. */
+static void stale_members(struct rig *r, struct redis_server *server, struct store *s, struct turns *t)
+{
+    struct rig_answer a;
+    struct orphans *o = orphans_new(r->loop, s, t, 3600000);
+    send_message(r, t, "idle", "m1", &a);
+    for (int i = 0; i < 2000 && a.http_status == 0; i++)
+        loop_turn(r->loop, true);
+    is_str(rig_str(&a, "status"), "completed", "a conversation that is idle");
+    rig_forget(&a);
+    redis_server_say(server, "ZADD active 1000 idle");
+    redis_server_say(server, "ZADD waiting 1000 idle");
+    redis_server_say(server, "ZADD paused 1000 idle");
+    is_int(look(r, o, true).repaired, 1, "is listed as busy");
+    is_str(redis_server_say(server, "ZCARD active"), "0", "it is not any more");
+    is_str(redis_server_say(server, "ZCARD waiting"), "0", "nor as waiting");
+    is_str(redis_server_say(server, "ZCARD paused"), "0", "nor as paused");
+    is_str(redis_server_say(server, "ZCARD activity"), "1", "it is still known");
+    send_message(r, t, "idle", "m2", &a);
+    for (int i = 0; i < 2000 && a.http_status == 0; i++)
+        loop_turn(r->loop, true);
+    is_str(rig_str(&a, "status"), "completed", "and answers");
+    rig_forget(&a);
+    is_int(look(r, o, true).repaired, 0, "nothing is left to repair");
+    orphans_free(o);
+}
+
 static void send_message(struct rig *r, struct turns *t, const char *conversation, const char *id, struct rig_answer *a)
 {
     struct turns *own = r->turns;
@@ -321,6 +350,7 @@ static void on_redis(void)
     with.store = s;
     struct turns *t = turns_new(&with, &e);
     orphan_members(&r, &server, s, t);
+    stale_members(&r, &server, s, t);
     orphan_messages(&r, &server, s, t);
     lost_due_time(&r, &server, s, t);
     many_expired(&r, &server, s, t);
