@@ -25,6 +25,7 @@ static const struct {
     [PROBLEM_MEDIA_TYPE] = { 415, "unsupported_media_type", "The body must be application/json." },
     [PROBLEM_FIELDS] = { 422, "validation_error", "Some fields are missing or wrong." },
     [PROBLEM_INTERNAL] = { 500, "internal_error", "Something went wrong." },
+    [PROBLEM_NOT_IMPLEMENTED] = { 501, "not_implemented", "This method or transfer coding is not known here." },
     [PROBLEM_BUSY] = { 503, "overloaded", "Too many requests are waiting; try again later." },
     [PROBLEM_TOO_MANY_PENDING] = { 503, "too_many_pending", "Too many messages are waiting; try again later." },
     [PROBLEM_UNAVAILABLE] = { 503, "unavailable", "The message cannot be taken now; send it again later." },
@@ -49,6 +50,7 @@ static const struct {
     { 415, "Unsupported Media Type" },
     { 422, "Unprocessable Content" },
     { 500, "Internal Server Error" },
+    { 501, "Not Implemented" },
     { 503, "Service Unavailable" },
 };
 

@@ -21,6 +21,7 @@ enum problem {
     PROBLEM_MEDIA_TYPE,       /* 415 */
     PROBLEM_FIELDS,           /* 422 */
     PROBLEM_INTERNAL,         /* 500 */
+    PROBLEM_NOT_IMPLEMENTED,  /* 501 the web server knows no such method or transfer coding */
     PROBLEM_BUSY,             /* 503 too many requests wait */
     PROBLEM_TOO_MANY_PENDING, /* 503 of one conversation, or the store is full */
     PROBLEM_UNAVAILABLE,      /* 503 no store */

@@ -191,6 +191,10 @@ static bool take_verdict(struct request *r, const struct cgi_head *h)
         return refuse(r, PROBLEM_TOO_LARGE);
     case 500:
         return refuse(r, PROBLEM_INTERNAL);
+    case 501:
+        return refuse(r, PROBLEM_NOT_IMPLEMENTED);
+    case 505:
+        return refuse(r, PROBLEM_BAD_REQUEST);
     default:
         return refuse(r, status < 500 ? PROBLEM_BAD_REQUEST : PROBLEM_UNAVAILABLE);
     }

@@ -201,6 +201,8 @@ static void test_verdicts(void)
         { __LINE__, C, "413", 413, "\"body_too_large\"" },
         { __LINE__, C, "431", 400, "\"bad_request\"" },
         { __LINE__, C, "500", 500, "\"internal_error\"" },
+        { __LINE__, C, "501", 501, "\"not_implemented\"" },
+        { __LINE__, C, "505", 400, "\"bad_request\"" },
         { __LINE__, C, "503", 503, "\"unavailable\"" },
         { __LINE__, C, "504", 503, "\"unavailable\"" },
     };

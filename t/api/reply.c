@@ -80,6 +80,7 @@ static void test_problems(void)
         { __LINE__, PROBLEM_MEDIA_TYPE, 415, "unsupported_media_type" },
         { __LINE__, PROBLEM_FIELDS, 422, "validation_error" },
         { __LINE__, PROBLEM_INTERNAL, 500, "internal_error" },
+        { __LINE__, PROBLEM_NOT_IMPLEMENTED, 501, "not_implemented" },
         { __LINE__, PROBLEM_BUSY, 503, "overloaded" },
         { __LINE__, PROBLEM_TOO_MANY_PENDING, 503, "too_many_pending" },
         { __LINE__, PROBLEM_UNAVAILABLE, 503, "unavailable" },
