@@ -146,8 +146,10 @@ static void on_active(void *arg, enum store_status status, const struct store_li
     }
     take_rows(c, list);
     l->left = l->n;
-    if (l->n == 0)
-        show_leases(c, l);
+    if (l->n == 0) {
+        show_leases(c, l); /* ends the call, and its memory */
+        return;
+    }
     for (size_t i = 0, n = l->n; i < n; i++) { /* the last answer ends the call, and never comes from inside */
         const struct store_load what = { .conversation_id = l->rows[i].id };
         store_load(c->owner->o.store, &what, on_lease, &l->rows[i]);
