@@ -150,7 +150,7 @@ static struct row changed(const struct row *old, const struct store_change *c, i
 {
     struct row new = *old;
     int64_t pending = old->pending_next - old->pending_first, dropped;
-    new.version = c->expect_version + 1;
+    new.version = store_next_version(c);
     new.record = c->record;
     if (c->lease != STORE_LEASE_KEEP) {
         bool take = c->lease == STORE_LEASE_TAKE;
@@ -303,7 +303,7 @@ int op_apply(struct session *x, struct op *op)
     struct store_applied *applied = &op->answer->is.applied;
     struct row old, new;
     applied->now_ms = clock_wall_ms();
-    applied->version = c->forget ? 0 : c->expect_version + 1;
+    applied->version = store_next_version(c);
     if (op_row(x, c->conversation_id, op->answer, &old) != 0 || may_apply(x, c, &old, op->answer, applied->now_ms) != 0)
         return -1;
     if (op->answer->status != STORE_DONE)

@@ -8,11 +8,13 @@
 
 #include <stdlib.h>
 
+#include "lib/id.h"
 #include "lib/log.h"
 #include "store/answer.h"
 #include "store/store_ops.h"
 
 #define NAME_MAX_BYTES (STORE_ID_MAX + 64) /* "job:" and its like before an id */
+#define FIRST_VERSIONS (UINT64_C(1) << 47) /* as many again are left to count on, see store_next_version */
 
 static void must(bool what, const char *call, const char *says)
 {
@@ -108,6 +110,7 @@ static void check_change(const struct store_change *c)
     must(is_list(c->queue_add, c->queue_add_n), "apply", "items for the queue");
     must(are_letters(c->letters, c->letters_n), "apply", "letters with their ids");
     must(c->job.key.p == NULL || c->job.value.p == NULL || c->job_ttl_ms > 0, "apply", "TTL of the job");
+    must(c->expect_version == 0 || c->first_version == 0, "apply", "a first version only for a new record");
     must(c->due_ms >= 0, "apply", "a due time that is not negative");
 }
 
@@ -119,7 +122,10 @@ void store_apply(struct store *s, const struct store_change *change, store_apply
         refuse(s, &(struct answer){ .kind = ANSWER_APPLY, .status = STORE_FULL, .fn.apply = fn, .arg = arg });
         return;
     }
-    s->ops->apply(s, change, fn, arg);
+    struct store_change whole = *change;
+    if (whole.expect_version == 0 && whole.first_version == 0)
+        whole.first_version = 1 + id_random_below(FIRST_VERSIONS);
+    s->ops->apply(s, &whole, fn, arg);
 }
 
 static void refuse_status(struct store *s, store_status_fn *fn, void *arg)

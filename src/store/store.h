@@ -79,9 +79,9 @@ struct store_letter {
 struct store_change {
     struct sv conversation_id;
     uint64_t expect_version; /* 0: there must be no record */
+    uint64_t first_version;  /* where a new record begins; 0: at random, so that no version of a forgotten one comes again */
     struct sv need_token;    /* this token must stand in the lock; SV_NONE: not asked */
-    struct sv record;        /* the new record; its version becomes expect_version + 1 */
-
+    struct sv record;        /* the new record; its version becomes expect_version + 1, or first_version */
     enum store_lease lease;
     struct sv lease_token;
     int64_t lease_ttl_ms;

@@ -226,7 +226,7 @@ static void change_lists(struct memory *m, struct conversation *old, const struc
 
 static void change_all(struct memory *m, struct conversation *old, const struct store_change *c)
 {
-    old->version = c->expect_version + 1;
+    old->version = store_next_version(c);
     replace(&old->record, c->record);
     if (c->lease != STORE_LEASE_KEEP) {
         replace(&old->token, c->lease == STORE_LEASE_TAKE ? c->lease_token : SV_NONE);
@@ -300,7 +300,7 @@ static void memory_apply(struct store *s, const struct store_change *c, store_ap
         forget(find_or_add(m, c->conversation_id));
     else if (a->status == STORE_DONE)
         change_all(m, find_or_add(m, c->conversation_id), c);
-    a->is.applied = (struct store_applied){ c->forget ? 0 : c->expect_version + 1, mark, clock_wall_ms() };
+    a->is.applied = (struct store_applied){ store_next_version(c), mark, clock_wall_ms() };
     memory_keep(a, &a->is.applied.mark);
     answers_later(m->answers, a);
     if (a->status != STORE_DONE || c->event.p == NULL)

@@ -25,6 +25,7 @@
 #define MARK_TTL_MS (48 * 3600 * INT64_C(1000)) /* of the merge's own mark */
 #define LOADS_MAX 64                            /* at a time */
 #define TRIES_MAX 10                            /* other hosts may work on the same conversation */
+#define PLACEHOLDER 1                           /* version of a record that is made only to be forgotten at once */
 
 /* A message that `from` knows: its mark there (SV_NONE: only pending) and in `to`. */
 struct known {
@@ -202,7 +203,7 @@ static void unmade(void *arg, enum store_status status, const struct store_appli
 /* Neither side has a record: the one that was needed to bring marks and items over goes again. */
 static void unmake(struct merge *m)
 {
-    struct store_change c = { .conversation_id = m->whole.id, .expect_version = 1, .forget = true };
+    struct store_change c = { .conversation_id = m->whole.id, .expect_version = PLACEHOLDER, .forget = true };
     store_apply(m->to, &c, unmade, m);
 }
 
@@ -381,8 +382,10 @@ static struct store_joined join_records(struct merge *m, const struct pending *p
 static void apply_all(struct merge *m)
 {
     struct pending p;
+    bool made = m->whole.record.p == NULL && m->seen.version == 0;
     struct store_change c = { .conversation_id = m->whole.id,
                               .expect_version = m->seen.version,
+                              .first_version = made ? PLACEHOLDER : 0,
                               .lease = STORE_LEASE_DROP,
                               .queue_add = m->whole.items,
                               .queue_add_n = m->whole.items_n,
@@ -460,7 +463,7 @@ static void target_seen(void *arg, enum store_status status, const struct store_
         return;
     }
     m->seen = *v;
-    if (v->mark.p != NULL && m->whole.record.p == NULL && v->version == 1) { /* made by us, and nobody has come since */
+    if (v->mark.p != NULL && m->whole.record.p == NULL && v->version == PLACEHOLDER) { /* made by us, and nobody has come since */
         unmake(m);
         return;
     }

@@ -38,6 +38,12 @@ struct store_ops {
     void (*close)(struct store *s);
 };
 
+/* Of what a change leaves behind; store.c has chosen first_version. Under 2^48: above that the switch keeps its own. */
+static inline uint64_t store_next_version(const struct store_change *c)
+{
+    return c->forget ? 0 : c->expect_version > 0 ? c->expect_version + 1 : c->first_version;
+}
+
 /* First member of every backend's own struct, which is zeroed before it is filled. A backend that hears an event calls on_event (NULL
  * until subscribed). */
 struct store {

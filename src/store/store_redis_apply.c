@@ -88,7 +88,7 @@ static void write_more_keys(struct buf *b, const struct store_change *c)
 static void write_fixed_args(struct buf *b, const struct store_change *c)
 {
     redis_write_i64(b, (int64_t)c->expect_version);
-    redis_write_i64(b, (int64_t)c->expect_version + 1);
+    redis_write_i64(b, (int64_t)store_next_version(c));
     redis_write(b, c->record);
     redis_write(b, c->need_token);
     if (c->due_ms > 0)
@@ -204,7 +204,7 @@ void redis_apply(struct store *s, const struct store_change *c, store_apply_fn *
         return;
     }
     struct redis_call call = {
-        .done = on_apply, .owner = r, .fn = (void (*)(void))fn, .arg = arg, .number = c->forget ? 0 : c->expect_version + 1
+        .done = on_apply, .owner = r, .fn = (void (*)(void))fn, .arg = arg, .number = store_next_version(c)
     };
     struct buf *written = c->forget ? write_forget(r, c) : write_change(r, c);
     if (written == NULL || !redis_link_end(r->link, &call))

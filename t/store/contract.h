@@ -97,8 +97,8 @@ const struct store_stat *stat_of(struct rig *r);
 struct sv drain(struct rig *r);
 struct sv joined(struct rig *r, const struct sv *items, size_t n);
 
-/* A change that does nothing but write a record at version + 1. apply() fills in record "r" and LONG_MS for marks where
- * the case does not say. */
+/* A change that does nothing but write a record at version + 1. apply() fills in record "r", LONG_MS for marks and that new
+ * records begin at 1 where the case does not say. */
 #define CHANGE(id, expect, ...)                                                                                        \
     ((struct store_change){ .conversation_id = sv_from(id), .expect_version = (expect), __VA_ARGS__ })
 struct store_change filled(const struct store_change *c);

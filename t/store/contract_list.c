@@ -160,6 +160,32 @@ static void fill_one(struct rig *r)
         bail_out("%s: cannot write a conversation", r->backend->name);
 }
 
+/* As callers do it: the store chooses where the new record begins. */
+static uint64_t begin_anew(struct rig *r)
+{
+    struct call *c = rig_call(r);
+    store_apply(r->s, &(struct store_change){ .conversation_id = SV("c"), .record = SV("r") }, rig_applied, c);
+    rig_wait(r, c);
+    is_int(c->status, STORE_DONE, "a new one begins");
+    is_int((int64_t)load(r, "c")->version, (int64_t)c->applied.version, "with the version that was told");
+    return c->applied.version;
+}
+
+/* Whoever has decided about a conversation before it was forgotten decided about another one. */
+static void another_life(struct rig *r)
+{
+    uint64_t before = begin_anew(r);
+    is_int(apply(r, &CHANGE("c", before))->applied.version, (int64_t)before + 1, "the next version");
+    is_int(apply(r, &CHANGE("c", before + 1, .forget = true))->status, STORE_DONE, "it is forgotten");
+    uint64_t now = begin_anew(r);
+    is_int(apply(r, &CHANGE("c", before))->status, STORE_CONFLICT, "what was decided before it was forgotten is refused");
+    is_int(apply(r, &CHANGE("c", before, .forget = true))->status, STORE_CONFLICT, "and does not forget it");
+    is_int(apply(r, &CHANGE("c", now))->applied.version, (int64_t)now + 1, "what was decided since is not");
+    is_int(apply(r, &CHANGE("c", before + 1))->status, STORE_CONFLICT, "nor is its next version one of before");
+    is_int(apply(r, &CHANGE("c", now + 1, .forget = true))->status, STORE_DONE, "it is forgotten again");
+    is_int(apply(r, &CHANGE("c", 0, .first_version = 5))->applied.version, 5, "it begins where it is told to");
+}
+
 static void forget(struct rig *r)
 {
     is_int(apply(r, &CHANGE("c", 3, .forget = true))->status, STORE_CONFLICT, "there is nothing to forget");
@@ -338,6 +364,7 @@ const struct rig_case list_cases[] = {
     { .name = "cursors of what is gone", .run = cursors },
     { .name = "listed records", .run = records },
     { .name = "forget", .run = forget },
+    { .name = "another life", .run = another_life },
     { .name = "forgetting is told", .run = forget_is_told },
     { .name = "dead letters", .run = dead_letters },
     { .name = "first items", .run = heads },

@@ -249,6 +249,8 @@ struct store_change filled(const struct store_change *c)
     struct store_change all = *c;
     if (all.expect_version > 0)
         all.expect_version += rig_versions;
+    else if (all.first_version == 0)
+        all.first_version = 1;
     if (all.record.p == NULL && !all.forget)
         all.record = SV("r");
     if (all.mark_ttl_ms == 0)

@@ -159,6 +159,7 @@ static enum store_status apply(struct rig *r, const struct store_change *change)
     if (c.record.p == NULL)
         c.record = SV("record");
     c.mark_ttl_ms = 60000;
+    c.first_version = c.expect_version == 0;
     store_apply(r->s, &c, on_apply, r);
     return wait_for(r);
 }

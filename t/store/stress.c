@@ -74,6 +74,7 @@ static void loaded(void *arg, enum store_status status, const struct store_view 
     store_apply(f->c->s,
                 &(struct store_change){ .conversation_id = sv_from(f->id),
                                         .expect_version = v->version,
+                                        .first_version = v->version == 0,
                                         .record = SV("{}"),
                                         .pending_add = item,
                                         .queue_add = &item,

@@ -180,6 +180,7 @@ void ask_apply(struct rig *r, const struct store_change *change)
     struct store_change c = *change;
     c.record = SV("{}");
     c.mark_ttl_ms = 3600000;
+    c.first_version = c.expect_version == 0;
     store_apply(r->s, &c, on_apply, r);
 }
 
