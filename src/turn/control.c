@@ -3,6 +3,8 @@
  * them show. Decides nothing. */
 #include "config.h"
 
+#include <stdlib.h>
+
 #include "lib/log.h"
 #include "turn/control_own.h"
 #include "turn/step_parts.h"
@@ -11,14 +13,24 @@
 #define RETRY_MS 1000
 #define STUCK_AFTER_MS 120000
 
+/* Without an arena: enough to refuse with. */
+static void refuse_soon(struct turns *t, control_fn *fn, void *arg)
+{
+    struct control_call *c = malloc(sizeof(*c));
+    if (c == NULL)
+        abort(); /* as loop_soon would */
+    *c = (struct control_call){ .t = t, .fn = fn, .arg = arg };
+    t->transactions++;
+    control_short_of_memory(c);
+}
+
 void *control_begin(struct turns *t, size_t size, control_fn *fn, void *arg)
 {
     struct arena *a = arena_new(0, CONTROL_ARENA_CAP);
     struct control_call *c = a == NULL ? NULL : arena_alloc(a, size);
     if (c == NULL) {
         arena_free(a);
-        fn(arg, &(struct control_answer){ .http_status = 503, .code = "unavailable", .message = "Memory is short.",
-                                          .result = SV_NONE, .retry_after_ms = RETRY_MS });
+        refuse_soon(t, fn, arg);
         return NULL;
     }
     *c = (struct control_call){ .t = t, .a = a, .fn = fn, .arg = arg };
@@ -87,7 +99,10 @@ bool control_is_spooling(struct control_call *c)
 void control_end(struct control_call *c)
 {
     struct turns *t = c->t;
-    arena_free(c->a);
+    if (c->a != NULL)
+        arena_free(c->a);
+    else
+        free(c);
     t->transactions--;
     turns_look_drained(t);
 }

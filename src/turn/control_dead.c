@@ -110,6 +110,10 @@ void control_dead_list(struct turns *t, struct sv cursor, size_t limit, control_
         loop_soon(t->o.loop, bad_cursor, q);
         return;
     }
+    if (cursor.n > 0 && q->id.p == NULL) {
+        control_short_of_memory(&q->c);
+        return;
+    }
     struct store_letters what = { .op = STORE_LETTERS_LIST, .id = q->id, .max = q->limit + 1 };
     store_letters(t->o.store, &what, list_told, q);
     store_stat(t->o.store, total_told, q);

@@ -18,7 +18,7 @@ struct control_call {
 };
 
 /* `size` bytes that begin with a struct control_call, the rest zero; the engine does not drain before it is ended. NULL: memory is short,
- * and fn has been told. */
+ * and fn will be told from the loop. */
 void *control_begin(struct turns *t, size_t size, control_fn *fn, void *arg) MUST_CHECK;
 /* Tells the caller; what remains to be done goes on. Each of them at most once. */
 void control_tell(struct control_call *c, struct buf *result); /* 200, or 503 when the buffer failed; frees the buffer */

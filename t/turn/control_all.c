@@ -8,6 +8,7 @@
 #include "lib/clock.h"
 #include "t/tap.h"
 #include "t/turn/control_ask.h"
+#include "turn/control_own.h"
 
 #define HOUR_MS 3600000
 
@@ -380,6 +381,26 @@ static void cleanup_bounds(void)
     rig_close(&r);
 }
 
+/* Whoever asks may free what he asked with as soon as he is answered: never from inside his call. */
+static void short_of_memory(void)
+{
+    struct rig r;
+    struct asked q = { 0 };
+    const size_t too_much = 65u << 20; /* more than one question may have */
+    rig_open(&r, &rig_policy);
+    ok(control_begin(r.turns, too_much, asked_fn, &q) == NULL, "a question for which memory is short is not begun");
+    is_int(q.http_status, 0, "its answer does not come from inside the call");
+    ok(asked_wait(&r, &q), "it comes");
+    ok(q.http_status == 503 && strcmp(q.code, "unavailable") == 0, "and says so");
+    control_dead_list(r.turns, SV("0123456789012345678901234567890123456789"), 1, asked_fn, memset(&q, 0, sizeof(q)));
+    is_int(q.http_status, 0, "nor does that to a wrong cursor");
+    ok(asked_wait(&r, &q) && q.http_status == 422 && strcmp(q.code, "bad_cursor") == 0, "which is refused");
+    control_list(r.turns, &(struct control_list){ .cursor = SV("x"), .limit = 1 }, asked_fn, memset(&q, 0, sizeof(q)));
+    is_int(q.http_status, 0, "of neither listing");
+    ok(asked_wait(&r, &q) && q.http_status == 422, "which is refused, too");
+    rig_close(&r);
+}
+
 int main(void)
 {
     now_ms = clock_wall_ms();
@@ -392,5 +413,6 @@ int main(void)
     stats();
     cleanup();
     cleanup_bounds();
+    short_of_memory();
     return done_testing();
 }
