@@ -27,7 +27,7 @@ sub writer {
         my @requests = map { $s->message($conversation, "m$_", undef, after => $EVERY * ($_ - 1), timestamp => $begin + $EVERY * $_) } 1 .. $SECONDS / $EVERY;
         my @answers = $s->burst(\@requests);
         my $n = 0;
-        print Stack::Client->encode([map { {id => 'm' . ++$n, status => $_->status, outcome => $_->outcome, done_ms => 1000 * $_->{done_at}, text => $_->text} } @answers]);
+        print Stack::Client->encode([map { {id => 'm' . ++$n, status => $_->status, outcome => $_->outcome, sent_ms => 1000 * $_->{sent_at}, done_ms => 1000 * $_->{done_at}, text => $_->text} } @answers]);
         close STDOUT;
         POSIX::_exit(0);
     }
@@ -39,7 +39,12 @@ sub writer {
 }
 
 sub number { ($_[0] =~ /(\d+)/)[0] }
-sub ascends { my @n = map { number($_) } @_; return !grep { $n[$_] <= $n[$_ - 1] } 1 .. $#n }
+# None stands behind one that was sent only after it had been answered: two that are on their way at once may arrive in either order.
+sub in_order {
+    my ($messages, @ids) = @_;
+    my @m = map { $messages->[number($_) - 1] } @ids;
+    return !grep { $m[$_ - 1]{sent_ms} > $m[$_]{done_ms} } 1 .. $#m;
+}
 
 # ---- what must be true of it ----
 
@@ -54,7 +59,7 @@ sub judge {
     my $ledger = $s->ledger('endless');
     my @calls = @{$ledger->{ai}};
     my @replies = grep { $_->{applied} } @{$ledger->{platform}};
-    is(scalar(grep { !ascends(@{$_->{message_ids}}) } @calls, @replies), 0, 'AI and platform always see the order of arrival');
+    is(scalar(grep { !in_order($messages, @{$_->{message_ids}}) } @calls, @replies), 0, 'AI and platform always see the order of arrival');
     gaps(\@calls, \@replies);
     if ($policy eq 'restart' || $policy eq 'interrupt') { stale(\@accepted, \@calls, \@replies) }
     else { is(scalar @calls, scalar @replies, 'no AI call is in vain') }
