@@ -2,7 +2,7 @@
  * A look goes through the listings one after another and through what each returns one by one:
  *
  *   LISTING ──items──> per item: record there ──> VISIT (old ones)
- *                                no record ──> LOAD ──> nothing pending: a record is made and forgotten, which takes the member out
+ *                                no record ──> LOAD ──> nothing pending: forgotten, which takes the member out
  *                                                  └──> something pending: a record is made that waits for its turn now
  *                                record is idle, yet listed as running or waiting ──> it is listed and unlisted again, since a store only
  *                                                  touches the listings that a record was known to be in
@@ -91,17 +91,6 @@ static void forgotten(void *arg, enum store_status status, const struct store_ap
     proceed(o);
 }
 
-static void made_to_forget(void *arg, enum store_status status, const struct store_applied *applied)
-{
-    struct orphans *o = arg;
-    if (status != STORE_DONE) {
-        proceed(o);
-        return;
-    }
-    const struct store_change change = { .conversation_id = o->id, .expect_version = applied->version, .forget = true };
-    store_apply(o->store, &change, forgotten, o);
-}
-
 static void made_to_answer(void *arg, enum store_status status, const struct store_applied *applied)
 {
     struct orphans *o = arg;
@@ -115,30 +104,35 @@ static void made_to_answer(void *arg, enum store_status status, const struct sto
 
 static void make_record(struct orphans *o, const struct store_view *v)
 {
-    bool waits = v->pending_n > 0;
-    struct conversation c = { .created_ms = v->now_ms, .activity_ms = v->now_ms, .pending_n = (uint32_t)v->pending_n };
+    struct conversation c = { .created_ms = v->now_ms, .activity_ms = v->now_ms, .pending_n = (uint32_t)v->pending_n,
+                              .phase = PHASE_QUEUED, .oldest_ms = v->now_ms, .retry_at_ms = v->now_ms };
     struct buf b = { 0 };
-    if (waits) {
-        c.phase = PHASE_QUEUED;
-        c.oldest_ms = c.retry_at_ms = v->now_ms;
-        id_uuid7(c.turn_id);
-    }
+    id_uuid7(c.turn_id);
     conversation_format(&b, &c);
     const struct store_change change = {
         .conversation_id = o->id,
         .record = buf_sv(&b),
         .lease = STORE_LEASE_DROP,
-        .due_ms = waits ? v->now_ms : 0,
-        .in = waits ? STORE_IN_WAITING : 0,
+        .due_ms = v->now_ms,
+        .in = STORE_IN_WAITING,
         .activity_ms = v->now_ms,
-        .waiting_ms = waits ? v->now_ms : 0,
+        .waiting_ms = v->now_ms,
         .finishing = true,
     };
     if (buf_ok(&b))
-        store_apply(o->store, &change, waits ? made_to_answer : made_to_forget, o);
+        store_apply(o->store, &change, made_to_answer, o);
     else
         proceed(o);
     buf_fini(&b);
+}
+
+static void repair(struct orphans *o, const struct store_view *v)
+{
+    const struct store_change change = { .conversation_id = o->id, .forget = true };
+    if (v->pending_n > 0)
+        make_record(o, v);
+    else
+        store_apply(o->store, &change, forgotten, o);
 }
 
 /* ---- a member whose record says otherwise ---- */
@@ -205,7 +199,7 @@ static void loaded(void *arg, enum store_status status, const struct store_view 
 {
     struct orphans *o = arg;
     if (status == STORE_DONE && v->version == 0)
-        make_record(o, v);
+        repair(o, v);
     else if (status == STORE_DONE)
         unlist(o, v);
     else

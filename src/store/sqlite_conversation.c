@@ -276,9 +276,11 @@ int op_event_add(struct session *x, struct sv event)
     return seq % EVENTS_CUT_EVERY == 0 ? db_do(x->db, SQL_EVENTS_DROP, DB_ARGS(db_i(seq - EVENTS_KEPT))) : 0;
 }
 
-/* What the dedupe marks need stays: a row with a number of its own. */
+/* What the dedupe marks need stays: a row with a number of its own. Without a record there is nothing: listings are made of the rows. */
 static int forget(struct session *x, const struct row *old, int64_t now_ms)
 {
+    if (old->version == 0)
+        return 0;
     op_count(&x->counts, old->listed, old->due > 0, -1);
     if (db_do(x->db, SQL_PENDING_DROP, DB_ARGS(db_i(old->n), db_i(old->pending_next))) != 0 ||
         db_do(x->db, SQL_CONTEXT_DROP, DB_ARGS(db_i(old->n), db_i(old->context_next))) != 0 ||

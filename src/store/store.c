@@ -84,11 +84,11 @@ static bool ids_fit(const struct store_change *c)
 /* Nothing of what forgetting ignores may be asked for beside it. */
 static void check_forget(const struct store_change *c)
 {
-    must(c->expect_version > 0 && c->record.p == NULL && c->need_token.p == NULL && c->lease == STORE_LEASE_KEEP &&
+    must(c->first_version == 0 && c->record.p == NULL && c->need_token.p == NULL && c->lease == STORE_LEASE_KEEP &&
              c->mark_new.key.p == NULL && c->marks_n == 0 && c->pending_add.p == NULL && c->pending_more_n == 0 &&
              c->pending_drop == 0 && c->context_add_n == 0 && c->queue_add_n == 0 && c->letters_n == 0 &&
              c->job.key.p == NULL && c->due_ms == 0 && c->in == 0,
-         "apply", "nothing beside forgetting but a version and an event");
+         "apply", "nothing beside forgetting but the expected version and an event");
 }
 
 static void check_change(const struct store_change *c)

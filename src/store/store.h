@@ -113,7 +113,7 @@ struct store_change {
     bool finishing;  /* a turn's gate or end: allowed even when admission of new things is refused (out of memory) */
 
     bool forget; /* removes record, lists, lock and listings; dedupe marks and jobs stay until their TTL. Besides it only conversation_id,
-                    expect_version (not 0) and event count */
+                    expect_version and event count. 0: what a lost record left behind; CONFLICT when messages are pending */
 };
 
 struct store_applied {

@@ -296,9 +296,9 @@ static void memory_apply(struct store *s, const struct store_change *c, store_ap
     struct answer *a = answer_new(&(struct answer){ .kind = ANSWER_APPLY, .fn.apply = fn, .arg = arg });
     struct sv mark = SV_NONE;
     a->status = may_apply(m, find(m, c->conversation_id), c, &mark);
-    if (a->status == STORE_DONE && c->forget)
+    if (a->status == STORE_DONE && c->forget && c->expect_version > 0)
         forget(find_or_add(m, c->conversation_id));
-    else if (a->status == STORE_DONE)
+    else if (a->status == STORE_DONE && !c->forget)
         change_all(m, find_or_add(m, c->conversation_id), c);
     a->is.applied = (struct store_applied){ store_next_version(c), mark, clock_wall_ms() };
     memory_keep(a, &a->is.applied.mark);

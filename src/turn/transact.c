@@ -291,13 +291,18 @@ static void loaded(void *arg, enum store_status status, const struct store_view 
         return;
     }
     struct err e;
-    if (conversation_parse(v->record, &x->before, &e) != 0) {
-        if (!x->want_lists) {
-            x->want_lists = true;
-            load(x);
-            return;
-        }
+    bool unreadable = conversation_parse(v->record, &x->before, &e) != 0;
+    bool arrives_anew = v->version == 0 && x->event.kind == EVENT_ARRIVE && v->mark.p == NULL && !x->only_known;
+    if ((unreadable || arrives_anew) && !x->want_lists) {
+        x->want_lists = true;
+        load(x);
+        return;
+    }
+    if (unreadable) {
         log_error("a record cannot be read, the conversation starts anew", "conversation_id", x->id.p, "error", e.text, NULL);
+        start_anew(&x->before, v);
+    } else if (v->version == 0 && v->pending_n > 0) {
+        log_error("messages without a record are found, the conversation starts anew", "conversation_id", x->id.p, NULL);
         start_anew(&x->before, v);
     }
     x->version = v->version;
@@ -323,7 +328,7 @@ static void loaded(void *arg, enum store_status status, const struct store_view 
         finish(x, TRANSACT_KNOWN);
         return;
     }
-    bool other = (x->only_existing && v->version == 0) || (x->only_this && v->version != x->this_version);
+    bool other = (x->only_existing && v->version == 0 && v->pending_n == 0) || (x->only_this && v->version != x->this_version);
     if (x->only_known || other)
         finish(x, TRANSACT_STRANGE);
     else

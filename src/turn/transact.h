@@ -35,7 +35,7 @@ struct transact {
     struct policy pinned;        /* the engine's when this began */
     bool want_lists, want_job; /* job: of the turn, for UNKNOWN and RESEND */
     bool only_known;           /* ARRIVE: nothing is done for a message that the store does not know */
-    bool only_existing;        /* nothing is done for a conversation without a record */
+    bool only_existing;        /* nothing is done for a conversation without a record and without messages */
     bool only_this;            /* nothing is done at any other version than `this_version` */
     uint64_t this_version;
     transact_fill_fn *fill;    /* NULL: nothing to add */

@@ -71,11 +71,43 @@ static void count(struct transact *x)
     }
 }
 
+static void nothing(void *arg)
+{
+    struct visit *v = arg;
+    turns_fn *fn = v->fn;
+    void *fn_arg = v->arg;
+    free(v);
+    fn(fn_arg);
+}
+
+static void unlisted(void *arg, enum store_status status, const struct store_applied *applied)
+{
+    struct visit *v = arg;
+    struct turns *t = v->t;
+    (void)status; /* not done: the listings say so again */
+    (void)applied;
+    nothing(v);
+    t->transactions--;
+    turns_look_drained(t);
+}
+
+/* Its record is lost: what is listed would be visited for ever. */
+static void unlist(struct visit *v)
+{
+    const struct store_change change = { .conversation_id = v->id, .forget = true };
+    v->t->transactions++;
+    store_apply(v->t->o.store, &change, unlisted, v);
+}
+
 static void visited(struct transact *x)
 {
     struct visit *v = x->arg;
     turns_fn *fn = v->fn;
     void *arg = v->arg;
+    if (x->status == TRANSACT_STRANGE) {
+        unlist(v);
+        return;
+    }
     bool runs = x->status == TRANSACT_DONE && (x->decision.verdict == VERDICT_RUN || x->decision.verdict == VERDICT_RESEND);
     if (x->status == TRANSACT_DONE)
         count(x);
@@ -86,15 +118,6 @@ static void visited(struct transact *x)
         turn_think(turn);
     free(v);
     fn(arg);
-}
-
-static void nothing(void *arg)
-{
-    struct visit *v = arg;
-    turns_fn *fn = v->fn;
-    void *fn_arg = v->arg;
-    free(v);
-    fn(fn_arg);
 }
 
 void turns_begin(struct turns *t, struct sv conversation_id, turns_fn *fn, void *arg)
@@ -116,7 +139,7 @@ void turns_begin(struct turns *t, struct sv conversation_id, turns_fn *fn, void 
         return;
     }
     x->event.token = v->token;
-    x->want_lists = x->want_job = true;
+    x->want_lists = x->want_job = x->only_existing = true;
     x->fill = turn_fill_visit;
     transact_go(x);
 }

@@ -186,6 +186,23 @@ static void another_life(struct rig *r)
     is_int(apply(r, &CHANGE("c", 0, .first_version = 5))->applied.version, 5, "it begins where it is told to");
 }
 
+/* A record that was lost leaves members of listings behind in some stores: they go, and nothing is made. */
+static void forget_the_lost(struct rig *r)
+{
+    struct call *c = apply(r, &CHANGE("c", 0, .forget = true, .event = SV("gone")));
+    ok(c->status == STORE_DONE && c->applied.version == 0, "what has no record is forgotten");
+    is_int(load(r, "c")->version, 0, "no record is made");
+    is_int(stat_of(r)->conversations, 0, "nor listed");
+    fill_one(r);
+    is_int(apply(r, &CHANGE("c", 0, .forget = true))->status, STORE_CONFLICT, "what has one is not");
+    is_int((int64_t)load(r, "c")->pending_n, 1, "all is as it was");
+    is_int(apply(r, &CHANGE("c", 1, .forget = true))->status, STORE_DONE, "forgotten");
+    is_int(apply(r, &CHANGE("c", 0, .forget = true))->status, STORE_DONE, "and once more");
+    is_sv(load(r, "c")->mark, SV("seen"), "the mark stays");
+    is_int(apply(r, &CHANGE("c", 0))->applied.version, 1, "and it may begin anew");
+    is_int(stat_of(r)->conversations, 1, "as one");
+}
+
 static void forget(struct rig *r)
 {
     is_int(apply(r, &CHANGE("c", 3, .forget = true))->status, STORE_CONFLICT, "there is nothing to forget");
@@ -364,6 +381,7 @@ const struct rig_case list_cases[] = {
     { .name = "cursors of what is gone", .run = cursors },
     { .name = "listed records", .run = records },
     { .name = "forget", .run = forget },
+    { .name = "forget what is lost", .run = forget_the_lost },
     { .name = "another life", .run = another_life },
     { .name = "forgetting is told", .run = forget_is_told },
     { .name = "dead letters", .run = dead_letters },

@@ -33,6 +33,7 @@ static void unknown_ids(void)
     ask_fate(&r, "nobody", "m1", &q);
     is_int(q.http_status, 404, "fate of nothing");
     asked_forget(&q);
+    rig_visit(&r, "nobody"); /* it was due and has no record: a listing of a store that somebody has cut records out of */
     ask_list(&r, CONTROL_ALL, NULL, 10, &q);
     is_int(asked_int(&q, "total_conversations"), 0, "and none of it made a record");
     asked_forget(&q);
