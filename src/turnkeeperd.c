@@ -251,7 +251,7 @@ static int open_duties(struct daemon *d, struct err *e)
     const struct setup *u = &d->setup;
     const struct settings *s = u->settings;
     const struct cleaner_options o = cleaner_options_of(u, s);
-    d->sweep = sweep_new(u->loop, u->store, u->turns, TURNS_MAX);
+    d->sweep = sweep_new(u->loop, u->store, u->turns, TURNS_MAX, s->stuck_after_s * 1000);
     d->cleaner = cleaner_new(&o);
     d->heartbeat = heartbeat_new(u->loop, u->store, u->alive, PACKAGE_VERSION);
     d->absent = absent_new(u->loop, u->store, s->lock_cleanup_ttl_s * 1000, 0);

@@ -6,6 +6,7 @@
  *   a listing's member without a record   removed; messages that are still pending get a new record and are answered
  *   an idle conversation that is listed as running, waiting or paused   taken out of that listing
  *   a turn or a message that has waited for longer than LOCK_CLEANUP_TTL (its due time is gone)   visited, as if it were due
+ * (messages that wait are found by the sweep before, daemon/sweep.h; a member of `due` or `waiting` without a record, too)
  * Not here: lock:<id> without a record has a TTL of its own and stops nobody (whoever comes next takes the lease over it); batches of
  * daemons that are gone are the archiver's (daemon/absent.h). */
 #ifndef DAEMON_ORPHANS_H

@@ -272,7 +272,7 @@ static void orphan_messages(struct rig *r, struct redis_server *server, struct s
     r->ai.outcome = AI_ANSWERED;
     struct looked l = look(r, o, true);
     is_int(l.repaired, 1, "the look finds it");
-    struct sweep *sweep = sweep_new(r->loop, s, t, 10);
+    struct sweep *sweep = sweep_new(r->loop, s, t, 10, 60000);
     ok(loop_until(r->loop, has_sent, &w), "and it is answered");
     sweep_stop(sweep, flag, &stopped);
     loop_until(r->loop, is_set, &stopped);
@@ -301,6 +301,54 @@ static void lost_due_time(struct rig *r, struct redis_server *server, struct sto
     orphans_free(o);
 }
 
+struct said {
+    struct redis_server *server;
+    const char *command, *answer;
+};
+
+static bool is_said(void *arg)
+{
+    const struct said *x = arg;
+    return strcmp(redis_server_say(x->server, x->command), x->answer) == 0;
+}
+
+static void queue_message(struct rig *r, struct turns *t, const char *conversation)
+{
+    struct rig_answer a;
+    r->ai.outcome = AI_UNREACHABLE;
+    send_message(r, t, conversation, "m1", &a);
+    for (int i = 0; i < 2000 && a.http_status == 0; i++)
+        loop_turn(r->loop, true);
+    is_str(rig_str(&a, "status"), "queued", "a message waits: %s", conversation);
+    rig_forget(&a);
+    r->ai.outcome = AI_ANSWERED;
+}
+
+/* Somebody's hand in the listings, and nothing runs but the sweep. */
+static void sweep_heals(struct rig *r, struct redis_server *server, struct store *s, struct turns *t)
+{
+    enum { STUCK_AFTER_MS = 300 };
+    struct wait w = { r, r->platform.sent + 2 };
+    bool stopped = false;
+    queue_message(r, t, "delisted");
+    redis_server_say(server, "ZREM due delisted");
+    queue_message(r, t, "unrecorded");
+    redis_server_say(server, "DEL conversation:unrecorded");
+    redis_server_say(server, "ZADD due 1000 ghost1");
+    redis_server_say(server, "ZADD waiting 1000 ghost2");
+    struct sweep *sweep = sweep_new(r->loop, s, t, 10, STUCK_AFTER_MS);
+    ok(loop_until(r->loop, has_sent, &w), "what is not due any more and what has no record are answered");
+    struct said due = { server, "ZSCORE due ghost1", "(nil)" }, waiting = { server, "ZSCORE waiting ghost2", "(nil)" };
+    ok(loop_until(r->loop, is_said, &due), "what is due and has no record is not due any more");
+    ok(loop_until(r->loop, is_said, &waiting), "nor does it wait");
+    is_str(redis_server_say(server, "EXISTS conversation:ghost1 conversation:ghost2"), "0", "and no record is made for it");
+    is_str(redis_server_say(server, "LLEN conversation:unrecorded:pending"), "0", "nothing is pending any more");
+    is_int(r->platform.sent, w.sent, "nothing is sent twice");
+    sweep_stop(sweep, flag, &stopped);
+    loop_until(r->loop, is_set, &stopped);
+    sweep_free(sweep);
+}
+
 /* Many leases of lost owners, expired at once: all are taken over, by looks that cost what they find. */
 static void many_expired(struct rig *r, struct redis_server *server, struct store *s, struct turns *t)
 {
@@ -321,7 +369,7 @@ static void many_expired(struct rig *r, struct redis_server *server, struct stor
     }
     ok(number(redis_server_say(server, "ZCARD due")) >= N, "%d conversations are due", N);
     r->ai.outcome = AI_ANSWERED;
-    struct sweep *sweep = sweep_new(r->loop, s, t, 1000);
+    struct sweep *sweep = sweep_new(r->loop, s, t, 1000, 60000);
     sweep_pause(sweep, true);
     loop_for(r->loop, 200); /* more than the longest retry */
     is_int(r->platform.sent, w.sent - N, "a paused sweep visits none");
@@ -353,6 +401,7 @@ static void on_redis(void)
     stale_members(&r, &server, s, t);
     orphan_messages(&r, &server, s, t);
     lost_due_time(&r, &server, s, t);
+    sweep_heals(&r, &server, s, t);
     many_expired(&r, &server, s, t);
     bool drained = false;
     turns_drain(t, 5000, flag, &drained);

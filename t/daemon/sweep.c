@@ -23,7 +23,7 @@ static void visits(void)
     is_str(rig_str(&a, "status"), "queued", "since the AI is away");
     rig_forget(&a);
     r.ai.outcome = AI_ANSWERED;
-    struct sweep *w = sweep_new(r.loop, r.store, r.turns, 100);
+    struct sweep *w = sweep_new(r.loop, r.store, r.turns, 100, 60000);
     for (int i = 0; i < 5000 && r.platform.sent == 0; i++)
         loop_turn(r.loop, true);
     is_int(r.platform.sent, 1, "the sweep finds it when its time has come");
@@ -41,7 +41,7 @@ static void stop_while_looking(void)
     struct rig r;
     bool stopped = false;
     rig_open(&r, &rig_policy);
-    struct sweep *w = sweep_new(r.loop, r.store, r.turns, 100);
+    struct sweep *w = sweep_new(r.loop, r.store, r.turns, 100, 60000);
     int rounds = 0;
     loop_turn(r.loop, true); /* its timer: the look has begun, its answer waits for the next round */
     sweep_stop(w, flag, &stopped);

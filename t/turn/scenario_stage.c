@@ -218,7 +218,7 @@ static struct stage_engine *engine_open(struct stage *s, int number, const struc
                                .mark_ttl_ms = 172800000, .answer_ttl_ms = 3600000 };
     e->turns = e->alive == NULL ? NULL : turns_new(&o, &err);
     if (number >= STAGE_RESPONDERS && e->turns != NULL)
-        e->sweep = sweep_new(s->loop, s->store, e->turns, 100);
+        e->sweep = sweep_new(s->loop, s->store, e->turns, 100, 120000);
     if (e->turns == NULL || (number >= STAGE_RESPONDERS && e->sweep == NULL))
         bail_out("an engine cannot be built: %s", err.text);
     return e;
