@@ -8,6 +8,7 @@
 #include "lib/clock.h"
 #include "t/tap.h"
 #include "t/turn/control_ask.h"
+#include "turn/conversation.h"
 
 static int64_t now_ms;
 
@@ -310,6 +311,89 @@ static void history(void)
     rig_close(&r);
 }
 
+static void counted(void *arg, enum store_status status, const struct store_view *v)
+{
+    struct conversation c;
+    struct err e;
+    bool agree = status == STORE_DONE && conversation_parse(v->record, &c, &e) == 0 && c.pending_n == v->pending_n;
+    *(int *)arg = agree ? (int)c.pending_n : -1;
+}
+
+/* How many messages are pending; -1: the record says other than the list. */
+static int pending_of(struct rig *r, const char *conversation)
+{
+    int n = -1;
+    store_load(r->store, &(struct store_load){ .conversation_id = sv_from(conversation), .want_lists = true }, counted, &n);
+    rig_settle(r);
+    return n;
+}
+
+static void drained_fn(void *arg)
+{
+    *(bool *)arg = true;
+}
+
+/* The process that ran the turn is lost, and no other may try again: the daemon gives it up. */
+static void owner_lost(void)
+{
+    struct policy once = rig_policy;
+    struct rig r;
+    struct rig_answer a, b;
+    struct asked q;
+    struct err e;
+    char id[64];
+    bool drained = false;
+    once.attempts_max = 1;
+    rig_open(&r, &once);
+    r.ai.hold = true;
+    rig_send(&r, "c1", "m1", "m1", "user", &a);
+    rig_settle(&r);
+    rig_send(&r, "c1", "m2", "m2", "user", &b);
+    ok(rig_until(&r, &b), "another message comes meanwhile");
+    is_int(pending_of(&r, "c1"), 2, "both wait");
+    later(once.lease_ttl_ms + 1); /* it does not renew its lease any more */
+    struct turns *lost = r.turns;
+    r.turns = turns_new(&r.options, &e);
+    rig_visit(&r, "c1");
+    is_int(r.ai.calls, 1, "the AI is not asked again");
+    rig_ai_release(&r);
+    ok(rig_until(&r, &a), "what the owner still hears comes too late");
+    is_int(r.platform.sent, 0, "nothing is sent");
+    r.ai.hold = false;
+    is_int(pending_of(&r, "c1"), 1, "the message that came later waits, and the list knows it");
+    ask_fate(&r, "c1", "m1", &q);
+    is_str(asked_str(&q, "status"), "failed", "the one before is given up");
+    is_str(asked_str(&q, "reason"), "owners_lost", "with its reason");
+    asked_forget(&q);
+    ask_dead(&r, &q);
+    is_str(asked_str(&q, "dead/0/reason"), "owners_lost", "so says its letter");
+    is_int(asked_int(&q, "dead/0/attempts"), 1, "after one attempt");
+    is_int(asked_count(&q, "dead/0/item/messages"), 1, "with the one message");
+    asked_forget(&q);
+    letter_of(&r, id, sizeof(id));
+    later(10);
+    rig_visit(&r, "c1");
+    is_int(r.platform.sent, 1, "the later one is answered");
+    ok(strstr(r.platform.last_body, "[\"m2\"]") != NULL, "alone: %s", r.platform.last_body);
+    retry(&r, id, &q);
+    is_int(q.http_status, 200, "the letter is tried again");
+    asked_forget(&q);
+    is_int(pending_of(&r, "c1"), 1, "its message waits");
+    later(10);
+    rig_visit(&r, "c1");
+    is_int(r.platform.sent, 2, "and is answered");
+    ok(strstr(r.platform.last_body, "[\"m1\"]") != NULL, "alone, too: %s", r.platform.last_body);
+    is_int(pending_of(&r, "c1"), 0, "nothing waits");
+    turns_drain(r.turns, 5000, drained_fn, &drained);
+    rig_settle(&r);
+    ok(drained, "the daemon ends");
+    turns_free(r.turns);
+    r.turns = lost;
+    rig_forget(&a);
+    rig_forget(&b);
+    rig_close(&r);
+}
+
 int main(void)
 {
     now_ms = clock_wall_ms();
@@ -319,5 +403,6 @@ int main(void)
     refusals();
     other_ends();
     history();
+    owner_lost();
     return done_testing();
 }
