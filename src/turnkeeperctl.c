@@ -85,6 +85,12 @@ static int misuse(void)
     return EXIT_USE;
 }
 
+static int unknown(const char *word)
+{
+    fprintf(stderr, "turnkeeperctl: there is no command \"%s\". See turnkeeperctl --help\n", word);
+    return EXIT_USE;
+}
+
 static bool is_command(const char *word)
 {
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
@@ -98,8 +104,9 @@ static int ask(const struct client_options *o, int argc, char **argv)
     struct buf line = { 0 };
     int exit_code = EXIT_USE;
     bool raw = strcmp(argv[0], "raw") == 0;
-    if (!raw && !is_command(argv[0]))
-        return misuse();
+    const char *command = argv[strcmp(argv[0], "--") == 0]; /* client_line() heeds the "--" */
+    if (!raw && !is_command(command))
+        return unknown(command);
     for (int i = 1; raw && i < argc; i++)
         buf_printf(&line, "%s%s", i > 1 ? " " : "", argv[i]);
     if (raw ? argc > 1 && buf_ok(&line) : client_line(&line, argc, argv))
@@ -112,8 +119,13 @@ static int ask(const struct client_options *o, int argc, char **argv)
 
 static int run(struct client_options *o, const struct settings *s, struct arena *a, int argc, char **argv)
 {
-    if (argc == 0)
+    size_t plain = argc > 0 && strcmp(argv[0], "--") == 0;
+    if ((size_t)argc == plain)
         return misuse();
+    if (strcmp(argv[plain], "raw") == 0 || strcmp(argv[plain], "migrate") == 0) {
+        argv += plain;
+        argc -= (int)plain;
+    }
     if (strcmp(argv[0], "migrate") == 0)
         return argc == 1 ? migrate(a) : misuse();
     if (o->socket == NULL)
@@ -138,8 +150,11 @@ int main(int argc, char **argv)
         return EXIT_LATER;
     if (!take_options(&o, &argc, argv))
         exit_code = misuse();
-    else if (program_start(&program, argc, argv, &settings, a, &first, &exit_code, setup_connect))
+    else if (program_start(&program, argc, argv, &settings, a, &first, &exit_code, setup_connect)) {
+        if (first > 1 && strcmp(argv[first - 1], "--") == 0)
+            first--; /* the parser of the common options has eaten it, and it says what the words behind it are */
         exit_code = run(&o, &settings, a, argc - first, argv + first);
+    }
     arena_free(a);
     return exit_code;
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: MIT
-# Every reason has one name (src/turn/reason.h), is used, and is explained in docs/reasons.md; no reason is written out anywhere else in
-# src/turn, where nobody would miss it in the list.
+# Every reason has one name (src/turn/reason.h), is used, is explained in docs/reasons.md, and has a sentence of EXPLAIN's; no reason is written
+# out anywhere else in src/turn, where nobody would miss it in the list.
 # Usage: 05-reasons.t [PROJECT-ROOT].
 use strict;
 use warnings;
@@ -37,6 +37,8 @@ for my $name (sort keys %value) {
     is($seen{$word}++ // 0, 0, "$word has one name");
     like($all, qr/\b$name\b/, "$name is used");
 }
+my $explain = read_text("$root/src/daemon/explain.c");
+like($explain, qr/\b$_\b/, "EXPLAIN has a sentence about $value{$_}") for sort keys %value;
 my %known = map { $_ => 1 } values %value;
 is(join(' ', grep { !$known{$_} } sort keys %rows), '', 'nothing is explained that there is not');
 is(join(' ', grep { $rows{$_} > 1 } sort keys %rows), '', 'nothing is explained twice');

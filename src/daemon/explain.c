@@ -4,6 +4,7 @@
 #include "config.h"
 
 #include "daemon/command_own.h"
+#include "lib/alive.h"
 #include "lib/clock.h"
 #include "turn/reason.h"
 
@@ -17,10 +18,10 @@ static const struct {
     { "completed", REASON_PLATFORM_REFUSED, "Its reply went to the platform, which refused it." },
     { "completed", REASON_NO_ACTIONS, "The AI was asked and had nothing to say." },
     { "completed", NULL, "It was answered." },
-    { "recorded", "agent_message", "It is a person's message: the bot does not answer those, and stays silent for a while." },
-    { "recorded", "own_message", "It is the echo of what the bot said itself." },
-    { "recorded", "system_message", "It is a system message: nobody expects an answer to it." },
-    { "recorded", "bot_paused", "The bot was silent in this conversation, because a person had taken over or it was paused." },
+    { "recorded", REASON_AGENT_MESSAGE, "It is a person's message: the bot does not answer those, and stays silent for a while." },
+    { "recorded", REASON_OWN_MESSAGE, "It is the echo of what the bot said itself." },
+    { "recorded", REASON_SYSTEM_MESSAGE, "It is a system message: nobody expects an answer to it." },
+    { "recorded", REASON_BOT_PAUSED, "The bot was silent in this conversation, because a person had taken over or it was paused." },
     { "recorded", NULL, "It was kept as context and not answered." },
     { "cancelled", REASON_CANCELLED, "An administrator cancelled the turn that was to answer it." },
     { "failed", NULL, "It was given up after all tries; its turn is a dead letter, which RETRY revives." },
@@ -31,7 +32,7 @@ static const struct {
     { "pending", REASON_WAITING, "It waits for an answer." },
     { "queued", NULL, "It waits for its turn." },
     { "processing", REASON_PROCESSING, "A turn that answers it is running." },
-    { "received", NULL, "It was accepted, and waits." },
+    { "received", REASON_ACCEPTED, "It was accepted, and waits." },
     { "restart_needed", NULL, "Newer messages came while it was answered; one turn answers them together." },
 };
 
@@ -40,16 +41,22 @@ static const struct {
     const char *reason, *sentence;
 } reasons[] = {
     { REASON_SUPERSEDED, "Newer messages came before the reply was sent, so one reply answers all of them." },
-    { REASON_AI_UNREACHABLE, "The AI service could not be reached." },
+    { REASON_AI_UNREACHABLE, "The AI service could not be reached, or had an error of its own." },
+    { REASON_AI_CIRCUIT_OPEN, "The AI service has failed so often lately that it was not asked." },
     { REASON_AI_REFUSED, "The AI service refused the request." },
     { REASON_AI_INVALID_ANSWER, "The AI service answered something that cannot be used." },
-    { REASON_PLATFORM_UNREACHABLE, "The platform could not be reached." },
+    { REASON_AI_ANSWER_TOO_LARGE, "The answer of the AI service was too large." },
+    { REASON_OUT_OF_MEMORY, "The process that worked on it had no memory to ask the AI service." },
+    { REASON_PLATFORM_UNREACHABLE, "The platform could not be reached; nothing was sent." },
+    { REASON_PLATFORM_CIRCUIT_OPEN, "The platform has failed so often lately that nothing was sent to it." },
+    { REASON_SEND_TOO_LATE, "Its process was too slow to send the reply in time, so nothing was sent." },
+    { REASON_RESPONDER_BUSY, "The process that took it was short of memory; a daemon works on it." },
     { REASON_HANDED_OVER, "The process that took it does not work on it; a daemon does." },
     { REASON_HANDED_BACK, "The process that worked on it was shut down; another goes on." },
     { REASON_NEWER_MESSAGES, "It came after the snapshot of the turn before." },
     { REASON_RESTART, "A reply was withheld because newer messages came; one turn answers all of them." },
     { REASON_REVIVED, "Its turn had been given up, and is tried again." },
-    { REASON_OUTCOME_UNKNOWN, "The platform's answer did not come back." },
+    { REASON_OUTCOME_UNKNOWN, "The platform did not say whether it took the reply." },
     { REASON_OWNER_LOST, "The process that was sending it was lost." },
     { REASON_OWNERS_LOST, "Each process that worked on it was lost." },
     { REASON_EARLIER_SEND_UNKNOWN, "An earlier reply's outcome is not known yet, and no other may go out before its deadline." },
@@ -136,21 +143,45 @@ static void say_pause(struct story *s, const json_t *state)
     if (json_bool(state, "check_reply", true))
         say(s, SV("The bot may answer here."));
     else if (until.p != NULL)
-        say(s, arena_printf(s->call->a, "The bot is silent here until %.*s: a person has taken over.", SV_FMT(until)));
+        say(s, arena_printf(s->call->a, "The bot is silent here until %.*s: it was paused, or a person has taken over.", SV_FMT(until)));
     else
         say(s, SV("The bot is silent here until somebody resumes it."));
+}
+
+/* Who works on it, as the lock and the owner's own life tell. */
+static void say_owner(struct story *s, const json_t *state, const json_t *lease)
+{
+    struct arena *a = s->call->a;
+    struct sv owner = json_sv(lease, "owner"), name = arena_printf(a, "%.*s", SV_FMT(owner));
+    bool sends = sv_eq(json_sv(state, "phase"), SV("sending")), held = json_bool(lease, "held", false);
+    if (name.p != NULL && alive_is_dead(s->call->owner->o.alive, name.p))
+        say(s, arena_printf(a, "A turn was running, but its process is gone (%.*s); another one goes on at the latest in %.1f s.", SV_FMT(owner),
+                            (double)json_i64(lease, "left_ms", 0) / 1000));
+    else if (!held)
+        say(s, arena_printf(a, "A turn was running, but its lease is over (%.*s); another process goes on at once.", SV_FMT(owner)));
+    else if (sends)
+        say(s, arena_printf(a, "A reply is on its way to the platform; the lease is held by %.*s.", SV_FMT(owner)));
+    else if (sv_eq(json_sv(state, "phase"), SV("waiting")))
+        say(s, arena_printf(a, "A burst is being collected; its lease is held by %.*s.", SV_FMT(owner)));
+    else
+        say(s, arena_printf(a, "A turn is running; its lease is held by %.*s.", SV_FMT(owner)));
 }
 
 static void say_turn(struct story *s, const json_t *state)
 {
     const json_t *lease = json_object_get(state, "lease"), *pending = json_object_get(state, "pending_messages");
     size_t n = json_is_array(pending) ? json_array_size(pending) : 0;
+    struct sv again = date(s->call->a, state, "retry_at");
     if (json_is_object(lease))
-        say(s, arena_printf(s->call->a, "A turn is running; its lease is held by %.*s.", SV_FMT(json_sv(lease, "owner"))));
+        say_owner(s, state, lease);
     else
         say(s, SV("No turn is running."));
     if (n > 0)
         say(s, arena_printf(s->call->a, "%zu %s for an answer.", n, n == 1 ? "message waits" : "messages wait"));
+    if (n > 0 && again.p != NULL && !json_is_object(lease))
+        say(s, arena_printf(s->call->a, "The next try is due at %.*s.", SV_FMT(again)));
+    if (json_bool(state, "archived_only", false))
+        say(s, SV("Nothing was said here for so long that only the archive knows it; EXPLAIN of one message tells what became of that."));
 }
 
 static void say_state(struct story *s, const json_t *state)

@@ -16,6 +16,7 @@
 #include "daemon/admin.h"
 #include "daemon/admin_socket.h"
 #include "daemon/words.h"
+#include "lib/alive.h"
 #include "lib/clock.h"
 #include "t/lib/control_double.h"
 #include "t/tap.h"
@@ -301,7 +302,29 @@ static void explains(void)
     control_script.answer.result = SV("{\"message_id\":\"m\",\"status\":\"odd\",\"reason\":\"newest_reason\"}");
     is_str(ask("EXPLAIN c m"), "m: Its state is \"odd\".\nm: The reason that was written down is \"newest_reason\".\nOK\n",
            "what the table does not know is shown as it is");
-    control_script.answer = (struct control_answer){ 0 };
+}
+
+static void explains_who_works(void)
+{
+    char dead[128], state[512];
+    struct sv rest = sv_from(alive_name(r.alive)), host = sv_split(&rest, '.');
+    (void)snprintf(dead, sizeof(dead), "%.*s.2147483647.%032d", SV_FMT(host), 0);
+    const struct { const char *phase, *held, *owner, *says; } rows[] = {
+        { "thinking", "true", "o.1.x", "The bot may answer here.\nA turn is running; its lease is held by o.1.x.\nOK\n" },
+        { "sending", "true", "o.1.x", "A reply is on its way to the platform; the lease is held by o.1.x.\n" },
+        { "waiting", "true", "o.1.x", "A burst is being collected; its lease is held by o.1.x.\n" },
+        { "thinking", "false", "o.1.x", "A turn was running, but its lease is over (o.1.x)" },
+        { "thinking", "true", dead, "another one goes on at the latest in 1.5 s.\n" },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        (void)snprintf(state, sizeof(state), "{\"phase\":\"%s\",\"lease\":{\"held\":%s,\"owner\":\"%s\",\"left_ms\":1500}}",
+                       rows[i].phase, rows[i].held, rows[i].owner);
+        control_script.answer = (struct control_answer){ .http_status = 200, .result = sv_from(state) };
+        has_str(ask("EXPLAIN c"), rows[i].says, "who works on it: %s, held %s", rows[i].phase, rows[i].held);
+    }
+    control_script.answer.result = SV("{\"check_reply\":false,\"retry_at\":1893456000,\"pending_messages\":[{}],\"archived_only\":true}");
+    has_str(ask("EXPLAIN c"), "resumes it.\nNo turn is running.\n1 message waits for an answer.\nThe next try is due at 2030-01-01T00:00:00.000Z.\n"
+            "Nothing was said here for so long", "nobody: until when, who knows more");
 }
 
 static void many_lines_at_once(void)
@@ -560,6 +583,7 @@ int main(void)
     commands_and_errors();
     control_calls_made();
     explains();
+    explains_who_works();
     many_lines_at_once();
     half_lines();
     garbage_and_long_lines();

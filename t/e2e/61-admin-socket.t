@@ -156,7 +156,9 @@ sub refusals {
     is((ctl($s, {PATH => $ENV{PATH}, TURNKEEPER_CONF => '/dev/null', RUN_DIR => "$s->{dir}/nowhere"}, 'ping'))[0], 69, 'RUN_DIR says where');
     is((ctl($s, {PATH => $ENV{PATH}, TURNKEEPER_CONF => '/nonexistent'}, 'ping'))[0], 78, 'a configuration that cannot be read');
     is((ctl($s, {PATH => $ENV{PATH}, TURNKEEPER_CONF => '/dev/null'}, 'migrate'))[0], 78, 'migrate needs the whole configuration');
-    is((ctl($s, 'get', '--', '--json'))[0], 1, 'an id that looks like an option');
+    is((ctl($s, @$_))[0], 1, "an id that looks like an option: @$_") for ['get', '--', '--json'], ['--', 'get', '--json'], ['--json', '--', 'get', '--limit'];
+    is((ctl($s, '--', @$_))[0], 0, "behind --: @$_") for ['ping'], ['raw', 'PING'];
+    like((ctl($s, '--', 'nonsense'))[2], qr/no command "nonsense"/, 'a command that there is not is named');
     is((ctl($s, 'ping'))[0], 0, 'it lives');
     return;
 }
