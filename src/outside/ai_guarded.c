@@ -8,6 +8,7 @@
 #include "lib/loop.h"
 #include "outside/ai.h"
 #include "outside/breaker.h"
+#include "outside/calls.h"
 
 struct guarded {
     struct ai ai;
@@ -15,12 +16,12 @@ struct guarded {
     struct loop *loop;
     struct ai *inner;
     struct breaker *breaker;
-    struct ai_call *calls;
+    struct call_link *calls;
 };
 
 struct ai_call {
     struct guarded *ai;
-    struct ai_call *next, *prev;
+    struct call_link link;
     ai_fn *fn;
     void *arg;
     struct breaker_call pass;
@@ -28,16 +29,6 @@ struct ai_call {
     struct loop_timer *refuse; /* or the moment at which it is refused */
     int64_t wait_ms;
 };
-
-static void call_leave(struct ai_call *c)
-{
-    if (c->prev != NULL)
-        c->prev->next = c->next;
-    else
-        c->ai->calls = c->next;
-    if (c->next != NULL)
-        c->next->prev = c->prev;
-}
 
 static void call_free(struct ai_call *c)
 {
@@ -50,7 +41,7 @@ static void refused(void *arg)
     struct ai_call *c = arg;
     struct ai_answer a = { .outcome = AI_UNREACHABLE, .circuit_open = true, .retry_after_ms = c->wait_ms };
     (void)err_set(&a.err, ERR_UNAVAILABLE, "not asked: it has failed again and again");
-    call_leave(c);
+    calls_leave(&c->link);
     c->fn(c->arg, &a);
     call_free(c);
 }
@@ -63,7 +54,7 @@ static void answered(void *arg, const struct ai_answer *a)
         breaker_bad(c->ai->breaker, &c->pass, a->retry_after_ms, a->http_status == 429);
     else
         breaker_good(c->ai->breaker, &c->pass);
-    call_leave(c);
+    calls_leave(&c->link);
     c->fn(c->arg, a);
     call_free(c);
 }
@@ -74,10 +65,8 @@ static struct ai_call *guarded_ask(struct ai *ai, const struct ai_request *r, ai
     struct ai_call *c = calloc(1, sizeof(*c));
     if (c == NULL)
         return NULL;
-    *c = (struct ai_call){ .ai = g, .fn = fn, .arg = arg, .next = g->calls };
-    if (c->next != NULL)
-        c->next->prev = c;
-    g->calls = c;
+    *c = (struct ai_call){ .ai = g, .fn = fn, .arg = arg };
+    calls_enter(&g->calls, &c->link);
     if (breaker_ask(g->breaker, &c->pass)) {
         c->inner = ai_ask(g->inner, r, answered, c);
         if (c->inner == NULL)
@@ -90,7 +79,7 @@ static struct ai_call *guarded_ask(struct ai *ai, const struct ai_request *r, ai
     }
     if (c->inner != NULL || c->refuse != NULL)
         return c;
-    call_leave(c);
+    calls_leave(&c->link);
     call_free(c);
     return NULL;
 }
@@ -102,7 +91,7 @@ static void guarded_abort(struct ai *ai, struct ai_call *c)
         ai_abort(g->inner, c->inner);
         breaker_gone(g->breaker, &c->pass);
     }
-    call_leave(c);
+    calls_leave(&c->link);
     call_free(c);
 }
 
@@ -110,7 +99,7 @@ static void guarded_close(struct ai *ai)
 {
     struct guarded *g = (struct guarded *)ai;
     while (g->calls != NULL)
-        guarded_abort(ai, g->calls);
+        guarded_abort(ai, CONTAINER_OF(g->calls, struct ai_call, link));
     ai_close(g->inner);
     free(g);
 }

@@ -11,6 +11,7 @@
 #include "lib/clock.h"
 #include "lib/loop.h"
 #include "outside/ai_reply.h"
+#include "outside/calls.h"
 #include "outside/http.h"
 
 enum { BACKOFF_MS = 250, BACKOFF_MAX_MS = 5000, HEADERS = 4 };
@@ -21,12 +22,12 @@ struct native {
     struct http *http;
     struct buf url, authorization, model;
     int retries;
-    struct ai_call *calls;
+    struct call_link *calls;
 };
 
 struct ai_call {
     struct native *ai;
-    struct ai_call *next, *prev;
+    struct call_link link;
     ai_fn *fn;
     void *arg;
     struct buf body, texts; /* texts: values of the headers */
@@ -37,17 +38,6 @@ struct ai_call {
     int64_t begun_ms, deadline_ms;
     int tries;
 };
-
-/* From here on the call is nobody's but the caller's: its answer may close everything. */
-static void call_leave(struct ai_call *c)
-{
-    if (c->prev != NULL)
-        c->prev->next = c->next;
-    else
-        c->ai->calls = c->next;
-    if (c->next != NULL)
-        c->next->prev = c->prev;
-}
 
 static void call_free(struct ai_call *c)
 {
@@ -60,7 +50,7 @@ static void call_free(struct ai_call *c)
 static void end(struct ai_call *c, struct ai_answer *a)
 {
     a->took_ms = clock_mono_ms() - c->begun_ms;
-    call_leave(c);
+    calls_leave(&c->link); /* from here on the call is nobody's but the caller's: its answer may close everything */
     c->fn(c->arg, a);
     call_free(c);
 }
@@ -177,15 +167,13 @@ static struct ai_call *native_ask(struct ai *ai, const struct ai_request *r, ai_
     struct ai_call *c = calloc(1, sizeof(*c));
     if (c == NULL)
         return NULL;
-    *c = (struct ai_call){ .ai = n, .fn = fn, .arg = arg, .begun_ms = clock_mono_ms(), .next = n->calls };
+    *c = (struct ai_call){ .ai = n, .fn = fn, .arg = arg, .begun_ms = clock_mono_ms() };
     c->deadline_ms = c->begun_ms + r->timeout_ms;
-    if (c->next != NULL)
-        c->next->prev = c;
-    n->calls = c;
+    calls_enter(&n->calls, &c->link);
     ai_request_render(&c->body, r);
     if (buf_ok(&c->body) && set_headers(c, r) == 0 && post(c) == 0)
         return c;
-    call_leave(c);
+    calls_leave(&c->link);
     call_free(c);
     return NULL;
 }
@@ -195,7 +183,7 @@ static void native_abort(struct ai *ai, struct ai_call *c)
     (void)ai;
     if (c->post != NULL)
         http_abort(c->post);
-    call_leave(c);
+    calls_leave(&c->link);
     call_free(c);
 }
 
@@ -211,7 +199,7 @@ static void native_close(struct ai *ai)
 {
     struct native *n = (struct native *)ai;
     while (n->calls != NULL)
-        native_abort(ai, n->calls);
+        native_abort(ai, CONTAINER_OF(n->calls, struct ai_call, link));
     native_free(n);
 }
 

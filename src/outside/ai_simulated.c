@@ -8,6 +8,7 @@
 #include "lib/clock.h"
 #include "lib/loop.h"
 #include "outside/ai.h"
+#include "outside/calls.h"
 
 enum { TEXTS_MAX = 20, TEXT_MAX = 400 };
 
@@ -15,29 +16,17 @@ struct simulated {
     struct ai ai;
     struct loop *loop;
     int64_t delay_ms;
-    struct ai_call *calls;
+    struct call_link *calls;
 };
 
 struct ai_call {
-    struct simulated *ai;
-    struct ai_call *next, *prev;
+    struct call_link link;
     ai_fn *fn;
     void *arg;
     struct loop_timer *timer;
     int64_t begun_ms;
     json_t *response;
 };
-
-/* From here on the call is nobody's but the caller's: its answer may close everything. */
-static void call_leave(struct ai_call *c)
-{
-    if (c->prev != NULL)
-        c->prev->next = c->next;
-    else
-        c->ai->calls = c->next;
-    if (c->next != NULL)
-        c->next->prev = c->prev;
-}
 
 static void call_free(struct ai_call *c)
 {
@@ -116,7 +105,7 @@ static void due(void *arg)
         a.outcome = AI_UNREACHABLE;
         (void)err_set(&a.err, ERR_MEMORY, "no memory");
     }
-    call_leave(c);
+    calls_leave(&c->link); /* from here on the call is nobody's but the caller's: its answer may close everything */
     c->fn(c->arg, &a);
     call_free(c);
 }
@@ -127,14 +116,12 @@ static struct ai_call *simulated_ask(struct ai *ai, const struct ai_request *r, 
     struct ai_call *c = calloc(1, sizeof(*c));
     if (c == NULL)
         return NULL;
-    *c = (struct ai_call){ .ai = s, .fn = fn, .arg = arg, .begun_ms = clock_mono_ms(), .next = s->calls };
-    if (c->next != NULL)
-        c->next->prev = c;
-    s->calls = c;
+    *c = (struct ai_call){ .fn = fn, .arg = arg, .begun_ms = clock_mono_ms() };
+    calls_enter(&s->calls, &c->link);
     c->response = make_response(r);
     c->timer = loop_timer_new(s->loop, due, c);
     if (c->response == NULL || c->timer == NULL) {
-        call_leave(c);
+        calls_leave(&c->link);
         call_free(c);
         return NULL;
     }
@@ -145,7 +132,7 @@ static struct ai_call *simulated_ask(struct ai *ai, const struct ai_request *r, 
 static void simulated_abort(struct ai *ai, struct ai_call *c)
 {
     (void)ai;
-    call_leave(c);
+    calls_leave(&c->link);
     call_free(c);
 }
 
@@ -153,7 +140,7 @@ static void simulated_close(struct ai *ai)
 {
     struct simulated *s = (struct simulated *)ai;
     while (s->calls != NULL)
-        simulated_abort(ai, s->calls);
+        simulated_abort(ai, CONTAINER_OF(s->calls, struct ai_call, link));
     free(s);
 }
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "lib/loop.h"
+#include "outside/calls.h"
 #include "outside/http.h"
 #include "outside/platform.h"
 
@@ -13,28 +14,16 @@ struct actions {
     struct platform platform;
     struct http *http;
     struct buf url, authorization;
-    struct platform_call *calls;
+    struct call_link *calls;
 };
 
 struct platform_call {
-    struct actions *platform;
-    struct platform_call *next, *prev;
+    struct call_link link;
     platform_fn *fn;
     void *arg;
     struct http_call *post;
     size_t actions_n;
 };
-
-/* From here on the call is nobody's but the caller's: its answer may close everything. */
-static void call_leave(struct platform_call *c)
-{
-    if (c->prev != NULL)
-        c->prev->next = c->next;
-    else
-        c->platform->calls = c->next;
-    if (c->next != NULL)
-        c->next->prev = c->prev;
-}
 
 static void call_free(struct platform_call *c)
 {
@@ -107,7 +96,7 @@ static void answered(void *arg, const struct http_answer *h)
                           "the platform answered with status %d: %s", h->status, meanings[a.outcome]);
     }
     a.actions_executed = a.outcome == PLATFORM_SENT ? executed : 0;
-    call_leave(c);
+    calls_leave(&c->link); /* from here on the call is nobody's but the caller's: its answer may close everything */
     c->fn(c->arg, &a);
     call_free(c);
 }
@@ -121,10 +110,8 @@ static struct platform_call *actions_send(struct platform *platform, const struc
     struct platform_call *c = calloc(1, sizeof(*c));
     if (c == NULL)
         return NULL;
-    *c = (struct platform_call){ .platform = p, .fn = fn, .arg = arg, .actions_n = r->actions_n, .next = p->calls };
-    if (c->next != NULL)
-        c->next->prev = c;
-    p->calls = c;
+    *c = (struct platform_call){ .fn = fn, .arg = arg, .actions_n = r->actions_n };
+    calls_enter(&p->calls, &c->link);
     struct http_header headers[3];
     size_t n = 0;
     headers[n++] = (struct http_header){ "Idempotency-Key", r->idempotency_key };
@@ -144,7 +131,7 @@ static struct platform_call *actions_send(struct platform *platform, const struc
     };
     c->post = http_post(p->http, &q, answered, c);
     if (c->post == NULL) {
-        call_leave(c);
+        calls_leave(&c->link);
         call_free(c);
         return NULL;
     }
@@ -155,7 +142,7 @@ static void actions_abort(struct platform *platform, struct platform_call *c)
 {
     (void)platform;
     http_abort(c->post);
-    call_leave(c);
+    calls_leave(&c->link);
     call_free(c);
 }
 
@@ -170,7 +157,7 @@ static void actions_close(struct platform *platform)
 {
     struct actions *p = (struct actions *)platform;
     while (p->calls != NULL)
-        actions_abort(platform, p->calls);
+        actions_abort(platform, CONTAINER_OF(p->calls, struct platform_call, link));
     actions_free(p);
 }
 

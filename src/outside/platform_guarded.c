@@ -7,6 +7,7 @@
 
 #include "lib/loop.h"
 #include "outside/breaker.h"
+#include "outside/calls.h"
 #include "outside/platform.h"
 
 struct guarded {
@@ -15,12 +16,12 @@ struct guarded {
     struct loop *loop;
     struct platform *inner;
     struct breaker *breaker;
-    struct platform_call *calls;
+    struct call_link *calls;
 };
 
 struct platform_call {
     struct guarded *platform;
-    struct platform_call *next, *prev;
+    struct call_link link;
     platform_fn *fn;
     void *arg;
     struct breaker_call pass;
@@ -28,16 +29,6 @@ struct platform_call {
     struct loop_timer *refuse; /* or the moment at which it is refused */
     int64_t wait_ms;
 };
-
-static void call_leave(struct platform_call *c)
-{
-    if (c->prev != NULL)
-        c->prev->next = c->next;
-    else
-        c->platform->calls = c->next;
-    if (c->next != NULL)
-        c->next->prev = c->prev;
-}
 
 static void call_free(struct platform_call *c)
 {
@@ -50,7 +41,7 @@ static void refused(void *arg)
     struct platform_call *c = arg;
     struct platform_answer a = { .outcome = PLATFORM_UNREACHABLE, .circuit_open = true, .retry_after_ms = c->wait_ms };
     (void)err_set(&a.err, ERR_UNAVAILABLE, "not sent: it has failed again and again");
-    call_leave(c);
+    calls_leave(&c->link);
     c->fn(c->arg, &a);
     call_free(c);
 }
@@ -72,7 +63,7 @@ static void answered(void *arg, const struct platform_answer *a)
         breaker_gone(c->platform->breaker, &c->pass);
         break;
     }
-    call_leave(c);
+    calls_leave(&c->link);
     c->fn(c->arg, a);
     call_free(c);
 }
@@ -83,10 +74,8 @@ static struct platform_call *guarded_send(struct platform *platform, const struc
     struct platform_call *c = calloc(1, sizeof(*c));
     if (c == NULL)
         return NULL;
-    *c = (struct platform_call){ .platform = g, .fn = fn, .arg = arg, .next = g->calls };
-    if (c->next != NULL)
-        c->next->prev = c;
-    g->calls = c;
+    *c = (struct platform_call){ .platform = g, .fn = fn, .arg = arg };
+    calls_enter(&g->calls, &c->link);
     if (breaker_ask(g->breaker, &c->pass)) {
         c->inner = platform_send(g->inner, r, answered, c);
         if (c->inner == NULL)
@@ -99,7 +88,7 @@ static struct platform_call *guarded_send(struct platform *platform, const struc
     }
     if (c->inner != NULL || c->refuse != NULL)
         return c;
-    call_leave(c);
+    calls_leave(&c->link);
     call_free(c);
     return NULL;
 }
@@ -111,7 +100,7 @@ static void guarded_abort(struct platform *platform, struct platform_call *c)
         platform_abort(g->inner, c->inner);
         breaker_gone(g->breaker, &c->pass);
     }
-    call_leave(c);
+    calls_leave(&c->link);
     call_free(c);
 }
 
@@ -119,7 +108,7 @@ static void guarded_close(struct platform *platform)
 {
     struct guarded *g = (struct guarded *)platform;
     while (g->calls != NULL)
-        guarded_abort(platform, g->calls);
+        guarded_abort(platform, CONTAINER_OF(g->calls, struct platform_call, link));
     platform_close(g->inner);
     free(g);
 }
