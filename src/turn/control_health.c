@@ -140,14 +140,7 @@ static void put_state(struct json_out *o, const struct look *q, const bool found
     json_arr_end(o);
     json_key(o, "queue");
     json_obj(o);
-    json_kint(o, "depth", q->store.queue);
-    json_kint(o, "taken", q->store.queue_taken);
-    json_kint(o, "dead", q->store.dead);
-    json_key(o, "oldest_age_seconds");
-    if (look_lag_ms(q) >= 0)
-        json_ms(o, look_lag_ms(q));
-    else
-        json_nul(o);
+    look_put_queue(o, q);
     json_obj_end(o);
     put_daemon(o, q);
     put_durability(o, q, found);

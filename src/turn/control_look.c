@@ -117,3 +117,15 @@ int64_t look_lag_ms(const struct look *q)
         return -1;
     return q->oldest_item_ms == INT64_MAX || q->oldest_item_ms > q->store.now_ms ? 0 : q->store.now_ms - q->oldest_item_ms;
 }
+
+void look_put_queue(struct json_out *o, const struct look *q)
+{
+    json_kint(o, "depth", q->store.queue);
+    json_kint(o, "taken", q->store.queue_taken);
+    json_kint(o, "dead", q->store.dead);
+    json_key(o, "oldest_age_seconds");
+    if (look_lag_ms(q) >= 0)
+        json_ms(o, look_lag_ms(q));
+    else
+        json_nul(o);
+}

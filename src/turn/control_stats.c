@@ -31,14 +31,7 @@ static double rate(struct turns *t)
 
 static void put_queue(struct json_out *o, const struct look *q)
 {
-    json_kint(o, "depth", q->store.queue);
-    json_kint(o, "taken", q->store.queue_taken);
-    json_kint(o, "dead", q->store.dead);
-    json_key(o, "oldest_age_seconds");
-    if (look_lag_ms(q) >= 0)
-        json_ms(o, look_lag_ms(q));
-    else
-        json_nul(o);
+    look_put_queue(o, q);
     json_key(o, "rate_per_second");
     json_num(o, rate(q->c.t));
 }
