@@ -5,7 +5,19 @@
 #include "config.h"
 
 #include "store/store_backends.h"
+#include "turn/step_parts.h"
 #include "turn/turn_parts.h"
+
+/* A store that stands in begins without the pauses of the one that it stands in for, so the bot is silent where either side says so, and
+ * for as long as the one that says longer. */
+static void join_pauses(struct conversation *c, const struct conversation *a, const struct conversation *b, int64_t now_ms)
+{
+    bool pa = step_is_paused(a, now_ms), pb = step_is_paused(b, now_ms);
+    bool for_ever = (pa && a->paused_until_ms == 0) || (pb && b->paused_until_ms == 0);
+    int64_t until_a = pa ? a->paused_until_ms : 0, until_b = pb ? b->paused_until_ms : 0;
+    c->paused = pa || pb;
+    c->paused_until_ms = for_ever ? 0 : until_a > until_b ? until_a : until_b;
+}
 
 static void join_basics(struct conversation *c, const struct conversation *a, const struct conversation *b, int64_t now_ms)
 {
@@ -29,6 +41,7 @@ static void join_basics(struct conversation *c, const struct conversation *a, co
         c->send_deadline_ms = early->send_deadline_ms;
     c->next_turn_id[0] = '\0';
     c->opened_ms = c->wait_until_ms = 0;
+    join_pauses(c, a, b, now_ms);
 }
 
 int turns_join(void *arg, struct arena *a, const struct store_join *in, struct store_joined *out)

@@ -6,7 +6,9 @@
 #include <stdio.h>
 
 #include "t/tap.h"
+#include "store/store_backends.h"
 #include "turn/conversation.h"
+#include "turn/turn.h"
 
 /* Whoever adds a member: to the table in conversation.c, to same(), here. */
 #define RECORD_SIZE 1072
@@ -207,8 +209,53 @@ static void others(void)
     }
 }
 
+/* ---- two records of one ---- */
+
+static struct sv record_of(struct arena *a, int64_t activity_ms, bool paused, int64_t until_ms)
+{
+    struct conversation c = { .created_ms = 1, .activity_ms = activity_ms, .paused = paused, .paused_until_ms = until_ms };
+    struct buf b = { 0 };
+    conversation_format(&b, &c);
+    struct sv text = arena_sv(a, buf_sv(&b));
+    buf_fini(&b);
+    return text;
+}
+
+/* The store that stands in does not know the pauses of the one that was there before. */
+static void joined_pauses(void)
+{
+    static const struct {
+        const char *name;
+        bool here, there, silent;
+        int64_t here_until, there_until, until;
+    } rows[] = {
+        { "neither", false, false, false, 0, 0, 0 },
+        { "until resumed, before the outage", false, true, true, 0, 0, 0 },
+        { "until resumed, during the outage", true, false, true, 0, 0, 0 },
+        { "for a while", false, true, true, 0, 5000, 5000 },
+        { "for two whiles", true, true, true, 6000, 5000, 6000 },
+        { "for a while and until resumed", true, true, true, 6000, 0, 0 },
+        { "which is over", false, true, false, 0, 999, 0 },
+    };
+    struct arena *a = arena_new(0, 1u << 20);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct store_join in = { .old = record_of(a, 900, rows[i].here, rows[i].here_until),
+                                 .new_ = record_of(a, 100, rows[i].there, rows[i].there_until), .now_ms = 1000 };
+        struct store_joined out;
+        struct conversation c;
+        struct err e;
+        is_int(turns_join(NULL, a, &in, &out), 0, "a pause %s: joined", rows[i].name);
+        is_int(conversation_parse(out.record, &c, &e), 0, "a record");
+        ok(c.paused == rows[i].silent, "%s", rows[i].silent ? "silent" : "not silent");
+        is_int(c.paused_until_ms, rows[i].until, "until");
+        ok(((out.in & STORE_IN_PAUSED) != 0) == rows[i].silent, "listed as that");
+    }
+    arena_free(a);
+}
+
 int main(void)
 {
+    joined_pauses();
     forms();
     others();
     return done_testing();
