@@ -22,6 +22,7 @@ static const struct {
     { "recorded", REASON_OWN_MESSAGE, "It is the echo of what the bot said itself." },
     { "recorded", REASON_SYSTEM_MESSAGE, "It is a system message: nobody expects an answer to it." },
     { "recorded", REASON_BOT_PAUSED, "The bot was silent in this conversation, because a person had taken over or it was paused." },
+    { "recorded", REASON_FORGOTTEN, "It waits for nothing; how it ended is not known here any more, or the archive does not answer now." },
     { "recorded", NULL, "It was kept as context and not answered." },
     { "cancelled", REASON_CANCELLED, "An administrator cancelled the turn that was to answer it." },
     { "failed", NULL, "It was given up after all tries; its turn is a dead letter, which RETRY revives." },
@@ -181,7 +182,7 @@ static void say_turn(struct story *s, const json_t *state)
     if (n > 0 && again.p != NULL && !json_is_object(lease))
         say(s, arena_printf(s->call->a, "The next try is due at %.*s.", SV_FMT(again)));
     if (json_bool(state, "archived_only", false))
-        say(s, SV("Nothing was said here for so long that only the archive knows it; EXPLAIN of one message tells what became of that."));
+        say(s, SV("Nothing was said here for so long that only the archive knows it."));
 }
 
 static void say_state(struct story *s, const json_t *state)

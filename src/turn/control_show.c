@@ -3,6 +3,8 @@
  * mark is shown (all of them under way at once), the archive for what the store has forgotten. Changes nothing. */
 #include "config.h"
 
+#include <inttypes.h>
+
 #include "turn/control_own.h"
 #include "turn/fate.h"
 #include "turn/step_parts.h"
@@ -13,7 +15,7 @@ struct shown { /* one message of the timeline */
     int64_t received_ms;
     bool pending;
     size_t index;
-    json_t *mark;
+    json_t *mark, *archived; /* archived: asked for only where there is no mark any more */
 };
 
 struct show {
@@ -24,6 +26,7 @@ struct show {
     int64_t lease_left_ms, now_ms;
     struct shown *messages; /* oldest first */
     size_t messages_n, open;
+    struct sv context; /* what the archive says where the store has no record; else SV_NONE */
     struct sv wanted; /* control_fate: this message alone */
 };
 
@@ -63,9 +66,9 @@ static bool gather(struct show *q, const struct store_view *v)
     return fits;
 }
 
-static void put_fate(struct json_out *o, const struct show *q, const struct shown *s, json_t *archived)
+static void put_fate(struct json_out *o, const struct show *q, const struct shown *s)
 {
-    struct fate f = { .message_id = s->id, .mark = s->mark, .archived = archived, .record = &q->record, .pending = s->pending,
+    struct fate f = { .message_id = s->id, .mark = s->mark, .archived = s->archived, .record = &q->record, .pending = s->pending,
                       .index = s->index, .received_ms = s->received_ms };
     fate_put(o, &f);
 }
@@ -158,12 +161,41 @@ static void put_state(struct json_out *o, const struct show *q)
     control_put_ms(o, "last_message_timestamp", c->last_message_ms);
     control_put_ms(o, "created_at", c->created_ms);
     control_put_ms(o, "last_activity", c->activity_ms);
-    json_kint(o, "total_messages", c->total);
+    json_kraw(o, "total_messages", q->context.p == NULL ? arena_printf(q->c.a, "%" PRId64, c->total) : SV("null"));
     json_kint(o, "context_size", (int64_t)c->context_n + c->pending_n);
     json_kbool(o, "closed", c->closed);
     control_put_pause(o, c, q->now_ms);
     json_kbool(o, "stuck", lost || control_is_stuck(q->c.t, c, q->now_ms, 0));
     put_turn(o, q);
+}
+
+/* In the order in which they came: the lists have them in the order in which they ended. Where that is not known, a message stays behind the
+ * one that it was behind. */
+static void put_timeline(struct json_out *o, const struct show *q)
+{
+    struct {
+        const struct shown *s;
+        int64_t received_ms;
+    } order[CONTROL_ID_SHOWN_MAX + 1];
+    for (size_t i = 0; i < q->messages_n; i++) {
+        const struct shown *s = &q->messages[i];
+        int64_t received_ms = json_i64(s->mark, "received", s->received_ms);
+        if (received_ms <= 0 && i > 0)
+            received_ms = order[i - 1].received_ms;
+        size_t at = i;
+        for (; at > 0 && order[at - 1].received_ms > received_ms; at--)
+            order[at] = order[at - 1];
+        order[at].s = s;
+        order[at].received_ms = received_ms;
+    }
+    json_key(o, "timeline");
+    json_arr(o);
+    for (size_t i = 0; i < q->messages_n; i++) {
+        json_obj(o);
+        put_fate(o, q, order[i].s);
+        json_obj_end(o);
+    }
+    json_arr_end(o);
 }
 
 static void tell_state(struct show *q)
@@ -172,15 +204,10 @@ static void tell_state(struct show *q)
     struct json_out o = { .b = &b };
     json_obj(&o);
     put_state(&o, q);
-    json_key(&o, "timeline");
-    json_arr(&o);
-    for (size_t i = 0; i < q->messages_n; i++) {
-        json_obj(&o);
-        put_fate(&o, q, &q->messages[i], NULL);
-        json_obj_end(&o);
-    }
-    json_arr_end(&o);
-    json_kbool(&o, "archived_only", false);
+    put_timeline(&o, q);
+    json_kbool(&o, "archived_only", q->context.p != NULL);
+    if (q->context.p != NULL)
+        json_kraw(&o, "context", q->context);
     json_kstr(&o, "storage_backend", sv_from(store_backend(q->c.t->o.store)));
     json_obj_end(&o);
     control_tell(&q->c, &b);
@@ -189,14 +216,31 @@ static void tell_state(struct show *q)
 
 /* ---- marks ---- */
 
+static void one_less(struct show *q)
+{
+    if (--q->open == 0)
+        tell_state(q);
+}
+
+static void archived_found(void *arg, enum archive_status status, struct sv outcome)
+{
+    struct shown *s = arg;
+    if (status == ARCHIVE_DONE && outcome.p != NULL)
+        s->archived = json_read_in(s->owner->c.a, outcome, false, NULL);
+    one_less(s->owner);
+}
+
+/* Marks live for two days, and a store that stands in for another has none of that one's: then the archive knows how it ended. */
 static void mark_loaded(void *arg, enum store_status status, const struct store_view *v)
 {
     struct shown *s = arg;
     struct show *q = s->owner;
     if (status == STORE_DONE && v->mark.p != NULL)
         s->mark = json_read_in(q->c.a, v->mark, false, NULL);
-    if (--q->open == 0)
-        tell_state(q);
+    if (s->mark == NULL && !s->pending && q->c.t->o.archive != NULL)
+        archive_message(q->c.t->o.archive, q->id, s->id, archived_found, s);
+    else
+        one_less(q);
 }
 
 static void load_marks(struct show *q)
@@ -221,11 +265,32 @@ static void unknown(struct show *q)
     control_end(&q->c);
 }
 
+/* The archive's entries, with times as everywhere in answers. */
+static struct sv context_text(struct show *q, const struct sv *entries, size_t n)
+{
+    struct buf b = { 0 };
+    struct json_out o = { .b = &b };
+    json_arr(&o);
+    for (size_t i = 0; i < n; i++) {
+        struct sv at = json_raw_member(entries[i], "timestamp"), id = json_raw_member(entries[i], "message_id");
+        int64_t at_ms = 0;
+        json_obj(&o);
+        json_kraw(&o, "role", json_raw_member(entries[i], "role"));
+        json_kraw(&o, "content", json_raw_member(entries[i], "content"));
+        control_put_ms(&o, "timestamp", sv_to_i64(at, &at_ms) ? at_ms : 0);
+        if (id.p != NULL)
+            json_kraw(&o, "message_id", id);
+        json_obj_end(&o);
+    }
+    json_arr_end(&o);
+    struct sv text = buf_ok(&b) ? arena_sv(q->c.a, buf_sv(&b)) : SV_NONE;
+    buf_fini(&b);
+    return text;
+}
+
 static void context_found(void *arg, enum archive_status status, const struct sv *entries, size_t n)
 {
     struct show *q = arg;
-    struct buf b = { 0 };
-    struct json_out o = { .b = &b };
     if (status != ARCHIVE_DONE) {
         control_refuse(&q->c, 503, "archive_unavailable", "The store does not know it, and the archive gives no answer now.", NULL);
         control_end(&q->c);
@@ -235,21 +300,14 @@ static void context_found(void *arg, enum archive_status status, const struct sv
         unknown(q);
         return;
     }
+    struct store_view v = { .context = entries, .context_n = n };
     q->record.context_n = (uint32_t)n;
-    json_obj(&o);
-    put_state(&o, q);
-    json_key(&o, "timeline");
-    json_arr(&o);
-    json_arr_end(&o);
-    json_kbool(&o, "archived_only", true);
-    json_key(&o, "context");
-    json_arr(&o);
-    for (size_t i = 0; i < n; i++)
-        json_raw(&o, entries[i]);
-    json_arr_end(&o);
-    json_kstr(&o, "storage_backend", sv_from(store_backend(q->c.t->o.store)));
-    json_obj_end(&o);
-    control_tell(&q->c, &b);
+    q->context = context_text(q, entries, n);
+    if (q->context.p != NULL && gather(q, &v)) {
+        load_marks(q);
+        return;
+    }
+    control_refuse(&q->c, 503, "unavailable", "Memory is short.", NULL);
     control_end(&q->c);
 }
 
@@ -304,13 +362,13 @@ void control_show(struct turns *t, struct sv conversation_id, control_fn *fn, vo
 
 /* ---- one message ---- */
 
-static void tell_fate(struct show *q, const struct shown *s, json_t *archived)
+static void tell_fate(struct show *q, const struct shown *s)
 {
     struct buf b = { 0 };
     struct json_out o = { .b = &b };
     json_obj(&o);
     json_kstr(&o, "conversation_id", q->id);
-    put_fate(&o, q, s, archived);
+    put_fate(&o, q, s);
     json_obj_end(&o);
     control_tell(&q->c, &b);
     control_end(&q->c);
@@ -319,9 +377,10 @@ static void tell_fate(struct show *q, const struct shown *s, json_t *archived)
 static void outcome_found(void *arg, enum archive_status status, struct sv outcome)
 {
     struct show *q = arg;
-    json_t *archived = status == ARCHIVE_DONE && outcome.p != NULL ? json_read_in(q->c.a, outcome, false, NULL) : NULL;
-    if (archived != NULL) {
-        tell_fate(q, &q->messages[0], archived);
+    struct shown *s = &q->messages[0];
+    s->archived = status == ARCHIVE_DONE && outcome.p != NULL ? json_read_in(q->c.a, outcome, false, NULL) : NULL;
+    if (s->archived != NULL) {
+        tell_fate(q, s);
         return;
     }
     if (status != ARCHIVE_DONE)
@@ -358,7 +417,7 @@ static void fate_loaded(void *arg, enum store_status status, const struct store_
     find_in_list(s, v->pending, v->pending_n, true);
     s->mark = v->mark.p != NULL ? json_read_in(q->c.a, v->mark, false, NULL) : NULL;
     if (s->mark != NULL || s->pending) {
-        tell_fate(q, s, NULL);
+        tell_fate(q, s);
     } else if (q->c.t->o.archive != NULL) {
         archive_message(q->c.t->o.archive, q->id, q->wanted, outcome_found, q);
     } else {

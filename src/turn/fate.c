@@ -138,6 +138,8 @@ void fate_put(struct json_out *o, const struct fate *f)
     s.superseded = json_object_get(f->mark, "superseded");
     if (status.n > 0)
         tell_end(&s, status, json_sv(mark, "reason"));
+    else if (mark == NULL && !f->pending)
+        s.status = "recorded", s.reason = REASON_FORGOTTEN; /* nobody waits for it, and nobody knows any more why */
     else
         tell_open(&s, f);
     struct sv reason = s.reason != NULL ? sv_from(s.reason) : s.reason_text;

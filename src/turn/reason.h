@@ -22,6 +22,7 @@
 #define REASON_OWN_MESSAGE "own_message"
 #define REASON_SYSTEM_MESSAGE "system_message"
 #define REASON_BOT_PAUSED "bot_paused"
+#define REASON_FORGOTTEN "forgotten"
 
 /* how a turn ended */
 #define REASON_ANSWERED "answered"

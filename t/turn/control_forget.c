@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * A conversation that was forgotten comes back: what was said before is recalled from the archive, for the first answer and for those after
- * it. */
+ * it; and what an administrator is told of messages that only the archive knows. */
 #include "config.h"
 
 #include <stdio.h>
@@ -17,6 +17,7 @@ struct memory {
     bool up;
     int asked;
     archive_context_fn *fn;
+    archive_message_fn *message_fn;
     void *arg;
 };
 
@@ -42,13 +43,29 @@ static void context(struct archive *a, struct sv id, size_t max, archive_context
     loop_soon(m->loop, told, m);
 }
 
+static void message_told(void *arg)
+{
+    struct memory *m = arg;
+    m->message_fn(m->arg, m->up ? ARCHIVE_DONE : ARCHIVE_DOWN, m->up ? SV("{\"status\":\"recorded\",\"reason\":\"bot_paused\"}") : SV_NONE);
+}
+
+static void message(struct archive *a, struct sv id, struct sv message_id, archive_message_fn *fn, void *arg)
+{
+    struct memory *m = CONTAINER_OF(a, struct memory, archive);
+    (void)id;
+    is_sv(message_id, SV("m1"), "the archive is asked about what has no mark");
+    m->message_fn = fn;
+    m->arg = arg;
+    loop_soon(m->loop, message_told, m);
+}
+
 static bool is_up(const struct archive *a)
 {
     (void)a;
     return true;
 }
 
-static const struct archive_ops ops = { .name = "memory", .context = context, .is_up = is_up };
+static const struct archive_ops ops = { .name = "memory", .context = context, .message = message, .is_up = is_up };
 
 static void open_rig(struct rig *r)
 {
@@ -81,6 +98,13 @@ static void comes_back(void)
     is_int(memory.asked, 1, "which asks no archive");
     ask_show(&r, "c1", &q);
     is_int(asked_int(&q, "context_size"), 6, "all of it is in the store");
+    is_str(asked_str(&q, "timeline/0/reason"), "bot_paused", "a message without a mark ended as the archive says");
+    is_str(asked_str(&q, "timeline/1/reason"), "answered", "one with a mark as that says");
+    asked_forget(&q);
+    memory.up = false;
+    ask_show(&r, "c1", &q);
+    is_str(asked_str(&q, "timeline/0/status"), "recorded", "when the archive is away, it does not wait for an answer either");
+    is_str(asked_str(&q, "timeline/0/reason"), "forgotten", "which is all that is known");
     asked_forget(&q);
     rig_close(&r);
 }
@@ -107,6 +131,47 @@ static void person_first(void)
     rig_close(&r);
 }
 
+static void only_archived(void)
+{
+    struct rig r;
+    struct asked q;
+    open_rig(&r);
+    ask_show(&r, "c1", &q);
+    is_int(q.http_status, 200, "a conversation that only the archive knows");
+    ok(asked_bool(&q, "archived_only"), "is shown as that");
+    ok(json_is_null(json_object_get(q.result, "total_messages")), "how many messages it had is not known here");
+    is_str(asked_str(&q, "timeline/0/message_id"), "m1", "its messages are in the timeline");
+    is_str(asked_str(&q, "timeline/0/reason"), "bot_paused", "with what became of them");
+    is_str(asked_str(&q, "context/0/content"), "long ago", "what was said");
+    is_int(asked_int(&q, "context/0/timestamp"), 1, "with the time in seconds");
+    asked_forget(&q);
+    rig_close(&r);
+}
+
+static void timeline_in_order(void)
+{
+    struct rig r;
+    struct rig_answer a;
+    struct asked q;
+    int64_t now_ms = clock_wall_ms();
+    rig_open(&r, &rig_policy);
+    clock_fake(now_ms);
+    r.ai.hold = true;
+    rig_send(&r, "c1", "m1", "hello", "user", &a);
+    rig_settle(&r);
+    clock_fake(now_ms + 10);
+    say(&r, "p1", "I am here", "agent");
+    rig_ai_release(&r);
+    ok(rig_until(&r, &a), "a turn ends after a message that came later");
+    ask_show(&r, "c1", &q);
+    is_str(asked_str(&q, "timeline/0/message_id"), "m1", "the timeline is in the order in which they came");
+    is_str(asked_str(&q, "timeline/1/message_id"), "p1", "oldest first");
+    asked_forget(&q);
+    rig_forget(&a);
+    clock_real();
+    rig_close(&r);
+}
+
 static void archive_away(void)
 {
     struct rig r;
@@ -123,6 +188,8 @@ int main(void)
 {
     comes_back();
     person_first();
+    only_archived();
+    timeline_in_order();
     archive_away();
     return done_testing();
 }
