@@ -9,6 +9,7 @@
 #include "lib/clock.h"
 
 #define DEPTH_MAX 4 /* objects inside objects that become lines of their own; below that JSON is shown as it is */
+#define CELL_MAX 300 /* characters of one cell among others: more than any id has, less than what would bury the line */
 
 struct columns {
     const char *names[TABLE_COLUMNS_MAX];
@@ -75,10 +76,21 @@ static void add_cell(struct buf *b, const char *key, const json_t *value)
     }
 }
 
+/* The same among others, where what is too long is cut; --json has all of it. */
 static struct sv cell(struct buf *scratch, const char *key, const json_t *value)
 {
+    size_t chars = 0, cut = 0;
     buf_clear(scratch);
     add_cell(scratch, key, value);
+    if (!buf_ok(scratch))
+        return SV_NONE;
+    struct sv all = buf_sv(scratch);
+    for (; cut < all.n && chars <= CELL_MAX; cut++)
+        chars += ((unsigned char)all.p[cut] & 0xC0) != 0x80;
+    if (chars <= CELL_MAX)
+        return all;
+    scratch->n = cut - 1; /* before the first byte of the first character that is too many */
+    buf_add(scratch, SV("..."));
     return buf_ok(scratch) ? buf_sv(scratch) : SV_NONE;
 }
 

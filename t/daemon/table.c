@@ -18,8 +18,29 @@ static void shows(const char *json, const char *want, const char *what)
     buf_fini(&b);
 }
 
+/* A dead letter may hold 256 KiB; the ids beside it are to be seen all the same. */
+static void long_cells(void)
+{
+    static const size_t sizes[] = { 299, 300, 301, 70000 };
+    for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+        struct buf json = { 0 }, want = { 0 };
+        buf_add(&json, SV("[{\"item\":\""));
+        buf_add(&want, SV("ITEM\n"));
+        for (size_t k = 0; k < sizes[i]; k++) {
+            buf_add(&json, SV("ệ"));
+            buf_add(&want, k < 300 ? SV("ệ") : SV(""));
+        }
+        buf_add(&json, SV("\"}]"));
+        buf_add(&want, sizes[i] > 300 ? SV("...\n") : SV("\n"));
+        shows(buf_ok(&json) ? json.p : "", buf_ok(&want) ? want.p : "", "a cell among others has 300 characters at most");
+        buf_fini(&json);
+        buf_fini(&want);
+    }
+}
+
 int main(void)
 {
+    long_cells();
     shows("[{\"a\":1,\"name\":\"x\"},{\"a\":12345,\"name\":\"yy\",\"more\":true}]",
           "A      NAME  MORE\n"
           "1      x     -\n"
