@@ -99,6 +99,17 @@ static void bad_cursor(void *arg)
     control_end(&q->c);
 }
 
+/* A letter's id: a UUID in lower case. */
+static bool is_cursor(struct sv s)
+{
+    bool is = s.n == ID_UUID_SIZE - 1;
+    for (size_t i = 0; is && i < s.n; i++) {
+        bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+        is = dash ? s.p[i] == '-' : (s.p[i] >= '0' && s.p[i] <= '9') || (s.p[i] >= 'a' && s.p[i] <= 'f');
+    }
+    return is;
+}
+
 void control_dead_list(struct turns *t, struct sv cursor, size_t limit, control_fn *fn, void *arg)
 {
     struct dead *q = control_begin(t, sizeof(*q), fn, arg);
@@ -106,7 +117,7 @@ void control_dead_list(struct turns *t, struct sv cursor, size_t limit, control_
         return;
     q->limit = limit == 0 ? 1 : limit > LIMIT_MAX ? LIMIT_MAX : limit;
     q->id = cursor.n > 0 ? arena_sv(q->c.a, cursor) : SV_NONE;
-    if (cursor.n >= ID_UUID_SIZE) {
+    if (cursor.n > 0 && !is_cursor(cursor)) {
         loop_soon(t->o.loop, bad_cursor, q);
         return;
     }

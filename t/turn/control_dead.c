@@ -299,6 +299,14 @@ static void history(void)
     is_str(asked_str(&q, "dead/0/id"), id, "has the other");
     ok(json_is_null(json_object_get(q.result, "next_cursor")), "and is the last");
     asked_forget(&q);
+    static const char *const bad[] = { "x", "-1", "ffffffff-0000-7000-8000-00000000000", "ffffffff-0000-7000-8000-0000000000011",
+                                       "ffffffff 0000-7000-8000-000000000001", "FFFFFFFF-0000-7000-8000-000000000001" };
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        control_dead_list(r.turns, sv_from(bad[i]), 1, asked_fn, memset(&q, 0, sizeof(q)));
+        ok(asked_wait(&r, &q) && q.http_status == 422, "no cursor: %s", bad[i]);
+        is_str(q.code, "bad_cursor", "says so");
+        asked_forget(&q);
+    }
     store_take(r.store, SV("a"), 100, batch_told, &n);
     rig_settle(&r);
     retry(&r, "ffffffff-0000-7000-8000-000000000001", &q);
