@@ -511,4 +511,33 @@ subtest 'dead letters' => sub {
     $s->end_well;
 };
 
+# A turn that may be tried once, and its owner is killed over it.
+for my $store (qw(redis sqlite)) {
+    subtest "owners lost, $store" => sub {
+        my $absent = missing('lighttpd', $store eq 'redis' ? qw(redis postgres) : ());
+        plan skip_all => "$absent is not installed" if $absent;
+        my $s = Stack->start(store => $store, responders => 1, env => {JOB_MAX_ATTEMPTS => 1, PROCESSING_LOCK_TTL => 3});
+        $s->control(conversation_id => 'c', ai => {delay_ms => 30_000});
+        my $client = $s->background($s->message('c', 'm1'));
+        thinking($s, 'c');
+        $s->responder(1)->kill9;
+        $client->();
+        $s->start_responder(1);
+        my ($turn) = @{wait_for('the turn to be given up', 40, sub { my @d = dead($s); @d && \@d }) || []};
+        ok($turn, 'a turn whose owner is lost becomes a dead letter') or return $s->end_well(except => ['responder 1']);
+        is($turn->{reason}, 'owners_lost', 'which says why');
+        is_deeply([map { $_->{message_id} } @{$turn->{item}{messages}}], ['m1'], 'with its message');
+        my $fate = admin_json($s, '/messages/m1?conversation_id=c');
+        is("$fate->{status} $fate->{reason}", 'failed owners_lost', 'as the message does');
+        my $show = admin_json($s, '/conversations/c');
+        is("$show->{phase} $show->{pending} " . @{$show->{pending_messages}}, 'idle 0 0', 'nothing is pending, by record and by list');
+        $s->control(conversation_id => 'c', ai => {delay_ms => 0});
+        is(post($s, "/queue/dead/$turn->{id}/retry")->json->{retried}, JSON::PP::true(), 'retry');
+        ok(wait_for('the reply', 30, sub { $s->covered('c')->{m1} }), 'answers the customer');
+        is_deeply($s->covered('c'), {m1 => 1}, 'once');
+        is_deeply([dead($s)], [], 'the letter is gone');
+        $s->end_well(except => ['responder 1']);
+    };
+}
+
 done_testing;
