@@ -5,15 +5,6 @@
 
 #include "api/query.h"
 
-static int hex(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* p has room for s.n bytes. False: a wrong escape, NUL, or not UTF-8. */
 static bool decode(struct sv s, char *p, struct sv *out)
 {
@@ -22,8 +13,8 @@ static bool decode(struct sv s, char *p, struct sv *out)
     for (size_t i = 0; i < s.n; i++) {
         char c = s.p[i];
         if (c == '%') {
-            int high = i + 2 < s.n ? hex(s.p[i + 1]) : -1;
-            int low = high >= 0 ? hex(s.p[i + 2]) : -1;
+            int high = i + 2 < s.n ? sv_hex_digit(s.p[i + 1]) : -1;
+            int low = high >= 0 ? sv_hex_digit(s.p[i + 2]) : -1;
             if (low < 0)
                 return false;
             c = (char)(high << 4 | low);

@@ -11,15 +11,6 @@ struct path {
     size_t n;
 };
 
-static int hex(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* In place: *s becomes shorter. False: a wrong escape, a control character, or not UTF-8. */
 static bool decode(struct sv *s, char *p)
 {
@@ -28,8 +19,8 @@ static bool decode(struct sv *s, char *p)
     for (size_t i = 0; i < s->n; i++) {
         unsigned char c = (unsigned char)p[i];
         if (c == '%') {
-            int high = i + 2 < s->n ? hex(p[i + 1]) : -1;
-            int low = high >= 0 ? hex(p[i + 2]) : -1;
+            int high = i + 2 < s->n ? sv_hex_digit(p[i + 1]) : -1;
+            int low = high >= 0 ? sv_hex_digit(p[i + 2]) : -1;
             if (low < 0)
                 return false;
             c = (unsigned char)(high << 4 | low);

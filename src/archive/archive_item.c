@@ -176,15 +176,6 @@ bool item_is_id(struct sv id)
     return id.p != NULL && id.n >= 1 && id.n <= ITEM_ID_MAX && memchr(id.p, '\0', id.n) == NULL && sv_is_utf8(id);
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 bool item_uuid_parse(struct sv text, unsigned char out[ITEM_UUID_BYTES])
 {
     size_t at = 0;
@@ -194,7 +185,7 @@ bool item_uuid_parse(struct sv text, unsigned char out[ITEM_UUID_BYTES])
     for (size_t i = 0; i < ITEM_UUID_BYTES; i++) {
         if ((i == 4 || i == 6 || i == 8 || i == 10) && text.p[at++] != '-')
             return false;
-        int high = hex_digit(text.p[at]), low = hex_digit(text.p[at + 1]);
+        int high = sv_hex_digit(text.p[at]), low = sv_hex_digit(text.p[at + 1]);
         if (high < 0 || low < 0)
             return false;
         out[i] = (unsigned char)(high << 4 | low);

@@ -136,3 +136,12 @@ struct sv sv_cut_utf8(struct sv s, size_t max)
     s.n = max;
     return s;
 }
+
+int sv_hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}

@@ -39,6 +39,8 @@ struct sv sv_split(struct sv *s, char sep);
 /* Decimal, whole string, no sign for the unsigned one. False: not a number or out of range; *out is untouched. */
 bool sv_to_u64(struct sv s, uint64_t *out);
 bool sv_to_i64(struct sv s, int64_t *out);
+/* 0 to 15, letters in either case; -1: not a hexadecimal digit. */
+int sv_hex_digit(char c);
 /* Well-formed UTF-8 (RFC 3629: no overlongs, no surrogates, at most U+10FFFF). */
 bool sv_is_utf8(struct sv s);
 /* The longest prefix of at most `max` bytes that does not cut a code point. `s` must be UTF-8. */

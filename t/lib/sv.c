@@ -115,6 +115,9 @@ int main(void)
     ok(sv_eq_nocase(SV("Content-TYPE[]"), SV("content-type[]")), "case of letters is ignored");
     ok(!sv_eq_nocase(SV("["), SV("{")) && !sv_eq_nocase(SV("@"), SV("`")), "of letters only");
     ok(sv_starts(SV("abc"), SV("ab")) && sv_starts(SV("abc"), SV("")) && !sv_starts(SV("a"), SV("ab")), "prefix");
+    is_int(sv_hex_digit('0') * 100 + sv_hex_digit('9'), 9, "hexadecimal digits");
+    ok(sv_hex_digit('a') == 10 && sv_hex_digit('F') == 15, "letters of either case");
+    ok(sv_hex_digit('g') == -1 && sv_hex_digit('G') == -1 && sv_hex_digit('/') == -1 && sv_hex_digit(':') == -1 && sv_hex_digit('\0') == -1, "and no others");
     ok(sv_eq(SV_NONE, SV("")), "absent equals empty");
     return done_testing();
 }
