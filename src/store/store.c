@@ -123,7 +123,7 @@ void store_apply(struct store *s, const struct store_change *change, store_apply
         return;
     }
     struct store_change whole = *change;
-    if (whole.expect_version == 0 && whole.first_version == 0)
+    if (!whole.forget && whole.expect_version == 0 && whole.first_version == 0)
         whole.first_version = 1 + id_random_below(FIRST_VERSIONS);
     s->ops->apply(s, &whole, fn, arg);
 }

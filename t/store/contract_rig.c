@@ -249,7 +249,7 @@ struct store_change filled(const struct store_change *c)
     struct store_change all = *c;
     if (all.expect_version > 0)
         all.expect_version += rig_versions;
-    else if (all.first_version == 0)
+    else if (all.first_version == 0 && !all.forget)
         all.first_version = 1;
     if (all.record.p == NULL && !all.forget)
         all.record = SV("r");
