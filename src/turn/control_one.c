@@ -8,6 +8,31 @@
 
 #define CANCEL_TRIES_MAX 8
 
+/* ---- a conversation that the store does not know ---- */
+
+/* fn(c, ...): n = 0 when the archive does not know it either. */
+static void ask_archive(struct control_call *c, struct sv id, archive_context_fn *fn)
+{
+    struct archive *a = c->t->o.archive;
+    if (a == NULL)
+        fn(c, ARCHIVE_DONE, NULL, 0);
+    else
+        archive_context(a, id, 1, fn, c);
+}
+
+/* Refused and ended then. */
+static bool is_unknown(struct control_call *c, enum archive_status status, size_t n)
+{
+    if (status == ARCHIVE_DONE && n > 0)
+        return false;
+    if (status == ARCHIVE_DONE)
+        control_refuse(c, 404, "unknown_conversation", "There is no such conversation.", NULL);
+    else
+        control_refuse(c, 503, "archive_unavailable", "The store does not know it, and the archive gives no answer now.", NULL);
+    control_end(c);
+    return true;
+}
+
 /* ---- cancel ---- */
 
 struct cancel {
@@ -146,6 +171,16 @@ static void cancel_verdict(struct transact *x, struct cancel *q)
     }
 }
 
+static void cancel_forgotten(void *arg, enum archive_status status, const struct sv *entries, size_t n)
+{
+    struct cancel *q = arg;
+    (void)entries;
+    if (is_unknown(&q->c, status, n))
+        return;
+    q->phase = PHASE_IDLE;
+    tell_cancelled(q, false);
+}
+
 static void cancel_done(struct transact *x)
 {
     struct cancel *q = x->arg;
@@ -154,8 +189,7 @@ static void cancel_done(struct transact *x)
         cancel_verdict(x, q);
         return;
     case TRANSACT_STRANGE:
-        control_refuse(&q->c, 404, "unknown_conversation", "There is no such conversation.", NULL);
-        control_end(&q->c);
+        ask_archive(&q->c, q->id, cancel_forgotten);
         return;
     case TRANSACT_DOWN:
     case TRANSACT_FULL:
@@ -219,25 +253,54 @@ void control_cancel(struct turns *t, struct sv conversation_id, control_fn *fn, 
 struct pausing {
     struct control_call c;
     struct sv id;
+    enum event_kind kind;
+    int64_t until_ms;
+    bool archived; /* the store has forgotten it: it gets a record anew, which keeps the pause */
 };
+
+static void try_pause(struct pausing *q);
+
+static void pause_forgotten(void *arg, enum archive_status status, const struct sv *entries, size_t n)
+{
+    struct pausing *q = arg;
+    (void)entries;
+    if (is_unknown(&q->c, status, n))
+        return;
+    q->archived = true;
+    try_pause(q);
+}
 
 static void pause_done(struct transact *x)
 {
     struct pausing *q = x->arg;
     struct buf b = { 0 };
     struct json_out o = { .b = &b };
+    if (x->status == TRANSACT_STRANGE) {
+        ask_archive(&q->c, q->id, pause_forgotten);
+        return;
+    }
     if (x->status == TRANSACT_DONE) {
         json_obj(&o);
         json_kstr(&o, "conversation_id", q->id);
         control_put_pause(&o, &x->decision.next, x->event.now_ms);
         json_obj_end(&o);
         control_tell(&q->c, &b);
-    } else if (x->status == TRANSACT_STRANGE) {
-        control_refuse(&q->c, 404, "unknown_conversation", "There is no such conversation.", NULL);
     } else {
         control_unavailable(&q->c);
     }
     control_end(&q->c);
+}
+
+static void try_pause(struct pausing *q)
+{
+    struct transact *x = transact_new(q->c.t, q->id, q->kind, pause_done, q);
+    if (x == NULL) {
+        control_short_of_memory(&q->c);
+        return;
+    }
+    x->event.until_ms = q->until_ms;
+    x->only_existing = !q->archived;
+    transact_go(x);
 }
 
 static void begin_pause(struct turns *t, struct sv id, enum event_kind kind, int64_t until_ms, control_fn *fn, void *arg)
@@ -246,14 +309,12 @@ static void begin_pause(struct turns *t, struct sv id, enum event_kind kind, int
     if (q == NULL || control_is_spooling(&q->c))
         return;
     q->id = arena_sv(q->c.a, id);
-    struct transact *x = q->id.p == NULL ? NULL : transact_new(t, q->id, kind, pause_done, q);
-    if (x == NULL) {
+    q->kind = kind;
+    q->until_ms = until_ms;
+    if (q->id.p == NULL)
         control_short_of_memory(&q->c);
-        return;
-    }
-    x->event.until_ms = until_ms;
-    x->only_existing = true;
-    transact_go(x);
+    else
+        try_pause(q);
 }
 
 void control_pause(struct turns *t, struct sv conversation_id, int64_t until_ms, control_fn *fn, void *arg)

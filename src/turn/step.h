@@ -47,7 +47,7 @@ struct event {
     bool transferred, ended; /* SENT: transfer_to_agent / end_conversation was among the executed actions */
     int64_t jitter_ms;     /* AI_FAILED, SENT: backoff for this attempt */
     const char *reason;    /* AI_FAILED, SENT: for the record */
-    int64_t until_ms;      /* PAUSE: 0 until resumed */
+    int64_t until_ms;      /* PAUSE: 0 until resumed. ANSWERED: the archive knows of a person who has taken over until then; 0: of none */
     const char *target;    /* CANCEL: this turn, or what it was restarted as; NULL: whichever there is */
     uint32_t revive_n;     /* REVIVE: so many messages; they come behind what a running turn covers */
     uint64_t revive_seq;   /* REVIVE: the highest arrival number among them */

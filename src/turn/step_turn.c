@@ -97,7 +97,11 @@ static void answered(const struct conversation *before, const struct event *ev, 
         return;
     d->changed = true;
     d->need_lease = true;
-    if (step_is_paused(c, ev->now_ms)) {
+    if (ev->until_ms != 0 && !(c->paused && c->paused_until_ms == 0)) {
+        c->paused_until_ms = c->paused && c->paused_until_ms > ev->until_ms ? c->paused_until_ms : ev->until_ms;
+        c->paused = true;
+    }
+    if (ev->until_ms != 0 || step_is_paused(c, ev->now_ms)) {
         step_settle(d, ev);
         d->turn_id = before->turn_id;
         d->reason = REASON_BOT_PAUSED;
@@ -243,6 +247,8 @@ static void pause(const struct event *ev, struct decision *d)
     struct conversation *c = &d->next;
     d->changed = true;
     d->verdict = VERDICT_NOTHING;
+    if (c->created_ms == 0) /* the store had forgotten it */
+        c->created_ms = c->activity_ms = ev->now_ms;
     c->paused = ev->kind == EVENT_PAUSE;
     c->paused_until_ms = c->paused ? ev->until_ms : 0;
     if (c->paused && c->phase == PHASE_QUEUED) {

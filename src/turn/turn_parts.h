@@ -93,6 +93,7 @@ struct turn {
     struct sv *recalled;         /* what the archive said was before: goes back into the store with the turn's end */
     size_t recalled_n;
     bool recall_done;            /* it was asked and has answered */
+    int64_t silent_until_ms;     /* store clock: it knows of a person who has taken over until then; 0: of none */
     struct arena *context_arena; /* what `context` lives in; freed once the AI is asked */
 
     struct ai_call *ai_call;

@@ -67,6 +67,7 @@ void turn_gate(struct turn *turn, bool interrupted)
     x->policy = &turn->policy;
     x->event.has_actions = turn->reply.actions_n > 0;
     x->event.interrupted = interrupted;
+    x->event.until_ms = turn->silent_until_ms;
     x->cached = !interrupted && turn->wait_timer == NULL;
     x->before = turn->record;
     x->version = turn->version;

@@ -18,12 +18,44 @@ struct recall {
     struct arena *a;
 };
 
+static bool has_message(struct arena *a, const struct sv *items, size_t n, struct sv message_id)
+{
+    bool found = false;
+    for (size_t i = 0; !found && i < n; i++) {
+        struct message_item m;
+        struct err e;
+        found = message_look(items[i], &m, &e) == 0 && m.message_id_json.p != NULL &&
+                sv_eq(message_text(a, m.message_id_json), message_id);
+    }
+    return found;
+}
+
+/* False: the store has the message itself, since whatever nothing answers is archived at once. A person's message that it does not have came
+ * when another store was in force, or before this one forgot the conversation: the person's time goes on. */
+static bool is_news(struct turn *turn, struct sv entry)
+{
+    struct message_item m;
+    struct err e;
+    if (message_look(entry, &m, &e) != 0)
+        return false;
+    struct sv id = m.message_id_json.p != NULL ? message_text(turn->context_arena, m.message_id_json) : SV_NONE;
+    if (id.p != NULL && (has_message(turn->context_arena, turn->context, turn->context_n, id) ||
+                         has_message(turn->context_arena, turn->covered, turn->covered_n, id)))
+        return false;
+    int64_t until_ms = m.timestamp_ms + turn->policy.human_lease_ms;
+    if (sv_eq(m.role, SV("agent")) && until_ms > turns_store_now(turn->t) && until_ms > turn->silent_until_ms)
+        turn->silent_until_ms = until_ms;
+    return true;
+}
+
 /* The archive's entries come before those that the store has: some message that nothing answers may have come first. */
 static void take_recalled(struct turn *turn, const struct sv *entries, size_t n)
 {
     struct sv *list = arena_array(turn->context_arena, n + turn->context_n + 1, sizeof(*list));
     turn->recalled = arena_array(turn->a, n + 1, sizeof(*turn->recalled));
     for (size_t i = 0; list != NULL && turn->recalled != NULL && i < n; i++) {
+        if (!is_news(turn, entries[i]))
+            continue;
         struct sv entry = arena_sv(turn->a, entries[i]);
         if (entry.p == NULL)
             return;
@@ -31,12 +63,12 @@ static void take_recalled(struct turn *turn, const struct sv *entries, size_t n)
     }
     if (list == NULL || turn->recalled == NULL)
         return;
-    if (n > 0)
-        memcpy(list, turn->recalled, n * sizeof(*list));
+    if (turn->recalled_n > 0)
+        memcpy(list, turn->recalled, turn->recalled_n * sizeof(*list));
     if (turn->context_n > 0)
-        memcpy(list + n, turn->context, turn->context_n * sizeof(*list));
+        memcpy(list + turn->recalled_n, turn->context, turn->context_n * sizeof(*list));
     turn->context = list;
-    turn->context_n += n;
+    turn->context_n += turn->recalled_n;
     turn->recall_done = true;
 }
 
@@ -51,7 +83,9 @@ static void recalled(void *arg, enum archive_status status, const struct sv *ent
     t->transactions--;
     arena_free(r->a);
     turns_look_drained(t);
-    if (same)
+    if (same && turn->silent_until_ms != 0)
+        turn_gate(turn, true);
+    else if (same)
         ask(turn);
 }
 

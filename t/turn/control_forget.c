@@ -16,6 +16,7 @@ struct memory {
     struct loop *loop;
     bool up;
     int asked;
+    int64_t person_ms; /* 0: nobody wrote */
     archive_context_fn *fn;
     archive_message_fn *message_fn;
     void *arg;
@@ -25,12 +26,16 @@ static struct memory memory;
 
 static void told(void *arg)
 {
+    struct memory *m = arg;
+    char person[100];
+    (void)snprintf(person, sizeof(person), "{\"role\":\"agent\",\"content\":\"I am Minh\",\"timestamp\":%lld,\"message_id\":\"p\\u0031\"}",
+                   (long long)m->person_ms);
     const struct sv entries[] = {
         sv_from("{\"role\":\"user\",\"content\":\"long ago\",\"timestamp\":1000,\"message_id\":\"m1\"}"),
         sv_from("{\"role\":\"assistant\",\"content\":\"indeed\",\"timestamp\":2000}"),
+        sv_from(person),
     };
-    struct memory *m = arg;
-    m->fn(m->arg, m->up ? ARCHIVE_DONE : ARCHIVE_DOWN, m->up ? entries : NULL, m->up ? ARRAY_LEN(entries) : 0);
+    m->fn(m->arg, m->up ? ARCHIVE_DONE : ARCHIVE_DOWN, m->up ? entries : NULL, m->up ? ARRAY_LEN(entries) - (m->person_ms == 0) : 0);
 }
 
 static void context(struct archive *a, struct sv id, size_t max, archive_context_fn *fn, void *arg)
@@ -53,7 +58,8 @@ static void message(struct archive *a, struct sv id, struct sv message_id, archi
 {
     struct memory *m = CONTAINER_OF(a, struct memory, archive);
     (void)id;
-    is_sv(message_id, SV("m1"), "the archive is asked about what has no mark");
+    if (m->person_ms == 0)
+        is_sv(message_id, SV("m1"), "the archive is asked about what has no mark");
     m->message_fn = fn;
     m->arg = arg;
     loop_soon(m->loop, message_told, m);
@@ -131,6 +137,59 @@ static void person_first(void)
     rig_close(&r);
 }
 
+static void resume(struct rig *r)
+{
+    struct asked q = { 0 };
+    control_resume(r->turns, SV("c1"), asked_fn, &q);
+    if (!asked_wait(r, &q) || q.http_status != 200)
+        bail_out("not resumed");
+    asked_forget(&q);
+}
+
+/* The store that stands in for another one has no record of a person's message; the archive has it. */
+static void person_elsewhere(void)
+{
+    struct rig r;
+    struct asked q;
+    open_rig(&r);
+    memory.person_ms = clock_wall_ms() - 1000;
+    say(&r, "m2", "hello", "user");
+    is_str(r.ai.seen, "", "the AI is not asked while a person has the conversation");
+    is_int(r.platform.sent, 0, "and nothing is sent");
+    ask_show(&r, "c1", &q);
+    is_str(asked_str(&q, "timeline/2/reason"), "bot_paused", "for a reason that is told");
+    asked_forget(&q);
+    say(&r, "m3", "are you there?", "user");
+    is_int(memory.asked, 1, "the record knows it now");
+    resume(&r);
+    say(&r, "m4", "bot?", "user");
+    is_str(r.ai.seen, "user:long ago|assistant:indeed|agent:I am Minh|user:hello|user:are you there?|user:bot?|", "resumed, it answers");
+    rig_close(&r);
+}
+
+static void person_long_gone(void)
+{
+    struct rig r;
+    open_rig(&r);
+    memory.person_ms = clock_wall_ms() - rig_policy.human_lease_ms - 1000;
+    say(&r, "m2", "hello", "user");
+    is_str(r.ai.seen, "user:long ago|assistant:indeed|agent:I am Minh|user:hello|", "a person's time is over some time");
+    rig_close(&r);
+}
+
+/* Archived already, and resumed by hand: what the store has itself is not news. */
+static void person_here(void)
+{
+    struct rig r;
+    open_rig(&r);
+    say(&r, "p1", "I am Minh", "agent");
+    memory.person_ms = clock_wall_ms();
+    resume(&r);
+    say(&r, "m2", "hello", "user");
+    is_str(r.ai.seen, "user:long ago|assistant:indeed|agent:I am Minh|user:hello|", "a resume holds, and nothing is said twice");
+    rig_close(&r);
+}
+
 static void only_archived(void)
 {
     struct rig r;
@@ -172,6 +231,34 @@ static void timeline_in_order(void)
     rig_close(&r);
 }
 
+static void silenced_from_afar(void)
+{
+    struct rig r;
+    struct asked q = { 0 };
+    open_rig(&r);
+    ask_cancel(&r, "c1", &q);
+    is_int(q.http_status, 200, "a conversation that only the archive knows can be cancelled");
+    ok(!asked_bool(&q, "cancelled"), "where there is nothing to cancel");
+    asked_forget(&q);
+    q = (struct asked){ 0 };
+    control_pause(r.turns, SV("c1"), 0, asked_fn, &q);
+    ok(asked_wait(&r, &q) && q.http_status == 200 && !asked_bool(&q, "check_reply"), "and silenced");
+    asked_forget(&q);
+    say(&r, "m2", "here again", "user");
+    is_str(r.ai.seen, "", "the next message finds the bot silent");
+    resume(&r);
+    say(&r, "m3", "bot?", "user");
+    is_str(r.ai.seen, "user:long ago|assistant:indeed|user:here again|user:bot?|", "until it may speak again, and knows what was before");
+    memory.up = false;
+    q = (struct asked){ 0 };
+    control_pause(r.turns, SV("c2"), 0, asked_fn, &q);
+    ok(asked_wait(&r, &q), "while the archive is away it is told");
+    is_int(q.http_status, 503, "that nobody can know");
+    is_str(q.code, "archive_unavailable", "because of the archive");
+    asked_forget(&q);
+    rig_close(&r);
+}
+
 static void archive_away(void)
 {
     struct rig r;
@@ -188,7 +275,11 @@ int main(void)
 {
     comes_back();
     person_first();
+    person_elsewhere();
+    person_long_gone();
+    person_here();
     only_archived();
+    silenced_from_afar();
     timeline_in_order();
     archive_away();
     return done_testing();

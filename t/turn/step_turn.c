@@ -7,6 +7,7 @@
 
 #define ANSWERED .event = { .kind = EVENT_ANSWERED, OWNER, HELD, .has_actions = true }
 #define INTERRUPTED .event = { .kind = EVENT_ANSWERED, OWNER, HELD, .interrupted = true }
+#define INTERRUPTED_BY(until) .event = { .kind = EVENT_ANSWERED, OWNER, HELD, .interrupted = true, .until_ms = (until) }
 #define FAILS(how) .event = { .kind = EVENT_AI_FAILED, OWNER, HELD, .failure = (how), .jitter_ms = 70, .reason = "ai" }
 #define SENT(how) .event = { .kind = EVENT_SENT, OWNER, .sent = (how), .jitter_ms = 70, .reason = "platform" }
 #define CANCEL .event = { .kind = EVENT_CANCEL, .token = "" }
@@ -51,6 +52,19 @@ static const struct row gate[] = {
       .want = { VERDICT_SILENCED, GATE, .lease = STORE_LEASE_DROP, .wake = true, .settled_n = 1, .due_ms = NOW, .turn_id = "T",
                 .reason = "bot_paused",
                 .next = { QUEUED(1, NOW, "newer_messages"), .turn_id = "N", .oldest_ms = 9500, .paused = true, .paused_until_ms = NOW + 1 } } },
+    { "a person has, as the archive knows", .is = { THINKING(1, 1) }, INTERRUPTED_BY(NOW + 5),
+      .want = { VERDICT_SILENCED, GATE, .lease = STORE_LEASE_DROP, .settled_n = 1, .turn_id = "T", .reason = "bot_paused",
+                .next = { IDLE, .paused = true, .paused_until_ms = NOW + 5 } } },
+    { "a person has, for longer than the archive knows", .is = { THINKING(1, 1), .paused = true, .paused_until_ms = NOW + 9 }, INTERRUPTED_BY(NOW + 5),
+      .want = { VERDICT_SILENCED, GATE, .lease = STORE_LEASE_DROP, .settled_n = 1, .turn_id = "T", .reason = "bot_paused",
+                .next = { IDLE, .paused = true, .paused_until_ms = NOW + 9 } } },
+    { "a person has, paused for good", .is = { THINKING(1, 1), .paused = true }, INTERRUPTED_BY(NOW + 5),
+      .want = { VERDICT_SILENCED, GATE, .lease = STORE_LEASE_DROP, .settled_n = 1, .turn_id = "T", .reason = "bot_paused",
+                .next = { IDLE, .paused = true } } },
+    { "a person has, and a moment later had", .is = { THINKING(2, 1), NEWER }, INTERRUPTED_BY(NOW), .policy = { RESTARTS },
+      .want = { VERDICT_SILENCED, GATE, .lease = STORE_LEASE_DROP, .wake = true, .settled_n = 1, .due_ms = NOW, .turn_id = "T",
+                .reason = "bot_paused",
+                .next = { QUEUED(1, NOW, "newer_messages"), .turn_id = "N", .oldest_ms = 9500, .paused = true, .paused_until_ms = NOW } } },
     { "a person had taken over", .is = { THINKING(1, 1), .paused = true, .paused_until_ms = NOW }, ANSWERED,
       .want = { VERDICT_SEND, SENDS, .next = { SENDING(1, 1), INTENT, .paused = true, .paused_until_ms = NOW } } },
 };
