@@ -37,7 +37,7 @@ static bool is_news(struct turn *turn, struct sv entry)
     struct message_item m;
     struct err e;
     if (message_look(entry, &m, &e) != 0)
-        return false;
+        return true; /* gather() says what is wrong with it */
     struct sv id = m.message_id_json.p != NULL ? message_text(turn->context_arena, m.message_id_json) : SV_NONE;
     if (id.p != NULL && (has_message(turn->context_arena, turn->context, turn->context_n, id) ||
                          has_message(turn->context_arena, turn->covered, turn->covered_n, id)))
