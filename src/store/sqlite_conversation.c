@@ -110,7 +110,7 @@ int op_load(struct session *x, struct op *op)
 
 static bool is_full(struct session *x, const struct store_change *c)
 {
-    bool admits = c->queue_add_n > 0 || c->pending_add.p != NULL || c->mark_new.key.p != NULL;
+    bool admits = c->queue_add_n > 0 || c->pending_add.p != NULL || c->pending_more_n > 0 || c->mark_new.key.p != NULL;
     if (!admits || c->finishing)
         return false;
     int64_t bytes = x->counts.queue_bytes;

@@ -92,7 +92,7 @@ struct store_change {
     int64_t mark_ttl_ms;
 
     struct sv pending_add;         /* one item behind the last; SV_NONE: none */
-    const struct sv *pending_more; /* and these behind it (only store_merge has more than one) */
+    const struct sv *pending_more; /* and these behind it: a request may bring several messages */
     size_t pending_more_n, pending_drop; /* after that, pending_drop from the front are removed ... */
     bool pending_drop_to_context; /* ... and appended to the context, in order */
     const struct sv *context_add; /* appended after those */

@@ -172,7 +172,7 @@ static void memory_load(struct store *s, const struct store_load *what, store_lo
 
 static bool is_full(const struct memory *m, const struct store_change *c)
 {
-    bool admits = c->queue_add_n > 0 || c->pending_add.p != NULL || c->mark_new.key.p != NULL;
+    bool admits = c->queue_add_n > 0 || c->pending_add.p != NULL || c->pending_more_n > 0 || c->mark_new.key.p != NULL;
     return admits && !c->finishing && m->queue_max > 0 && memory_queue_held(m) + c->queue_add_n > m->queue_max;
 }
 

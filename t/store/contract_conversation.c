@@ -209,6 +209,45 @@ static void pending(struct rig *r)
     ok(c->view.version == 9 && c->view.context_n == 0 && c->view.pending_n == 0, "lists only come when asked for");
 }
 
+/* As a request brings them that holds several messages: every part of the change in its order, all in one step. */
+static void several(struct rig *r)
+{
+    const struct store_pair more[] = { { SV("m2"), SV("two") }, { SV("m3"), SV("three") }, { SV("m"), SV("one, over") } };
+    const struct store_letter letter = { SV("019a0000-0000-7000-8000-000000000001"), SV("dead") };
+    struct store_change c = CHANGE("c", 0, .mark_new = { SV("m"), SV("one") }, .marks = more, .marks_n = 3,
+                                   .pending_add = SV("p1"), .pending_more = LIST(SV("p2"), SV("p3"), SV("p4")),
+                                   .pending_more_n = 3, .pending_drop = 2, .pending_drop_to_context = true,
+                                   .context_add = LIST(SV("k1"), SV("k2")), .context_add_n = 2, .context_max = 9,
+                                   .queue_add = LIST(SV("q1"), SV("q2"), SV("q3")), .queue_add_n = 3, .letters = &letter,
+                                   .letters_n = 1, .job = { SV("j"), SV("v") }, .job_ttl_ms = LONG_MS, .due_ms = 1,
+                                   .in = STORE_IN_WAITING, .lease = STORE_LEASE_TAKE, .lease_token = SV("t"),
+                                   .lease_ttl_ms = LONG_MS, .event = SV("due\njob j"));
+    is_int(did(r, c), STORE_DONE, "several messages in one step");
+    const struct store_view *v = load(r, "c");
+    is_sv(joined(r, v->pending, v->pending_n), SV("p3,p4"), "added behind each other, then dropped from the front");
+    is_sv(joined(r, v->context, v->context_n), SV("p1,p2,k1,k2"), "to the context, before what is added there");
+    is_sv(v->mark, SV("one, over"), "the new mark first, then the others over it");
+    is_sv(load_of(r, SV("c"), SV("m2"))->mark, SV("two"), "the second");
+    is_sv(load_of(r, SV("c"), SV("m3"))->mark, SV("three"), "the third");
+    is_sv(v->lease_token, SV("t"), "the lock");
+    is_sv(get(r, "job:j"), SV("v"), "the job");
+    const struct store_stat *s = stat_of(r);
+    ok(s->queue == 3 && s->dead == 1 && s->waiting == 1 && s->due == 1, "the queue, the letter and the listings");
+    c.expect_version = 1;
+    is_int(did(r, c), STORE_DUPLICATE, "again: the first message is known");
+    c.mark_new = (struct store_pair){ SV("m5"), SV("five") };
+    c.expect_version = 2;
+    is_int(did(r, c), STORE_CONFLICT, "on another version: a conflict");
+    v = load(r, "c");
+    ok(v->version == 1 && v->pending_n == 2 && v->context_n == 4 && stat_of(r)->queue == 3, "of which nothing is done");
+    is_sv(load_of(r, SV("c"), SV("m5"))->mark, SV_NONE, "not even the mark");
+    is_sv(drain(r), SV("q1,q2,q3"), "the items are in order");
+    is_int(did(r, CHANGE("c", 1, .pending_more = LIST(SV("p5"), SV("p6")), .pending_more_n = 2)), STORE_DONE,
+           "without a first one");
+    v = load(r, "c");
+    is_sv(joined(r, v->pending, v->pending_n), SV("p3,p4,p5,p6"), "they stand behind the last all the same");
+}
+
 static void context(struct rig *r)
 {
     (void)apply(r,
@@ -254,6 +293,7 @@ const struct rig_case conversation_cases[] = {
     { .name = "lock deleted by hand", .run = lease_cut },
     { .name = "renew", .run = renewal },
     { .name = "pending", .run = pending },
+    { .name = "several messages at once", .run = several },
     { .name = "context", .run = context },
     { .name = "the same apply again", .run = retry_after_done },
     { .name = NULL },

@@ -236,6 +236,8 @@ static void bound(struct rig *r)
     is_int(apply(r, &CHANGE("c", version, .queue_add = &big, .queue_add_n = 1, .finishing = true))->status, STORE_DONE,
            "what was begun may be finished");
     is_int(stat_of(r)->queue, (int64_t)version + 1, "with its items");
+    is_int(apply(r, &CHANGE("c", version + 1, .pending_more = LIST(SV("p")), .pending_more_n = 1))->status, STORE_FULL,
+           "new messages stay out, whichever way they come");
     struct sv all = drain(r);
     is_int(all.n, (version + 1) * 1001 - 1, "all is there");
     is_int(apply(r, &CHANGE("new", 0, .mark_new = { SV("m"), SV("x") }, .queue_add = &big, .queue_add_n = 1))->status,
