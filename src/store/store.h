@@ -7,8 +7,7 @@
  *   store_apply  everything that a decision changes, in one atomic unit, or nothing             (one round trip)
  *   store_renew  while the AI works
  *   store_apply  the gate, then the end
- * Beside them: listings (who needs the daemon, who is active), the queue of history items (take, ack), dead letters, small values
- * (jobs), events.
+ * Beside them: listings (who needs the daemon, who is active), a queue (take, ack), dead letters, small values (jobs), events.
  *
  * All calls are asynchronous and belong to the loop's thread. The callback comes exactly once, never from inside the call,
  * and never later than the backend's command timeout. What a callback receives is borrowed until it returns. Arguments
@@ -232,7 +231,8 @@ void store_stat(struct store *s, store_stat_fn *fn, void *arg);
 /* ---- events ---- */
 
 /* fn for every event that any process published with an apply, and once with SV_NONE after each (re)connection, since events may have
- * been missed: whoever waits for something reads it again. One subscriber a store. */
+ * been missed: whoever waits for something reads it again. One subscriber a store. An event may be several lines, '\n' between
+ * them, in all 1 KiB and more: it comes as it was given, the subscriber splits it. */
 typedef void store_event_fn(void *arg, struct sv event);
 void store_subscribe(struct store *s, store_event_fn *fn, void *arg);
 

@@ -182,6 +182,25 @@ static void events(struct rig *r)
     is_int(r->heard - r->connected, 2, "each once");
 }
 
+/* Several lines are one event, which comes whole: nothing on the way takes '\n' for an end. */
+static void events_of_lines(struct rig *r)
+{
+    static char text[4096];
+    struct sv lines[] = { SV("due\njob 019a0000-0000-7000-8000-000000000001"), SV("\n"), SV("a\r\n\n$3\r\nb\n"),
+                          { text, sizeof text } };
+    for (size_t i = 0; i < sizeof text; i++)
+        text[i] = i % 50 == 49 ? '\n' : (char)('a' + i % 26);
+    for (unsigned i = 0; i < ARRAY_LEN(lines); i++) {
+        (void)apply(r, &CHANGE("c", i, .event = lines[i]));
+        ok(rig_until(r, heard_some, &(unsigned){ i + 1 }), "an event of several lines, %zu bytes", lines[i].n);
+        is_sv(r->event, lines[i], "comes as it is");
+    }
+    (void)apply(r, &CHANGE("c", ARRAY_LEN(lines), .forget = true, .event = lines[0]));
+    ok(rig_until(r, heard_some, &(unsigned){ ARRAY_LEN(lines) + 1 }), "with forgetting too");
+    is_sv(r->event, lines[0], "the same");
+    is_int(r->heard - r->connected, ARRAY_LEN(lines) + 1, "each once");
+}
+
 static bool is_connected(struct rig *r, void *arg)
 {
     (void)arg;
@@ -200,11 +219,11 @@ static void events_between(struct rig *r)
     ok(rig_until(&other, is_connected, NULL), "another handle is up"); /* so what follows is heard */
     struct sv items[20];
     for (unsigned i = 0; i < 20; i++) {
-        items[i] = arena_printf(r->arena, "e%u", i);
+        items[i] = arena_printf(r->arena, "e%u\nline %u", i, i);
         (void)apply(r, &CHANGE("c", i, .event = items[i]));
     }
     ok(rig_until(&other, heard_some, &(unsigned){ 20 }), "another handle hears all");
-    is_sv(other.event, SV("e19"), "the last one last");
+    is_sv(other.event, SV("e19\nline 19"), "the last one last, with its lines");
     (void)apply(&other, &CHANGE("c", 20, .event = SV("back")));
     ok(rig_until(r, heard_some, &(unsigned){ 21 }), "and is heard");
     is_sv(r->event, SV("back"), "the other way");
@@ -253,6 +272,7 @@ const struct rig_case queue_cases[] = {
     { .name = "listings", .run = listings },
     { .name = "small values", .run = values },
     { .name = "events", .run = events },
+    { .name = "events of several lines", .run = events_of_lines },
     { .name = "events between handles", .run = events_between, .needs_shared = true },
     { .name = "a bound of the queue", .run = bound, .bound = 4 },
     { .name = NULL },
