@@ -2,7 +2,7 @@
 -- SPDX-License-Identifier: MIT
 -- Forgets a batch; some of its items become dead letters or go back to the queue's front. A batch that is not known any more was
 -- acknowledged before, or given back: then nothing is done, since nothing may come twice.
--- KEYS  1 the batch  2 message_queue:batches  3 message_queue  4 message_queue:dead  5 message_queue:dead:items
+-- KEYS  1 the batch  2 <queue>:batches  3 the queue  4 message_queue:dead  5 message_queue:dead:items
 -- ARGV  1 name of the batch  2 how many are dead  3 how many come again, then id and item of each letter, then the items
 -- Returns 0.
 local call = redis.call

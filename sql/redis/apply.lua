@@ -5,15 +5,15 @@
 --
 -- KEYS   1 conversation  2 lock  3 due  4 activity  5 active  6 waiting  7 paused
 --        and, when ARGV goes on behind 9: 8 pending  9 context  10 message_queue, then new mark, marks, job,
---        message_queue:dead and message_queue:dead:items when there are letters
+--        message_queue:dead and message_queue:dead:items when there are letters, callback_queue when there are items for it
 -- ARGV   1 expected version ('0': no record)  2 new version  3 record  4 token that must stand in the lock ('': not asked)
 --        5 due ('': not)  6 the other four scores, a space between them, nothing where the conversation is not in
 --        7 conversation id (the member)  8 lease: '' keep, '0' drop, else take it for so many ms  9 its token
 --        and, when something of it is not 0: 10 new marks (0 or 1)  11 marks  12 their TTL
 --        13 items for pending  14 to take from its front  15 '1': into the context
 --        16 items for the context  17 the context's bound (0: none)  18 items for message_queue  19 its bound in bytes (0: none)
---        20 job: '' none, '0' remove, else its TTL  21 channel of the event ('': none)  22 dead letters, then the values in the same order, and
---        behind them id and item of each letter
+--        20 job: '' none, '0' remove, else its TTL  21 channel of the event ('': none)  22 dead letters  23 items for callback_queue, then the
+--        values in the order of 10 to 21, behind them id and item of each letter, then the items for callback_queue
 -- Returns 0 done, 1 conflict, 2 lease lost, 3 full; the mark when it is a duplicate.
 -- It is run three times a turn: locals instead of functions and tables are on purpose.
 local call, try, KEYS, ARGV = redis.call, redis.pcall, KEYS, ARGV
@@ -27,11 +27,15 @@ if ARGV[4] ~= '' and call('GET', KEYS[2]) ~= ARGV[4] then
     return 2
 end
 local more = ARGV[10]
-local key, value = 11, 23
+local key, value, dead = 11, 24, #KEYS
 if more then
+    if ARGV[23] ~= '0' then
+        call('LLEN', KEYS[dead]) -- these fail here, before anything is written, when one is of another type
+        dead = dead - 1
+    end
     if ARGV[22] ~= '0' then
-        call('ZCARD', KEYS[#KEYS - 1]) -- fails here, before anything is written, when it is of another type
-        call('HLEN', KEYS[#KEYS])
+        call('ZCARD', KEYS[dead - 1])
+        call('HLEN', KEYS[dead])
     end
     if ARGV[19] ~= '0' then
         local mark = more == '1' and call('GET', KEYS[11])
@@ -43,11 +47,11 @@ if more then
         end
     end
     if more == '1' then
-        local mark = call('SET', KEYS[11], ARGV[23], 'NX', 'GET', 'PX', ARGV[12])
+        local mark = call('SET', KEYS[11], ARGV[24], 'NX', 'GET', 'PX', ARGV[12])
         if mark then
             return mark
         end
-        key, value = 12, 24
+        key, value = 12, 25
     end
 end
 
@@ -156,9 +160,13 @@ if more then
         call('SET', KEYS[key], ARGV[at], 'PX', ARGV[20])
         at = at + 1
     end
-    for i = #ARGV - 2 * ARGV[22] + 1, #ARGV, 2 do
-        call('ZADD', KEYS[#KEYS - 1], 0, ARGV[i])
-        call('HSET', KEYS[#KEYS], ARGV[i], ARGV[i + 1])
+    local callbacks = #ARGV - ARGV[23] + 1
+    for i = callbacks - 2 * ARGV[22], callbacks - 1, 2 do
+        call('ZADD', KEYS[dead - 1], 0, ARGV[i])
+        call('HSET', KEYS[dead], ARGV[i], ARGV[i + 1])
+    end
+    for i = callbacks, #ARGV, 1000 do
+        call('RPUSH', KEYS[#KEYS], unpack(ARGV, i, math.min(i + 999, #ARGV)))
     end
 end
 if ARGV[8] == '0' then

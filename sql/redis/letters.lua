@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- SPDX-License-Identifier: MIT
 -- Dead letters. Ids grow with time, so their own order is the order of age; all scores are 0.
--- KEYS  1 message_queue:dead  2 message_queue:dead:items  3 message_queue
+-- KEYS  1 message_queue:dead  2 message_queue:dead:items  3 the queue that an item goes back to
 -- ARGV  1 'list', 'get', 'drop', 'again'  2 id (list: go on behind it; '': from the newest)  3 list: at most so many; again: the item
 -- Returns {id, item, ...}.
 local call = redis.call

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- SPDX-License-Identifier: MIT
 -- Gives a batch back to the queue's front, in its order.
--- KEYS  1 the batch  2 message_queue:batches  3 message_queue
+-- KEYS  1 the batch  2 <queue>:batches  3 the queue
 -- ARGV  1 name of the batch
 -- Returns 0.
 local call = redis.call

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- SPDX-License-Identifier: MIT
 -- Moves items from the queue's front into a batch of its own. Taking must be possible without memory to spare: it is what makes room.
--- KEYS  1 message_queue  2 the batch  3 message_queue:batches (name of each batch: how many items)
+-- KEYS  1 the queue  2 the batch  3 <queue>:batches (name of each batch: how many items)
 -- ARGV  1 at most so many  2 name of the batch
 -- Returns {left in the queue, items}.
 local call = redis.call

@@ -207,11 +207,11 @@ static void act(void *arg)
     if (v->recovered_mono_ms == 0 || clock_mono_ms() - v->recovered_mono_ms > RECOVER_EVERY_MS) {
         v->state = ARCHIVER_RECOVERING;
         v->recovered_mono_ms = clock_mono_ms();
-        store_recover(v->store, is_dead, v, recovered, v);
+        store_recover(v->store, STORE_QUEUE_MESSAGES, is_dead, v, recovered, v);
         return;
     }
     v->state = ARCHIVER_TAKING;
-    store_take(v->store, sv_from(alive_name(v->alive)), BATCH_MAX, taken, v);
+    store_take(v->store, STORE_QUEUE_MESSAGES, sv_from(alive_name(v->alive)), BATCH_MAX, taken, v);
 }
 
 struct archiver *archiver_new(struct loop *l, struct store *s, struct archive *a, struct alive *alive, struct absent *absent)

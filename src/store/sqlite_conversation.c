@@ -113,7 +113,7 @@ static bool is_full(struct session *x, const struct store_change *c)
     bool admits = c->queue_add_n > 0 || c->pending_add.p != NULL || c->pending_more_n > 0 || c->mark_new.key.p != NULL;
     if (!admits || c->finishing)
         return false;
-    int64_t bytes = x->counts.queue_bytes;
+    int64_t bytes = x->counts.queues[STORE_QUEUE_MESSAGES].bytes;
     for (size_t i = 0; i < c->queue_add_n; i++)
         bytes += (int64_t)c->queue_add[i].n;
     return (x->queue_max_bytes > 0 && bytes > x->queue_max_bytes) || db_is_tight(x->db);
@@ -314,7 +314,8 @@ int op_apply(struct session *x, struct op *op)
         return forget(x, &old, applied->now_ms) == 0 ? op_event_add(x, c->event) : -1;
     new = changed(&old, c, applied->now_ms);
     if (write_row(x, c->conversation_id, &old, &new) != 0 || write_marks(x, c, new.n, applied->now_ms) != 0 ||
-        write_lists(x, c, &old, &new) != 0 || op_queue_add(x, c->queue_add, c->queue_add_n) != 0 ||
+        write_lists(x, c, &old, &new) != 0 || op_queue_add(x, STORE_QUEUE_MESSAGES, c->queue_add, c->queue_add_n) != 0 ||
+        op_queue_add(x, STORE_QUEUE_CALLBACKS, c->callbacks_add, c->callbacks_add_n) != 0 ||
         op_letters_add(x, c->letters, c->letters_n) != 0 || write_job(x, op, applied->now_ms) != 0)
         return -1;
     return op_event_add(x, c->event);

@@ -317,15 +317,28 @@ static int run(struct db *d, const char *sql, struct err *e)
     return err_set(e, ERR_UNAVAILABLE, "%s: %s", d->path, sqlite3_errmsg(d->handle));
 }
 
-static int read_version(struct db *d, int64_t *version, struct err *e)
+/* The first column of the first row; 0: there is none. */
+static int read_number(struct db *d, const char *sql, int64_t *number, struct err *e)
 {
     sqlite3_stmt *st = NULL;
-    *version = 0;
-    int rc = sqlite3_prepare_v2(d->handle, "SELECT value FROM state_meta WHERE key = 'version'", -1, &st, NULL);
+    *number = 0;
+    int rc = sqlite3_prepare_v2(d->handle, sql, -1, &st, NULL);
     if (rc == SQLITE_OK && sqlite3_step(st) == SQLITE_ROW)
-        *version = sqlite3_column_int64(st, 0);
+        *number = sqlite3_column_int64(st, 0);
     rc = sqlite3_finalize(st);
     return rc == SQLITE_OK ? 0 : err_set(e, ERR_UNAVAILABLE, "%s: %s", d->path, sqlite3_errmsg(d->handle));
+}
+
+static int upgrade(struct db *d, struct err *e)
+{
+    int rc = 0;
+    for (const struct sqlite_upgrade *u = sqlite_upgrades; rc == 0 && u->asks != NULL; u++) {
+        int64_t is_there;
+        rc = read_number(d, u->asks, &is_there, e);
+        if (rc == 0 && is_there == 0)
+            rc = run(d, u->add, e);
+    }
+    return rc;
 }
 
 /* Under the lock. Tables are made when missing; the archive's tables live in the same file and are none of our
@@ -335,11 +348,14 @@ static int make_tables(struct db *d, struct err *e)
     int64_t version;
     uint32_t token;
     char sql[160];
-    if (run(d, "BEGIN IMMEDIATE", e) != 0 || run(d, sqlite_schema, e) != 0 || read_version(d, &version, e) != 0)
+    if (run(d, "BEGIN IMMEDIATE", e) != 0 || run(d, sqlite_schema, e) != 0 ||
+        read_number(d, "SELECT value FROM state_meta WHERE key = 'version'", &version, e) != 0)
         return -1;
     if (version > SQLITE_SCHEMA_VERSION)
         return err_set(e, ERR_REFUSED, "%s has state of version %lld, this program knows %d", d->path,
                        (long long)version, SQLITE_SCHEMA_VERSION);
+    if (upgrade(d, e) != 0)
+        return -1;
     id_random(&token, sizeof token);
     (void)sqlite3_snprintf((int)sizeof sql, sql,
                            "INSERT OR IGNORE INTO state_meta VALUES('file', %lld);"

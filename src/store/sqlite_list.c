@@ -134,7 +134,7 @@ int op_letters_change(struct session *x, struct op *op)
     x->counts.dead--;
     if (db_do(x->db, SQL_LETTER_DROP, DB_ARGS(db_s(what->id))) != 0)
         return -1;
-    return what->op == STORE_LETTERS_AGAIN ? op_queue_add(x, &what->item, 1) : 0;
+    return what->op == STORE_LETTERS_AGAIN ? op_queue_add(x, what->queue, &what->item, 1) : 0;
 }
 
 int op_letters_add(struct session *x, const struct store_letter *letters, size_t n)

@@ -6,9 +6,10 @@
 #include "store/sqlite_merge.h"
 
 #define BATCH 0
-#define ITEMS_MAX 1000
 #define VALUES_MAX 100
 #define LETTERS_MAX 100
+
+static const int64_t items_max[STORE_QUEUES] = { [STORE_QUEUE_MESSAGES] = 1000, [STORE_QUEUE_CALLBACKS] = 250 };
 
 /* ---- OP_WHOLE ---- */
 
@@ -39,13 +40,25 @@ static int one_text(struct session *x, enum sql which, int64_t n, struct answer 
 }
 
 /* Nobody takes from this file any more when it is emptied: what is taken is free again. */
-static int free_queue(struct session *x)
+static int free_queues(struct session *x)
 {
-    if (db_do(x->db, SQL_RANGES_FREE_ALL, DB_NO_ARGS) != 0)
-        return -1;
-    x->counts.queue += x->counts.queue_taken;
-    x->counts.queue_taken = 0;
+    for (enum store_queue q = STORE_QUEUE_MESSAGES; q < STORE_QUEUES; q++) {
+        struct queue_counts *c = &x->counts.queues[q];
+        if (db_do(x->db, sql_queue(q, QUEUE_RANGES_FREE_ALL), DB_NO_ARGS) != 0)
+            return -1;
+        c->free += c->taken;
+        c->taken = 0;
+    }
     return 0;
+}
+
+/* Items and letters that can still be bound. */
+static int64_t stock(const struct session *x)
+{
+    int64_t n = x->counts.dead;
+    for (enum store_queue q = STORE_QUEUE_MESSAGES; q < STORE_QUEUES; q++)
+        n += x->counts.queues[q].free;
+    return n;
 }
 
 /* "merge:<file>:<conversation>:<version>:<number>": no two states of any file ever get the same. */
@@ -56,7 +69,7 @@ static int make_key(struct session *x, struct answer *a, const struct row *c, st
         return -1;
     int64_t file = db_int(x->db, SQL_FILE_TOKEN, 0);
     db_end(x->db, SQL_FILE_TOKEN);
-    int64_t number = x->counts.queue + x->counts.dead > 0 ? x->counts.batch_next++ : 0;
+    int64_t number = stock(x) > 0 ? x->counts.batch_next++ : 0;
     *key = arena != NULL ? arena_printf(arena, "merge:%lld:%lld:%llu:%lld", (long long)file, (long long)c->n,
                                         (unsigned long long)c->version, (long long)number)
                          : SV_NONE;
@@ -118,26 +131,33 @@ static int read_whole(struct session *x, struct answer *a, const struct row *c, 
     return op_items(x, SQL_CONTEXT, c->n, w->context_n, a, &w->context);
 }
 
-/* The items of a key that is bound already. */
-static int read_bound(struct session *x, struct answer *a, struct sqlite_whole *w)
+static int read_bound_of(struct session *x, struct answer *a, struct sqlite_whole *w, enum store_queue q)
 {
-    if (db_ask(x->db, SQL_OWNER_ITEMS, DB_ARGS(db_s(w->key))) != 1)
+    enum sql owned = sql_queue(q, QUEUE_OWNER_ITEMS), bound = sql_queue(q, QUEUE_BOUND_ITEMS);
+    if (db_ask(x->db, owned, DB_ARGS(db_s(w->key))) != 1)
         return -1;
-    w->items_n = (size_t)db_int(x->db, SQL_OWNER_ITEMS, 0);
-    db_end(x->db, SQL_OWNER_ITEMS);
-    struct sv *items = arena_array(a->arena, w->items_n + 1, sizeof *items);
+    size_t max = (size_t)db_int(x->db, owned, 0), n = 0;
+    db_end(x->db, owned);
+    struct sv *items = arena_array(a->arena, max + 1, sizeof *items);
     if (items == NULL)
         return db_no_memory(x->db);
-    w->items = items;
-    size_t n = 0;
-    int rc = db_ask(x->db, SQL_BOUND_ITEMS, DB_ARGS(db_s(w->key)));
-    for (; rc == 1 && n < w->items_n; rc = db_next(x->db, SQL_BOUND_ITEMS), n++) {
-        items[n] = db_text(x->db, SQL_BOUND_ITEMS, 0);
+    int rc = db_ask(x->db, bound, DB_ARGS(db_s(w->key)));
+    for (; rc == 1 && n < max; rc = db_next(x->db, bound), n++) {
+        items[n] = db_text(x->db, bound, 0);
         if (!answer_keep(a, &items[n]))
             return db_no_memory(x->db);
     }
-    w->items_n = n;
+    w->queues[q] = (struct sqlite_items){ items, n };
     return rc < 0 ? -1 : 0;
+}
+
+/* The items of a key that is bound already. */
+static int read_bound(struct session *x, struct answer *a, struct sqlite_whole *w)
+{
+    int rc = 0;
+    for (enum store_queue q = STORE_QUEUE_MESSAGES; rc == 0 && q < STORE_QUEUES; q++)
+        rc = read_bound_of(x, a, w, q);
+    return rc;
 }
 
 static int read_letters(struct session *x, struct answer *a, struct sqlite_whole *w)
@@ -158,13 +178,14 @@ static int read_letters(struct session *x, struct answer *a, struct sqlite_whole
 
 static int bind_items(struct session *x, struct answer *a, const struct row *c, struct sqlite_whole *w)
 {
-    struct store_batch b = { 0 };
     if (make_key(x, a, c, &w->key) != 0)
         return -1;
-    if (x->counts.queue > 0 && op_queue_take(x, a, w->key, BATCH, ITEMS_MAX, &b) != 0)
-        return -1;
-    w->items = b.items;
-    w->items_n = b.n;
+    for (enum store_queue q = STORE_QUEUE_MESSAGES; q < STORE_QUEUES; q++) {
+        struct store_batch b = { 0 };
+        if (x->counts.queues[q].free > 0 && op_queue_take(x, a, q, w->key, BATCH, items_max[q], &b) != 0)
+            return -1;
+        w->queues[q] = (struct sqlite_items){ b.items, b.n };
+    }
     return db_do(x->db, SQL_LETTERS_BIND, DB_ARGS(db_s(w->key), db_i(LETTERS_MAX)));
 }
 
@@ -180,18 +201,18 @@ int op_whole(struct session *x, struct op *op)
     if (bound_key(x, a, &w->key) != 0)
         return -1;
     bool is_bound = w->key.p != NULL;
-    if (!is_bound && free_queue(x) != 0)
+    if (!is_bound && free_queues(x) != 0)
         return -1;
     int rc = is_bound ? one_text(x, SQL_CONVERSATION_ID, key_conversation(w->key), a, &w->id)
                       : one_text(x, SQL_FIRST_CONVERSATION, 0, a, &w->id);
     if (rc != 0)
         return -1;
-    if (!is_bound && w->id.p == NULL && x->counts.queue + x->counts.dead == 0)
+    if (!is_bound && w->id.p == NULL && stock(x) == 0)
         return 0; /* is.other stays NULL: all is done */
     if ((w->id.p != NULL && op_row(x, w->id, a, &c) != 0) || (is_bound ? read_bound(x, a, w) : bind_items(x, a, &c, w)) != 0 ||
         read_letters(x, a, w) != 0)
         return -1;
-    if (c.n == 0 && w->items_n + w->letters_n == 0)
+    if (c.n == 0 && w->queues[STORE_QUEUE_MESSAGES].n + w->queues[STORE_QUEUE_CALLBACKS].n + w->letters_n == 0)
         return 0; /* rows were removed by hand: there is less than was counted */
     if (w->id.p == NULL)
         w->id = w->key; /* items without any conversation go with one that is forgotten at once */
@@ -233,17 +254,13 @@ int op_forget(struct session *x, struct op *op)
     bool was;
     struct sv key = op->ask.forget.key;
     op->answer->status = STORE_DONE;
-    if (!op->ask.forget.merged) { /* its items are free again */
-        if (db_ask(x->db, SQL_OWNER_ITEMS, DB_ARGS(db_s(key))) != 1)
+    for (enum store_queue q = STORE_QUEUE_MESSAGES; q < STORE_QUEUES; q++) {
+        if ((op->ask.forget.merged ? op_queue_forget(x, q, key, BATCH, &was) : op_queue_free(x, q, key)) != 0)
             return -1;
-        x->counts.queue += db_int(x->db, SQL_OWNER_ITEMS, 0);
-        x->counts.queue_taken -= db_int(x->db, SQL_OWNER_ITEMS, 0);
-        db_end(x->db, SQL_OWNER_ITEMS);
-        if (db_do(x->db, SQL_LETTERS_FREE, DB_ARGS(db_s(key))) != 0)
-            return -1;
-        return db_do(x->db, SQL_OWNER_FREE, DB_ARGS(db_s(key)));
     }
-    if (op_queue_forget(x, key, BATCH, &was) != 0 || drop_letters(x, key) != 0 || op_row(x, op->ask.forget.id, op->answer, &c) != 0)
+    if (!op->ask.forget.merged)
+        return db_do(x->db, SQL_LETTERS_FREE, DB_ARGS(db_s(key)));
+    if (drop_letters(x, key) != 0 || op_row(x, op->ask.forget.id, op->answer, &c) != 0)
         return -1;
     return c.n > 0 && key_fits(key, &c) ? drop_conversation(x, &c) : 0;
 }

@@ -55,6 +55,7 @@ static bool keep_change(struct op *op, struct store_change *c)
            keep(op, &c->lease_token) && keep(op, &c->mark_new.key) && keep(op, &c->mark_new.value) &&
            keep(op, &c->pending_add) && keep_all(op, &c->pending_more, c->pending_more_n) &&
            keep_all(op, &c->context_add, c->context_add_n) && keep_all(op, &c->queue_add, c->queue_add_n) &&
+           keep_all(op, &c->callbacks_add, c->callbacks_add_n) &&
            keep_letters(op, &c->letters, c->letters_n) && keep(op, &c->job.key) && keep(op, &c->job.value) &&
            keep(op, &c->event);
 }

@@ -43,11 +43,13 @@ struct op {
         struct store_list list;
         struct store_letters letters;
         struct {
+            enum store_queue queue;
             struct sv owner;
             size_t max;
         } take;
         struct store_ack ack;
         struct {
+            enum store_queue queue; /* of OP_OWNERS too */
             const struct sv *owners;
             size_t n;
         } recover;
@@ -64,13 +66,19 @@ struct op {
     bool told;                          /* its time was up; the answer will be thrown away */
 };
 
+struct queue_counts {
+    int64_t free, taken, bytes; /* items that wait, in batches; bytes of both */
+    int64_t head, next;         /* number of the first one that was never taken; of the next one to come */
+};
+
 /* The row state_counts. */
 union counts {
     struct {
-        int64_t conversations, active, waiting, paused, due, queue, queue_taken, queue_bytes, dead;
-        int64_t queue_head, queue_next, batch_next, event_next, conversation_next;
+        int64_t conversations, active, waiting, paused, due, dead;
+        int64_t batch_next, event_next, conversation_next;
+        struct queue_counts queues[STORE_QUEUES];
     };
-    int64_t all[14];
+    int64_t all[9 + 5 * STORE_QUEUES];
 };
 
 /* A transaction, as operations see it. */
@@ -110,13 +118,14 @@ struct owners {
 };
 
 int op_letters_add(struct session *x, const struct store_letter *letters, size_t n) MUST_CHECK;
-/* Appends to message_queue. */
-int op_queue_add(struct session *x, const struct sv *items, size_t n) MUST_CHECK;
+int op_queue_add(struct session *x, enum store_queue q, const struct sv *items, size_t n) MUST_CHECK;
 /* Moves up to `max` items to a batch; answers in the arena of `a`. */
-int op_queue_take(struct session *x, struct answer *a, struct sv owner, int64_t batch, int64_t max,
+int op_queue_take(struct session *x, struct answer *a, enum store_queue q, struct sv owner, int64_t batch, int64_t max,
                   struct store_batch *b) MUST_CHECK;
 /* Removes the items of a batch; *was: there were some. */
-int op_queue_forget(struct session *x, struct sv owner, int64_t batch, bool *was) MUST_CHECK;
+int op_queue_forget(struct session *x, enum store_queue q, struct sv owner, int64_t batch, bool *was) MUST_CHECK;
+/* Gives back what an owner has taken. */
+int op_queue_free(struct session *x, enum store_queue q, struct sv owner) MUST_CHECK;
 /* value SV_NONE removes. */
 int op_value_set(struct session *x, struct sv name, struct sv value, int64_t until_ms) MUST_CHECK;
 int op_event_add(struct session *x, struct sv event) MUST_CHECK;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Operations on what all conversations share: message_queue, small values, numbers.
- * An item of the queue is written once and deleted once. Taking moves a number (counts.queue_head) and notes a range;
+ * Operations on what all conversations share: the queues, small values, numbers.
+ * An item of a queue is written once and deleted once. Taking moves a number (its counts' head) and notes a range;
  * giving back only forgets whose range it was, so items come back in the order in which they once were put. */
 #include "config.h"
 
@@ -10,15 +10,15 @@
 #define ITEMS_MAX 10000 /* of one batch, whatever is asked */
 #define HEADS_MAX 16    /* ranges whose first item stat tells: the first of them is the oldest */
 
-int op_queue_add(struct session *x, const struct sv *items, size_t n)
+int op_queue_add(struct session *x, enum store_queue q, const struct sv *items, size_t n)
 {
+    struct queue_counts *c = &x->counts.queues[q];
     for (size_t i = 0; i < n; i++) {
-        if (db_do(x->db, SQL_QUEUE_ADD,
-                  DB_ARGS(db_i(x->counts.queue_next), db_i((int64_t)items[i].n), db_s(items[i]))) != 0)
+        if (db_do(x->db, sql_queue(q, QUEUE_ADD), DB_ARGS(db_i(c->next), db_i((int64_t)items[i].n), db_s(items[i]))) != 0)
             return -1;
-        x->counts.queue_next++;
-        x->counts.queue++;
-        x->counts.queue_bytes += (int64_t)items[i].n;
+        c->next++;
+        c->free++;
+        c->bytes += (int64_t)items[i].n;
     }
     return 0;
 }
@@ -40,6 +40,7 @@ static int range_ask(struct session *x, enum sql which, const struct db_arg *arg
 
 struct taking {
     struct answer *answer;
+    enum store_queue queue;
     struct sv owner;
     int64_t batch;
     struct sv *items; /* with room for all */
@@ -49,14 +50,17 @@ struct taking {
 /* Notes the range as the batch's and reads its items. */
 static int take_range(struct session *x, struct taking *t, struct range r)
 {
-    if (db_do(x->db, SQL_RANGE_SET, DB_ARGS(db_i(r.first), db_i(r.last), db_i(t->batch), db_s(t->owner))) != 0)
+    struct queue_counts *c = &x->counts.queues[t->queue];
+    enum sql items = sql_queue(t->queue, QUEUE_ITEMS);
+    if (db_do(x->db, sql_queue(t->queue, QUEUE_RANGE_SET),
+              DB_ARGS(db_i(r.first), db_i(r.last), db_i(t->batch), db_s(t->owner))) != 0)
         return -1;
     int64_t count = r.last - r.first + 1;
-    x->counts.queue -= count;
-    x->counts.queue_taken += count;
-    int rc = db_ask(x->db, SQL_QUEUE_ITEMS, DB_ARGS(db_i(r.first), db_i(r.last)));
-    for (; rc == 1; rc = db_next(x->db, SQL_QUEUE_ITEMS), t->n++) {
-        t->items[t->n] = db_text(x->db, SQL_QUEUE_ITEMS, 0);
+    c->free -= count;
+    c->taken += count;
+    int rc = db_ask(x->db, items, DB_ARGS(db_i(r.first), db_i(r.last)));
+    for (; rc == 1; rc = db_next(x->db, items), t->n++) {
+        t->items[t->n] = db_text(x->db, items, 0);
         if (!answer_keep(t->answer, &t->items[t->n]))
             return db_no_memory(x->db);
     }
@@ -65,15 +69,16 @@ static int take_range(struct session *x, struct taking *t, struct range r)
 
 static int take_some(struct session *x, struct taking *t, int64_t max)
 {
+    struct queue_counts *c = &x->counts.queues[t->queue];
     struct range r;
     int rc = 1;
     while (max > 0 && rc == 1) {
-        rc = range_ask(x, SQL_RANGES_FREE, DB_NO_ARGS, &r);
+        rc = range_ask(x, sql_queue(t->queue, QUEUE_RANGES_FREE), DB_NO_ARGS, &r);
         if (rc != 1)
             break;
         if (r.last - r.first + 1 > max) { /* its rest stays free */
-            if (db_do(x->db, SQL_RANGE_SET, DB_ARGS(db_i(r.first + max), db_i(r.last), db_s(SV_NONE), db_s(SV_NONE))) !=
-                0)
+            if (db_do(x->db, sql_queue(t->queue, QUEUE_RANGE_SET),
+                      DB_ARGS(db_i(r.first + max), db_i(r.last), db_s(SV_NONE), db_s(SV_NONE))) != 0)
                 return -1;
             r.last = r.first + max - 1;
         }
@@ -81,21 +86,21 @@ static int take_some(struct session *x, struct taking *t, int64_t max)
         if (take_range(x, t, r) != 0)
             return -1;
     }
-    int64_t waiting = x->counts.queue_next - x->counts.queue_head, more = max < waiting ? max : waiting;
+    int64_t waiting = c->next - c->head, more = max < waiting ? max : waiting;
     if (rc < 0 || more == 0)
         return rc < 0 ? -1 : 0;
-    r = (struct range){ x->counts.queue_head, x->counts.queue_head + more - 1 };
-    x->counts.queue_head += more;
+    r = (struct range){ c->head, c->head + more - 1 };
+    c->head += more;
     return take_range(x, t, r);
 }
 
-int op_queue_take(struct session *x, struct answer *a, struct sv owner, int64_t batch, int64_t max,
+int op_queue_take(struct session *x, struct answer *a, enum store_queue q, struct sv owner, int64_t batch, int64_t max,
                   struct store_batch *b)
 {
     struct arena *arena = answer_arena(a);
-    struct taking t = { .answer = a, .owner = owner, .batch = batch };
-    if (max > x->counts.queue)
-        max = x->counts.queue;
+    struct taking t = { .answer = a, .queue = q, .owner = owner, .batch = batch };
+    if (max > x->counts.queues[q].free)
+        max = x->counts.queues[q].free;
     t.items = arena != NULL ? arena_array(arena, (size_t)max + 1, sizeof *t.items) : NULL;
     if (t.items == NULL)
         return db_no_memory(x->db);
@@ -103,20 +108,21 @@ int op_queue_take(struct session *x, struct answer *a, struct sv owner, int64_t 
         return -1;
     b->items = t.items;
     b->n = t.n;
-    b->left = (size_t)x->counts.queue;
+    b->left = (size_t)x->counts.queues[q].free;
     return 0;
 }
 
 int op_take(struct session *x, struct op *op)
 {
     struct store_batch *b = &op->answer->is.batch;
+    enum store_queue q = op->ask.take.queue;
     int64_t max = op->ask.take.max < ITEMS_MAX ? (int64_t)op->ask.take.max : ITEMS_MAX;
     op->answer->status = STORE_DONE;
     b->name = SV("");
-    if (x->counts.queue <= 0)
+    if (x->counts.queues[q].free <= 0)
         return 0;
     int64_t batch = x->counts.batch_next++;
-    if (op_queue_take(x, op->answer, op->ask.take.owner, batch, max, b) != 0)
+    if (op_queue_take(x, op->answer, q, op->ask.take.owner, batch, max, b) != 0)
         return -1;
     b->name = arena_printf(op->answer->arena, "%.*s:%lld", SV_FMT(op->ask.take.owner), (long long)batch);
     return b->name.p != NULL ? 0 : db_no_memory(x->db);
@@ -134,44 +140,49 @@ static bool parse_batch(struct sv name, struct sv *owner, int64_t *batch)
     return sv_to_i64((struct sv){ name.p + colon, name.n - colon }, batch);
 }
 
-int op_queue_forget(struct session *x, struct sv owner, int64_t batch, bool *was)
+int op_queue_forget(struct session *x, enum store_queue q, struct sv owner, int64_t batch, bool *was)
 {
+    struct queue_counts *c = &x->counts.queues[q];
+    enum sql of = sql_queue(q, QUEUE_RANGES_OF), bytes = sql_queue(q, QUEUE_BYTES);
     struct range r;
     int rc;
     *was = false;
-    while ((rc = range_ask(x, SQL_RANGES_OF, DB_ARGS(db_i(batch), db_s(owner)), &r)) == 1) {
+    while ((rc = range_ask(x, of, DB_ARGS(db_i(batch), db_s(owner)), &r)) == 1) {
         *was = true;
-        if (db_ask(x->db, SQL_QUEUE_BYTES, DB_ARGS(db_i(r.first), db_i(r.last))) != 1)
+        if (db_ask(x->db, bytes, DB_ARGS(db_i(r.first), db_i(r.last))) != 1)
             return -1;
-        x->counts.queue_bytes -= db_int(x->db, SQL_QUEUE_BYTES, 0);
-        db_end(x->db, SQL_QUEUE_BYTES);
-        x->counts.queue_taken -= r.last - r.first + 1;
-        if (db_do(x->db, SQL_QUEUE_DROP, DB_ARGS(db_i(r.first), db_i(r.last))) != 0 ||
-            db_do(x->db, SQL_RANGE_DROP, DB_ARGS(db_i(r.first))) != 0)
+        c->bytes -= db_int(x->db, bytes, 0);
+        db_end(x->db, bytes);
+        c->taken -= r.last - r.first + 1;
+        if (db_do(x->db, sql_queue(q, QUEUE_DROP), DB_ARGS(db_i(r.first), db_i(r.last))) != 0 ||
+            db_do(x->db, sql_queue(q, QUEUE_RANGE_DROP), DB_ARGS(db_i(r.first))) != 0)
             return -1;
     }
     return rc;
 }
 
 /* Below every number that is in use, as a range that was given back. */
-static int put_in_front(struct session *x, const struct sv *items, size_t n)
+static int put_in_front(struct session *x, enum store_queue q, const struct sv *items, size_t n)
 {
+    struct queue_counts *c = &x->counts.queues[q];
+    enum sql lowest_of = sql_queue(q, QUEUE_LOWEST);
     if (n == 0)
         return 0;
-    if (db_ask(x->db, SQL_QUEUE_LOWEST, DB_NO_ARGS) != 1)
+    if (db_ask(x->db, lowest_of, DB_NO_ARGS) != 1)
         return -1;
-    bool has_ranges = db_text(x->db, SQL_QUEUE_LOWEST, 0).p != NULL;
-    int64_t lowest = has_ranges ? db_int(x->db, SQL_QUEUE_LOWEST, 0) : x->counts.queue_head;
-    db_end(x->db, SQL_QUEUE_LOWEST);
+    bool has_ranges = db_text(x->db, lowest_of, 0).p != NULL;
+    int64_t lowest = has_ranges ? db_int(x->db, lowest_of, 0) : c->head;
+    db_end(x->db, lowest_of);
     int64_t first = lowest - (int64_t)n;
     for (size_t i = 0; i < n; i++) {
-        if (db_do(x->db, SQL_QUEUE_ADD,
+        if (db_do(x->db, sql_queue(q, QUEUE_ADD),
                   DB_ARGS(db_i(first + (int64_t)i), db_i((int64_t)items[i].n), db_s(items[i]))) != 0)
             return -1;
-        x->counts.queue_bytes += (int64_t)items[i].n;
+        c->bytes += (int64_t)items[i].n;
     }
-    x->counts.queue += (int64_t)n;
-    return db_do(x->db, SQL_RANGE_SET, DB_ARGS(db_i(first), db_i(lowest - 1), db_s(SV_NONE), db_s(SV_NONE)));
+    c->free += (int64_t)n;
+    return db_do(x->db, sql_queue(q, QUEUE_RANGE_SET),
+                 DB_ARGS(db_i(first), db_i(lowest - 1), db_s(SV_NONE), db_s(SV_NONE)));
 }
 
 int op_ack(struct session *x, struct op *op)
@@ -183,19 +194,20 @@ int op_ack(struct session *x, struct op *op)
     op->answer->status = STORE_DONE;
     if (!parse_batch(ack->batch, &owner, &batch))
         return 0;
-    if (op_queue_forget(x, owner, batch, &was) != 0)
+    if (op_queue_forget(x, ack->queue, owner, batch, &was) != 0)
         return -1;
     if (!was) /* acknowledged before, or given back meanwhile: nothing may come twice */
         return 0;
     if (op_letters_add(x, ack->dead, ack->dead_n) != 0)
         return -1;
-    return put_in_front(x, ack->again, ack->again_n);
+    return put_in_front(x, ack->queue, ack->again, ack->again_n);
 }
 
 int op_owners(struct session *x, struct op *op)
 {
     struct arena *arena = answer_arena(op->answer);
     struct owners *l = arena != NULL ? arena_alloc(arena, sizeof *l) : NULL;
+    enum sql all = sql_queue(op->ask.recover.queue, QUEUE_OWNERS);
     struct sv *owners = NULL;
     size_t room = 0;
     if (l == NULL)
@@ -203,8 +215,8 @@ int op_owners(struct session *x, struct op *op)
     *l = (struct owners){ 0 };
     op->answer->is.other = l;
     op->answer->status = STORE_DONE;
-    int rc = db_ask(x->db, SQL_OWNERS, DB_NO_ARGS);
-    for (; rc == 1; rc = db_next(x->db, SQL_OWNERS)) {
+    int rc = db_ask(x->db, all, DB_NO_ARGS);
+    for (; rc == 1; rc = db_next(x->db, all)) {
         if (l->n == room) {
             room = room * 2 + 16;
             struct sv *more = arena_array(arena, room, sizeof *more);
@@ -214,7 +226,7 @@ int op_owners(struct session *x, struct op *op)
                 memcpy(more, owners, l->n * sizeof *more);
             owners = more;
         }
-        owners[l->n] = db_text(x->db, SQL_OWNERS, 0);
+        owners[l->n] = db_text(x->db, all, 0);
         if (!answer_keep(op->answer, &owners[l->n]))
             return db_no_memory(x->db);
         l->n++;
@@ -223,19 +235,24 @@ int op_owners(struct session *x, struct op *op)
     return rc;
 }
 
+int op_queue_free(struct session *x, enum store_queue q, struct sv owner)
+{
+    enum sql items = sql_queue(q, QUEUE_OWNER_ITEMS);
+    if (db_ask(x->db, items, DB_ARGS(db_s(owner))) != 1)
+        return -1;
+    int64_t n = db_int(x->db, items, 0);
+    db_end(x->db, items);
+    x->counts.queues[q].free += n;
+    x->counts.queues[q].taken -= n;
+    return db_do(x->db, sql_queue(q, QUEUE_OWNER_FREE), DB_ARGS(db_s(owner)));
+}
+
 int op_recover(struct session *x, struct op *op)
 {
     op->answer->status = STORE_DONE;
     for (size_t i = 0; i < op->ask.recover.n; i++) {
-        struct sv owner = op->ask.recover.owners[i];
-        if (db_ask(x->db, SQL_OWNER_ITEMS, DB_ARGS(db_s(owner))) != 1)
+        if (op_queue_free(x, op->ask.recover.queue, op->ask.recover.owners[i]) != 0)
             return -1;
-        int64_t n = db_int(x->db, SQL_OWNER_ITEMS, 0);
-        db_end(x->db, SQL_OWNER_ITEMS);
-        if (db_do(x->db, SQL_OWNER_FREE, DB_ARGS(db_s(owner))) != 0)
-            return -1;
-        x->counts.queue += n;
-        x->counts.queue_taken -= n;
     }
     return 0;
 }
@@ -289,20 +306,21 @@ static int read_heads(struct session *x, enum sql which, int rc, struct answer *
     return rc;
 }
 
-/* What was given back or is taken stands before the rest of the queue. */
+/* Of message_queue. What was given back or is taken stands before the rest of the queue. */
 static int find_heads(struct session *x, struct answer *a)
 {
     struct store_stat *s = &a->is.stat;
     struct sv *heads = arena_array(a->arena, HEADS_MAX + 1, sizeof *heads);
-    int64_t head = x->counts.queue_head;
+    enum sql ranges = sql_queue(STORE_QUEUE_MESSAGES, QUEUE_HEADS), items = sql_queue(STORE_QUEUE_MESSAGES, QUEUE_ITEMS);
+    int64_t head = x->counts.queues[STORE_QUEUE_MESSAGES].head;
     if (heads == NULL)
         return db_no_memory(x->db);
     s->heads = heads;
-    int rc = db_ask(x->db, SQL_RANGE_HEADS, DB_ARGS(db_i(HEADS_MAX)));
-    if (read_heads(x, SQL_RANGE_HEADS, rc, a, heads, &s->heads_n) != 0)
+    int rc = db_ask(x->db, ranges, DB_ARGS(db_i(HEADS_MAX)));
+    if (read_heads(x, ranges, rc, a, heads, &s->heads_n) != 0)
         return -1;
-    rc = db_ask(x->db, SQL_QUEUE_ITEMS, DB_ARGS(db_i(head), db_i(head)));
-    return read_heads(x, SQL_QUEUE_ITEMS, rc, a, heads, &s->heads_n);
+    rc = db_ask(x->db, items, DB_ARGS(db_i(head), db_i(head)));
+    return read_heads(x, items, rc, a, heads, &s->heads_n);
 }
 
 static int write_text(struct session *x, struct arena *arena, struct sv *text)
@@ -317,7 +335,7 @@ static int write_text(struct session *x, struct arena *arena, struct sv *text)
     *text = arena_printf(arena,
                          "{\"sqlite_version\":\"%s\",\"file_bytes\":%lld,\"queue_bytes\":%lld,"
                          "\"journal_mode\":\"%.*s\",\"synchronous\":\"%s\"}",
-                         db_version(), (long long)db_size_bytes(x->db), (long long)x->counts.queue_bytes,
+                         db_version(), (long long)db_size_bytes(x->db), (long long)x->counts.queues[STORE_QUEUE_MESSAGES].bytes,
                          SV_FMT(db_text(x->db, SQL_JOURNAL_MODE, 0)),
                          synchronous >= 0 && synchronous < (int64_t)ARRAY_LEN(names) ? names[synchronous] : "unknown");
     db_end(x->db, SQL_JOURNAL_MODE);
@@ -339,8 +357,10 @@ int op_stat(struct session *x, struct op *op)
         .waiting = c->waiting,
         .paused = c->paused,
         .due = c->due,
-        .queue = c->queue,
-        .queue_taken = c->queue_taken,
+        .queue = c->queues[STORE_QUEUE_MESSAGES].free,
+        .queue_taken = c->queues[STORE_QUEUE_MESSAGES].taken,
+        .callbacks = c->queues[STORE_QUEUE_CALLBACKS].free,
+        .callbacks_taken = c->queues[STORE_QUEUE_CALLBACKS].taken,
         .dead = c->dead,
         .now_ms = clock_wall_ms(),
     };

@@ -10,6 +10,7 @@
  *  state_item          message_queue: items never move or change, batches are ranges of their numbers
  *  state_range         numbers before counts.queue_head that are not acknowledged yet; batch NULL: given back, taken
  * first
+ *  state_callback, state_callback_range   callback_queue, the same
  *  state_letter        dead letters; "bound": to a step of store_merge. (state_dead: those of version 1 of these tables)
  *  state_event         the last events, numbered without gaps, read by all processes
  *  state_counts        one row: numbers for stat, and the next number of everything that is numbered */
@@ -26,7 +27,10 @@ const char sqlite_schema[] =
     " queue_taken INTEGER NOT NULL DEFAULT 0, queue_bytes INTEGER NOT NULL DEFAULT 0, dead INTEGER NOT NULL DEFAULT 0,"
     " queue_head INTEGER NOT NULL DEFAULT 1, queue_next INTEGER NOT NULL DEFAULT 1, batch_next INTEGER NOT NULL "
     "DEFAULT 1,"
-    " event_next INTEGER NOT NULL DEFAULT 1, conversation_next INTEGER NOT NULL DEFAULT 1);"
+    " event_next INTEGER NOT NULL DEFAULT 1, conversation_next INTEGER NOT NULL DEFAULT 1,"
+    " callbacks INTEGER NOT NULL DEFAULT 0, callbacks_taken INTEGER NOT NULL DEFAULT 0,"
+    " callbacks_bytes INTEGER NOT NULL DEFAULT 0, callbacks_head INTEGER NOT NULL DEFAULT 1,"
+    " callbacks_next INTEGER NOT NULL DEFAULT 1);"
     "INSERT OR IGNORE INTO state_counts(one) VALUES(1);"
     "CREATE TABLE IF NOT EXISTS state_conversation("
     " n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, version INTEGER NOT NULL, record TEXT NOT NULL,"
@@ -58,6 +62,9 @@ const char sqlite_schema[] =
     "CREATE TABLE IF NOT EXISTS state_item(seq INTEGER PRIMARY KEY, bytes INTEGER NOT NULL, item TEXT NOT NULL);"
     "CREATE TABLE IF NOT EXISTS state_range("
     " first INTEGER PRIMARY KEY, last INTEGER NOT NULL, batch INTEGER, owner TEXT);"
+    "CREATE TABLE IF NOT EXISTS state_callback(seq INTEGER PRIMARY KEY, bytes INTEGER NOT NULL, item TEXT NOT NULL);"
+    "CREATE TABLE IF NOT EXISTS state_callback_range("
+    " first INTEGER PRIMARY KEY, last INTEGER NOT NULL, batch INTEGER, owner TEXT);"
     "CREATE TABLE IF NOT EXISTS state_letter(id TEXT PRIMARY KEY, item TEXT NOT NULL, bound TEXT);"
     "CREATE INDEX IF NOT EXISTS state_letter_bound ON state_letter(bound) WHERE bound IS NOT NULL;"
     /* those of version 1 had no ids: they get such of the oldest age, in their order */
@@ -67,7 +74,40 @@ const char sqlite_schema[] =
     "DELETE FROM state_dead;"
     "CREATE TABLE IF NOT EXISTS state_event(seq INTEGER PRIMARY KEY, event TEXT NOT NULL);";
 
+/* Versions 1 and 2 had one queue. */
+const struct sqlite_upgrade sqlite_upgrades[] = {
+    { "SELECT count(*) FROM pragma_table_info('state_counts') WHERE name = 'callbacks'",
+      "ALTER TABLE state_counts ADD COLUMN callbacks INTEGER NOT NULL DEFAULT 0;"
+      "ALTER TABLE state_counts ADD COLUMN callbacks_taken INTEGER NOT NULL DEFAULT 0;"
+      "ALTER TABLE state_counts ADD COLUMN callbacks_bytes INTEGER NOT NULL DEFAULT 0;"
+      "ALTER TABLE state_counts ADD COLUMN callbacks_head INTEGER NOT NULL DEFAULT 1;"
+      "ALTER TABLE state_counts ADD COLUMN callbacks_next INTEGER NOT NULL DEFAULT 1;" },
+    { NULL, NULL },
+};
+
+#define OF(queue, which) [SQL_QUEUE + (queue)*QUEUE_SQL_N + (which)]
 #define FREE_ORDER " ORDER BY first"
+#define QUEUE(q, items, ranges)                                                                                        \
+    OF(q, QUEUE_ADD) = "INSERT INTO " items "(seq, bytes, item) VALUES(?1, ?2, ?3)",                                   \
+    OF(q, QUEUE_ITEMS) = "SELECT item FROM " items " WHERE seq BETWEEN ?1 AND ?2 ORDER BY seq",                        \
+    OF(q, QUEUE_BYTES) = "SELECT coalesce(sum(bytes), 0) FROM " items " WHERE seq BETWEEN ?1 AND ?2",                  \
+    OF(q, QUEUE_DROP) = "DELETE FROM " items " WHERE seq BETWEEN ?1 AND ?2",                                           \
+    OF(q, QUEUE_RANGES_FREE) = "SELECT first, last FROM " ranges " WHERE batch IS NULL" FREE_ORDER,                    \
+    OF(q, QUEUE_RANGES_OF) = "SELECT first, last FROM " ranges " WHERE batch = ?1 AND owner = ?2" FREE_ORDER,          \
+    OF(q, QUEUE_RANGE_SET) =                                                                                           \
+        "INSERT INTO " ranges "(first, last, batch, owner) VALUES(?1, ?2, ?3, ?4)"                                     \
+        " ON CONFLICT DO UPDATE SET last = excluded.last, batch = excluded.batch, owner = excluded.owner",             \
+    OF(q, QUEUE_RANGE_DROP) = "DELETE FROM " ranges " WHERE first = ?1",                                               \
+    OF(q, QUEUE_OWNERS) = "SELECT DISTINCT owner FROM " ranges " WHERE batch > 0",                                     \
+    OF(q, QUEUE_OWNER_ITEMS) = "SELECT coalesce(sum(last - first + 1), 0) FROM " ranges " WHERE owner = ?1",           \
+    OF(q, QUEUE_OWNER_FREE) = "UPDATE " ranges " SET batch = NULL, owner = NULL WHERE owner = ?1",                     \
+    OF(q, QUEUE_LOWEST) = "SELECT min(first) FROM " ranges,                                                            \
+    OF(q, QUEUE_HEADS) = "SELECT i.item FROM " ranges " r JOIN " items " i ON i.seq = r.first ORDER BY r.first"        \
+                         " LIMIT ?1",                                                                                  \
+    OF(q, QUEUE_BOUND_ITEMS) = "SELECT i.item FROM " ranges " r CROSS JOIN " items " i"                                \
+                               " WHERE r.batch = 0 AND r.owner = ?1 AND i.seq BETWEEN r.first AND r.last"              \
+                               " ORDER BY r.first, i.seq",                                                             \
+    OF(q, QUEUE_RANGES_FREE_ALL) = "UPDATE " ranges " SET batch = NULL, owner = NULL WHERE batch IS NOT NULL"
 
 /* ?1, ?2: behind this score and id, where NULL is above all ids; ?3: the bound on the other side; ?4: how many; ?5: records too */
 #define LIST_UP(score, which)                                                                                          \
@@ -85,12 +125,14 @@ const char *const sqlite_sql[SQL_N] = {
     [SQL_DATA_VERSION] = "PRAGMA data_version",
 
     [SQL_COUNTS] =
-        "SELECT conversations, active, waiting, paused, due, queue, queue_taken, queue_bytes, dead, queue_head,"
-        " queue_next, batch_next, event_next, conversation_next FROM state_counts WHERE one = 1",
+        "SELECT conversations, active, waiting, paused, due, dead, batch_next, event_next, conversation_next,"
+        " queue, queue_taken, queue_bytes, queue_head, queue_next,"
+        " callbacks, callbacks_taken, callbacks_bytes, callbacks_head, callbacks_next FROM state_counts WHERE one = 1",
     [SQL_COUNTS_SET] =
-        "UPDATE state_counts SET conversations = ?1, active = ?2, waiting = ?3, paused = ?4, due = ?5, queue = ?6,"
-        " queue_taken = ?7, queue_bytes = ?8, dead = ?9, queue_head = ?10, queue_next = ?11, batch_next = ?12,"
-        " event_next = ?13, conversation_next = ?14 WHERE one = 1",
+        "UPDATE state_counts SET conversations = ?1, active = ?2, waiting = ?3, paused = ?4, due = ?5, dead = ?6,"
+        " batch_next = ?7, event_next = ?8, conversation_next = ?9, queue = ?10, queue_taken = ?11, queue_bytes = ?12,"
+        " queue_head = ?13, queue_next = ?14, callbacks = ?15, callbacks_taken = ?16, callbacks_bytes = ?17,"
+        " callbacks_head = ?18, callbacks_next = ?19 WHERE one = 1",
 
     [SQL_CONVERSATION] =
         "SELECT n, version, record, lease_token, lease_until, due, pending_first, pending_next, context_first,"
@@ -142,20 +184,8 @@ const char *const sqlite_sql[SQL_N] = {
                       " ON CONFLICT DO UPDATE SET until = excluded.until, value = excluded.value",
     [SQL_VALUE_DROP] = "DELETE FROM state_value WHERE name = ?1",
 
-    [SQL_QUEUE_ADD] = "INSERT INTO state_item(seq, bytes, item) VALUES(?1, ?2, ?3)",
-    [SQL_QUEUE_ITEMS] = "SELECT item FROM state_item WHERE seq BETWEEN ?1 AND ?2 ORDER BY seq",
-    [SQL_QUEUE_BYTES] = "SELECT coalesce(sum(bytes), 0) FROM state_item WHERE seq BETWEEN ?1 AND ?2",
-    [SQL_QUEUE_DROP] = "DELETE FROM state_item WHERE seq BETWEEN ?1 AND ?2",
-    [SQL_RANGES_FREE] = "SELECT first, last FROM state_range WHERE batch IS NULL" FREE_ORDER,
-    [SQL_RANGES_OF] = "SELECT first, last FROM state_range WHERE batch = ?1 AND owner = ?2" FREE_ORDER,
-    [SQL_RANGE_SET] = "INSERT INTO state_range(first, last, batch, owner) VALUES(?1, ?2, ?3, ?4)"
-                      " ON CONFLICT DO UPDATE SET last = excluded.last, batch = excluded.batch, owner = excluded.owner",
-    [SQL_RANGE_DROP] = "DELETE FROM state_range WHERE first = ?1",
-    [SQL_OWNERS] = "SELECT DISTINCT owner FROM state_range WHERE batch > 0",
-    [SQL_OWNER_ITEMS] = "SELECT coalesce(sum(last - first + 1), 0) FROM state_range WHERE owner = ?1",
-    [SQL_OWNER_FREE] = "UPDATE state_range SET batch = NULL, owner = NULL WHERE owner = ?1",
-    [SQL_QUEUE_LOWEST] = "SELECT min(first) FROM state_range",
-    [SQL_RANGE_HEADS] = "SELECT i.item FROM state_range r JOIN state_item i ON i.seq = r.first ORDER BY r.first LIMIT ?1",
+    QUEUE(STORE_QUEUE_MESSAGES, "state_item", "state_range"),
+    QUEUE(STORE_QUEUE_CALLBACKS, "state_callback", "state_callback_range"),
 
     [SQL_LETTER] = "SELECT id, item FROM state_letter WHERE id = ?1",
     [SQL_LETTER_SET] = "INSERT INTO state_letter(id, item) VALUES(?1, ?2)"
@@ -186,10 +216,8 @@ const char *const sqlite_sql[SQL_N] = {
     [SQL_MARKS_OF] = "SELECT message_id, until, value FROM state_mark WHERE conversation = ?1 AND until > ?2",
     [SQL_MARKS_DROP] = "DELETE FROM state_mark WHERE conversation = ?1",
     [SQL_BOUND] = "SELECT owner FROM state_range WHERE batch = 0"
+                  " UNION ALL SELECT owner FROM state_callback_range WHERE batch = 0"
                   " UNION ALL SELECT bound FROM state_letter WHERE bound IS NOT NULL LIMIT 1",
-    [SQL_BOUND_ITEMS] = "SELECT i.item FROM state_range r JOIN state_item i ON i.seq BETWEEN r.first AND r.last"
-                        " WHERE r.batch = 0 AND r.owner = ?1 ORDER BY i.seq",
-    [SQL_RANGES_FREE_ALL] = "UPDATE state_range SET batch = NULL, owner = NULL WHERE batch IS NOT NULL",
     [SQL_LETTERS_BIND] =
         "UPDATE state_letter SET bound = ?1 WHERE id IN (SELECT id FROM state_letter ORDER BY id LIMIT ?2)",
     [SQL_LETTERS_BOUND] = "SELECT id, item FROM state_letter WHERE bound = ?1 ORDER BY id LIMIT ?2",

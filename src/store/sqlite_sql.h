@@ -3,6 +3,28 @@
 #ifndef STORE_SQLITE_SQL_H
 #define STORE_SQLITE_SQL_H
 
+#include "store/store.h"
+
+/* What there is for each queue, see sql_queue(). */
+enum queue_sql {
+    QUEUE_ADD,
+    QUEUE_ITEMS,
+    QUEUE_BYTES,
+    QUEUE_DROP,
+    QUEUE_RANGES_FREE,
+    QUEUE_RANGES_OF,
+    QUEUE_RANGE_SET,
+    QUEUE_RANGE_DROP,
+    QUEUE_OWNERS,
+    QUEUE_OWNER_ITEMS,
+    QUEUE_OWNER_FREE,
+    QUEUE_LOWEST,
+    QUEUE_HEADS,
+    QUEUE_BOUND_ITEMS, /* for store_merge */
+    QUEUE_RANGES_FREE_ALL,
+    QUEUE_SQL_N,
+};
+
 enum sql {
     SQL_BEGIN_READ,
     SQL_BEGIN_WRITE,
@@ -47,19 +69,8 @@ enum sql {
     SQL_VALUE_SET,
     SQL_VALUE_DROP,
 
-    SQL_QUEUE_ADD,
-    SQL_QUEUE_ITEMS,
-    SQL_QUEUE_BYTES,
-    SQL_QUEUE_DROP,
-    SQL_RANGES_FREE,
-    SQL_RANGES_OF,
-    SQL_RANGE_SET,
-    SQL_RANGE_DROP,
-    SQL_OWNERS,
-    SQL_OWNER_ITEMS,
-    SQL_OWNER_FREE,
-    SQL_QUEUE_LOWEST,
-    SQL_RANGE_HEADS,
+    SQL_QUEUE, /* all of enum queue_sql for each enum store_queue, in its order */
+    SQL_QUEUE_LAST = SQL_QUEUE + STORE_QUEUES * QUEUE_SQL_N - 1,
 
     SQL_LETTER,
     SQL_LETTER_SET,
@@ -84,8 +95,6 @@ enum sql {
     SQL_MARKS_OF,
     SQL_MARKS_DROP,
     SQL_BOUND,
-    SQL_BOUND_ITEMS,
-    SQL_RANGES_FREE_ALL,
     SQL_LETTERS_BIND,
     SQL_LETTERS_BOUND,
     SQL_LETTERS_BOUND_DROP,
@@ -98,7 +107,17 @@ enum sql {
 extern const char *const sqlite_sql[SQL_N];
 
 /* The version of the tables below; a file with a higher one is refused. */
-#define SQLITE_SCHEMA_VERSION 2
+#define SQLITE_SCHEMA_VERSION 3
 extern const char sqlite_schema[];
+/* What a table lacks that was made by an older version: `add` is to be run when `asks` gives 0. */
+struct sqlite_upgrade {
+    const char *asks, *add;
+};
+extern const struct sqlite_upgrade sqlite_upgrades[]; /* ends with NULL */
+
+static inline enum sql sql_queue(enum store_queue q, enum queue_sql which)
+{
+    return (enum sql)(SQL_QUEUE + (int)q * QUEUE_SQL_N + (int)which);
+}
 
 #endif

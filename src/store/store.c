@@ -86,8 +86,8 @@ static void check_forget(const struct store_change *c)
 {
     must(c->first_version == 0 && c->record.p == NULL && c->need_token.p == NULL && c->lease == STORE_LEASE_KEEP &&
              c->mark_new.key.p == NULL && c->marks_n == 0 && c->pending_add.p == NULL && c->pending_more_n == 0 &&
-             c->pending_drop == 0 && c->context_add_n == 0 && c->queue_add_n == 0 && c->letters_n == 0 &&
-             c->job.key.p == NULL && c->due_ms == 0 && c->in == 0,
+             c->pending_drop == 0 && c->context_add_n == 0 && c->queue_add_n == 0 && c->callbacks_add_n == 0 &&
+             c->letters_n == 0 && c->job.key.p == NULL && c->due_ms == 0 && c->in == 0,
          "apply", "nothing beside forgetting but the expected version and an event");
 }
 
@@ -108,6 +108,7 @@ static void check_change(const struct store_change *c)
     must(is_list(c->pending_more, c->pending_more_n), "apply", "pending items");
     must(is_list(c->context_add, c->context_add_n), "apply", "items for the context");
     must(is_list(c->queue_add, c->queue_add_n), "apply", "items for the queue");
+    must(is_list(c->callbacks_add, c->callbacks_add_n), "apply", "callbacks");
     must(are_letters(c->letters, c->letters_n), "apply", "letters with their ids");
     must(c->job.key.p == NULL || c->job.value.p == NULL || c->job_ttl_ms > 0, "apply", "TTL of the job");
     must(c->expect_version == 0 || c->first_version == 0, "apply", "a first version only for a new record");
@@ -155,19 +156,24 @@ void store_list(struct store *s, const struct store_list *what, store_list_fn *f
     s->ops->list(s, what, fn, arg);
 }
 
-void store_take(struct store *s, struct sv owner, size_t max, store_take_fn *fn, void *arg)
+static bool is_queue(enum store_queue q)
 {
-    must(fn != NULL && max > 0, "take", "a callback and a maximum");
+    return (unsigned)q < STORE_QUEUES;
+}
+
+void store_take(struct store *s, enum store_queue q, struct sv owner, size_t max, store_take_fn *fn, void *arg)
+{
+    must(fn != NULL && max > 0 && is_queue(q), "take", "a callback, a maximum and a queue");
     if (!is_id(owner)) {
         refuse(s, &(struct answer){ .kind = ANSWER_BATCH, .status = STORE_FULL, .fn.batch = fn, .arg = arg });
         return;
     }
-    s->ops->take(s, owner, max, fn, arg);
+    s->ops->take(s, q, owner, max, fn, arg);
 }
 
 void store_ack(struct store *s, const struct store_ack *ack, store_status_fn *fn, void *arg)
 {
-    must(fn != NULL, "ack", "a callback");
+    must(fn != NULL && is_queue(ack->queue), "ack", "a callback and a queue");
     must(are_letters(ack->dead, ack->dead_n) && is_list(ack->again, ack->again_n), "ack", "letters and items");
     if (ack->batch.p == NULL || ack->batch.n == 0 || ack->batch.n > NAME_MAX_BYTES) {
         refuse_status(s, fn, arg);
@@ -176,17 +182,19 @@ void store_ack(struct store *s, const struct store_ack *ack, store_status_fn *fn
     s->ops->ack(s, ack, fn, arg);
 }
 
-void store_recover(struct store *s, store_dead_fn *is_dead, void *dead_arg, store_status_fn *fn, void *arg)
+void store_recover(struct store *s, enum store_queue q, store_dead_fn *is_dead, void *dead_arg, store_status_fn *fn,
+                   void *arg)
 {
-    must(fn != NULL && is_dead != NULL, "recover", "two callbacks");
-    s->ops->recover(s, is_dead, dead_arg, fn, arg);
+    must(fn != NULL && is_dead != NULL && is_queue(q), "recover", "two callbacks and a queue");
+    s->ops->recover(s, q, is_dead, dead_arg, fn, arg);
 }
 
 void store_letters(struct store *s, const struct store_letters *what, store_letters_fn *fn, void *arg)
 {
     bool lists = what->op == STORE_LETTERS_LIST;
     must(fn != NULL && (!lists || what->max > 0), "letters", "a callback and a maximum");
-    must(what->op != STORE_LETTERS_AGAIN || what->item.p != NULL, "letters", "the item that comes again");
+    must(what->op != STORE_LETTERS_AGAIN || (what->item.p != NULL && is_queue(what->queue)), "letters",
+         "the item that comes again, and its queue");
     if (!is_id(what->id) && !(lists && what->id.p == NULL)) {
         refuse(s, &(struct answer){ .kind = ANSWER_LETTERS, .status = STORE_FULL, .fn.letters = fn, .arg = arg });
         return;

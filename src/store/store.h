@@ -7,7 +7,7 @@
  *   store_apply  everything that a decision changes, in one atomic unit, or nothing             (one round trip)
  *   store_renew  while the AI works
  *   store_apply  the gate, then the end
- * Beside them: listings (who needs the daemon, who is active), a queue (take, ack), dead letters, small values (jobs), events.
+ * Beside them: listings (who needs the daemon, who is active), two queues (take, ack), dead letters, small values (jobs), events.
  *
  * All calls are asynchronous and belong to the loop's thread. The callback comes exactly once, never from inside the call,
  * and never later than the backend's command timeout. What a callback receives is borrowed until it returns. Arguments
@@ -48,10 +48,8 @@ struct store_view {
     struct sv lease_token; /* what stands in lock:<id>; SV_NONE: nobody holds it */
     int64_t lease_left_ms; /* 0 when nobody holds it */
     struct sv mark;        /* SV_NONE: unknown message */
-    const struct sv *pending; /* arrival order */
-    size_t pending_n;
-    const struct sv *context; /* oldest first */
-    size_t context_n;
+    const struct sv *pending, *context; /* arrival order; oldest first */
+    size_t pending_n, context_n;
     int64_t now_ms; /* the store's clock, wall time */
 };
 
@@ -66,14 +64,10 @@ enum store_lease {
 #define STORE_IN_WAITING 2u /* messages wait for an answer; score: arrival of the oldest */
 #define STORE_IN_PAUSED 4u  /* the bot is silent; score: until when */
 
-struct store_pair {
-    struct sv key, value;
-};
+struct store_pair { struct sv key, value; };
 
 /* Something that was given up. Ids are UUIDs of version 7 (id_uuid): their order is their age. */
-struct store_letter {
-    struct sv id, item;
-};
+struct store_letter { struct sv id, item; };
 
 struct store_change {
     struct sv conversation_id;
@@ -98,9 +92,9 @@ struct store_change {
     size_t context_add_n;
     size_t context_max; /* when something is appended, older entries are cut to this many; 0: none are */
 
-    const struct sv *queue_add;         /* to message_queue */
-    const struct store_letter *letters; /* to message_queue:dead */
-    size_t queue_add_n, letters_n;
+    const struct sv *queue_add, *callbacks_add; /* to message_queue, to callback_queue */
+    const struct store_letter *letters;         /* to message_queue:dead */
+    size_t queue_add_n, callbacks_add_n, letters_n;
     struct store_pair job; /* value with a TTL under job:<key>; key SV_NONE: none */
     int64_t job_ttl_ms;
 
@@ -165,7 +159,11 @@ struct store_listing {
 typedef void store_list_fn(void *arg, enum store_status status, const struct store_listing *listing); /* listing only on DONE */
 void store_list(struct store *s, const struct store_list *what, store_list_fn *fn, void *arg);
 
-/* ---- message_queue ---- */
+/* ---- queues ---- */
+
+/* message_queue: history items, for the archive; it has a bound. callback_queue: results of jobs, for callback URLs. */
+enum store_queue { STORE_QUEUE_MESSAGES, STORE_QUEUE_CALLBACKS };
+#define STORE_QUEUES (STORE_QUEUE_CALLBACKS + 1)
 
 /* Moves up to `max` items out of the queue into the batch `owner:number` (chosen by the store) and returns them. A batch stays until it is
  * acknowledged: also when this process dies; then store_recover gives it back to the queue's front. */
@@ -176,10 +174,11 @@ struct store_batch {
     size_t left; /* still in the queue */
 };
 typedef void store_take_fn(void *arg, enum store_status status, const struct store_batch *batch);
-void store_take(struct store *s, struct sv owner, size_t max, store_take_fn *fn, void *arg);
-/* Forgets the batch. `dead` letters (with their reason inside, made by the caller) go to message_queue:dead, `again` items back to the
- * queue's front, in the same step. */
+void store_take(struct store *s, enum store_queue q, struct sv owner, size_t max, store_take_fn *fn, void *arg);
+/* Forgets the batch. `dead` letters (with their reason inside, made by the caller) go to message_queue:dead whichever queue it is, `again`
+ * items back to the queue's front, in the same step. */
 struct store_ack {
+    enum store_queue queue;
     struct sv batch;
     const struct store_letter *dead;
     const struct sv *again;
@@ -188,17 +187,18 @@ struct store_ack {
 void store_ack(struct store *s, const struct store_ack *ack, store_status_fn *fn, void *arg);
 /* Gives back the batches of owners for which is_dead(arg, owner) says true. */
 typedef bool store_dead_fn(void *arg, struct sv owner);
-void store_recover(struct store *s, store_dead_fn *is_dead, void *dead_arg, store_status_fn *fn, void *arg);
+void store_recover(struct store *s, enum store_queue q, store_dead_fn *is_dead, void *dead_arg, store_status_fn *fn, void *arg);
 
 /* ---- dead letters ---- */
 
 enum store_letters_op {
     STORE_LETTERS_LIST, /* up to `max`, newest first, behind `id` (SV_NONE: from the newest) */
     STORE_LETTERS_GET, STORE_LETTERS_DROP,
-    STORE_LETTERS_AGAIN, /* drops the letter and appends `item` to the queue, in one step */
+    STORE_LETTERS_AGAIN, /* drops the letter and appends `item` to `queue`, in one step */
 };
 struct store_letters {
     enum store_letters_op op;
+    enum store_queue queue;
     struct sv id, item;
     size_t max;
 };
@@ -219,8 +219,8 @@ struct store_stat {
     bool up;
     int64_t conversations, active, waiting, paused, due;
     int64_t recent, day; /* conversations with activity in the last hour, in the last 24 */
-    int64_t queue, queue_taken, dead;
-    const struct sv *heads; /* the first items of the queue and of its batches: nothing older is unarchived */
+    int64_t queue, queue_taken, callbacks, callbacks_taken, dead;
+    const struct sv *heads; /* the first items of message_queue and of its batches: nothing older is unarchived */
     size_t heads_n;
     int64_t now_ms; /* store clock */
     struct sv text; /* JSON object with the backend's own figures */

@@ -70,7 +70,7 @@ struct store *store_switch_open(struct loop *l, struct store *primary, struct st
                                 struct err *e) MUST_CHECK;
 
 /* Going back (switch): moves everything in `from` (only sqlite can be one) over to `to`, conversation by conversation: marks joined, pending
- * items that either side has answered dropped, records through `join`, context and queue items and jobs appended; then empties
+ * items that either side has answered dropped, records through `join`, context, items of both queues and jobs appended; then empties
  * `from`. */
 void store_merge(struct store *from, struct store *to, store_join_fn *join, void *join_arg, store_status_fn *fn, void *arg);
 

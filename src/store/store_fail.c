@@ -150,7 +150,7 @@ static void fail_list(struct store *s, const struct store_list *what, store_list
     store_list(f->inner, what, fn, arg);
 }
 
-static void fail_take(struct store *s, struct sv owner, size_t max, store_take_fn *fn, void *arg)
+static void fail_take(struct store *s, enum store_queue queue, struct sv owner, size_t max, store_take_fn *fn, void *arg)
 {
     struct fail *f = of(s);
     if (fails(f)) {
@@ -159,7 +159,7 @@ static void fail_take(struct store *s, struct sv owner, size_t max, store_take_f
         if (arg == NULL)
             return;
     }
-    store_take(f->inner, owner, max, fn, arg);
+    store_take(f->inner, queue, owner, max, fn, arg);
 }
 
 static void fail_ack(struct store *s, const struct store_ack *ack, store_status_fn *fn, void *arg)
@@ -169,11 +169,12 @@ static void fail_ack(struct store *s, const struct store_ack *ack, store_status_
         store_ack(f->inner, ack, fn, arg);
 }
 
-static void fail_recover(struct store *s, store_dead_fn *is_dead, void *dead_arg, store_status_fn *fn, void *arg)
+static void fail_recover(struct store *s, enum store_queue queue, store_dead_fn *is_dead, void *dead_arg, store_status_fn *fn,
+                         void *arg)
 {
     struct fail *f = of(s);
     if (goes_on(f, &fn, &arg))
-        store_recover(f->inner, is_dead, dead_arg, fn, arg);
+        store_recover(f->inner, queue, is_dead, dead_arg, fn, arg);
 }
 
 static void fail_letters(struct store *s, const struct store_letters *what, store_letters_fn *fn, void *arg)

@@ -173,7 +173,8 @@ static void memory_load(struct store *s, const struct store_load *what, store_lo
 static bool is_full(const struct memory *m, const struct store_change *c)
 {
     bool admits = c->queue_add_n > 0 || c->pending_add.p != NULL || c->pending_more_n > 0 || c->mark_new.key.p != NULL;
-    return admits && !c->finishing && m->queue_max > 0 && memory_queue_held(m) + c->queue_add_n > m->queue_max;
+    size_t held = m->queues[STORE_QUEUE_MESSAGES].n + memory_queue_taken(m, STORE_QUEUE_MESSAGES);
+    return admits && !c->finishing && m->queue_max > 0 && held + c->queue_add_n > m->queue_max;
 }
 
 static enum store_status may_apply(const struct memory *m, const struct conversation *old, const struct store_change *c,
@@ -219,7 +220,9 @@ static void change_lists(struct memory *m, struct conversation *old, const struc
     if (appended && c->context_max > 0 && old->context.n > c->context_max)
         memory_list_shift(&old->context, old->context.n - c->context_max, NULL);
     for (size_t i = 0; i < c->queue_add_n; i++)
-        memory_list_add(&m->queue, memory_copy(c->queue_add[i]));
+        memory_list_add(&m->queues[STORE_QUEUE_MESSAGES], memory_copy(c->queue_add[i]));
+    for (size_t i = 0; i < c->callbacks_add_n; i++)
+        memory_list_add(&m->queues[STORE_QUEUE_CALLBACKS], memory_copy(c->callbacks_add[i]));
     for (size_t i = 0; i < c->letters_n; i++)
         memory_letter_add(m, &c->letters[i]);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * What the two files of the memory store share: conversations and open/close are in store_memory.c; listings, the queue, dead letters,
+ * What the two files of the memory store share: conversations and open/close are in store_memory.c; listings, queues, dead letters,
  * small values and numbers in store_memory_queue.c. Knows nothing of what records mean. */
 #ifndef STORE_STORE_MEMORY_INSIDE_H
 #define STORE_STORE_MEMORY_INSIDE_H
@@ -24,6 +24,7 @@ struct conversation {
 
 struct batch {
     struct batch *next; /* older first */
+    enum store_queue queue;
     struct sv name, owner;
     struct list items;
 };
@@ -37,10 +38,10 @@ struct memory {
     struct store store;
     struct answers *answers;
     struct map *conversations, *values;
-    struct list queue;
+    struct list queues[STORE_QUEUES];
     struct letters dead;
-    struct batch *batches;
-    size_t queue_max;
+    struct batch *batches; /* of all queues */
+    size_t queue_max;      /* of message_queue */
     uint64_t batches_made;
 };
 
@@ -69,15 +70,15 @@ const struct sv *memory_keep_all(struct answer *a, const struct sv *items, size_
 void memory_list_fini(struct list *l);
 void memory_letter_add(struct memory *m, const struct store_letter *letter);
 void memory_queue_fini(struct memory *m);
-/* Items that nobody has acknowledged yet. */
-size_t memory_queue_held(const struct memory *m);
+/* Items of a queue's batches. */
+size_t memory_queue_taken(const struct memory *m, enum store_queue q);
 
 /* ---- operations ---- */
 
 void memory_list(struct store *s, const struct store_list *what, store_list_fn *fn, void *arg);
-void memory_take(struct store *s, struct sv owner, size_t max, store_take_fn *fn, void *arg);
+void memory_take(struct store *s, enum store_queue q, struct sv owner, size_t max, store_take_fn *fn, void *arg);
 void memory_ack(struct store *s, const struct store_ack *ack, store_status_fn *fn, void *arg);
-void memory_recover(struct store *s, store_dead_fn *is_dead, void *dead_arg, store_status_fn *fn, void *arg);
+void memory_recover(struct store *s, enum store_queue q, store_dead_fn *is_dead, void *dead_arg, store_status_fn *fn, void *arg);
 void memory_letters(struct store *s, const struct store_letters *what, store_letters_fn *fn, void *arg);
 void memory_value(struct store *s, const struct store_value *what, store_value_fn *fn, void *arg);
 void memory_stat(struct store *s, store_stat_fn *fn, void *arg);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * The memory store's listings, queue, dead letters, small values and numbers (store_memory.c has the rest). A listing is made anew for
+ * The memory store's listings, queues, dead letters, small values and numbers (store_memory.c has the rest). A listing is made anew for
  * each call, from all conversations: right before fast. Knows nothing of what records mean. */
 #include "config.h"
 
@@ -93,21 +93,21 @@ void memory_list(struct store *s, const struct store_list *what, store_list_fn *
     answers_later(m->answers, a);
 }
 
-/* ---- message_queue ---- */
+/* ---- queues ---- */
 
-size_t memory_queue_held(const struct memory *m)
+size_t memory_queue_taken(const struct memory *m, enum store_queue q)
 {
-    size_t n = m->queue.n;
+    size_t n = 0;
     for (const struct batch *b = m->batches; b != NULL; b = b->next)
-        n += b->items.n;
+        n += b->queue == q ? b->items.n : 0;
     return n;
 }
 
-static void put_in_front(struct memory *m, struct list *items)
+static void put_in_front(struct list *queue, struct list *items)
 {
-    memory_list_shift(&m->queue, m->queue.n, items);
-    memory_list_fini(&m->queue);
-    m->queue = *items;
+    memory_list_shift(queue, queue->n, items);
+    memory_list_fini(queue);
+    *queue = *items;
 }
 
 static void batch_free(struct batch *b)
@@ -118,25 +118,27 @@ static void batch_free(struct batch *b)
     free(b);
 }
 
-void memory_take(struct store *s, struct sv owner, size_t max, store_take_fn *fn, void *arg)
+void memory_take(struct store *s, enum store_queue q, struct sv owner, size_t max, store_take_fn *fn, void *arg)
 {
     struct memory *m = memory_of(s);
+    struct list *queue = &m->queues[q];
     struct answer *a = answer_new(&(struct answer){ .kind = ANSWER_BATCH, .fn.batch = fn, .arg = arg });
-    if (m->queue.n > 0) {
+    if (queue->n > 0) {
         struct batch **end = &m->batches, *b = memory_need(calloc(1, sizeof *b));
         while (*end != NULL)
             end = &(*end)->next;
         *end = b;
         struct sv name =
             arena_printf(memory_need(answer_arena(a)), "%.*s:%llu", SV_FMT(owner), (unsigned long long)++m->batches_made);
+        b->queue = q;
         b->name = memory_copy(name);
         b->owner = memory_copy(owner);
-        memory_list_shift(&m->queue, max, &b->items);
+        memory_list_shift(queue, max, &b->items);
         a->is.batch = (struct store_batch){ name, memory_keep_all(a, b->items.at, b->items.n), b->items.n, 0 };
     } else {
         a->is.batch.name = SV("");
     }
-    a->is.batch.left = m->queue.n;
+    a->is.batch.left = queue->n;
     answers_later(m->answers, a);
 }
 
@@ -144,7 +146,7 @@ void memory_ack(struct store *s, const struct store_ack *ack, store_status_fn *f
 {
     struct memory *m = memory_of(s);
     struct batch **at = &m->batches;
-    while (*at != NULL && !sv_eq((*at)->name, ack->batch))
+    while (*at != NULL && ((*at)->queue != ack->queue || !sv_eq((*at)->name, ack->batch)))
         at = &(*at)->next;
     if (*at != NULL) { /* else acknowledged before, or given back: nothing may come twice */
         struct batch *b = *at;
@@ -155,19 +157,19 @@ void memory_ack(struct store *s, const struct store_ack *ack, store_status_fn *f
         struct list front = { 0 };
         for (size_t i = 0; i < ack->again_n; i++)
             memory_list_add(&front, memory_copy(ack->again[i]));
-        put_in_front(m, &front);
+        put_in_front(&m->queues[ack->queue], &front);
     }
     memory_later(m, &(struct answer){ .kind = ANSWER_STATUS, .fn.status = fn, .arg = arg });
 }
 
-void memory_recover(struct store *s, store_dead_fn *is_dead, void *dead_arg, store_status_fn *fn, void *arg)
+void memory_recover(struct store *s, enum store_queue q, store_dead_fn *is_dead, void *dead_arg, store_status_fn *fn, void *arg)
 {
     struct memory *m = memory_of(s);
     struct list back = { 0 };
     struct batch **at = &m->batches;
     while (*at != NULL) {
         struct batch *b = *at;
-        if (!is_dead(dead_arg, b->owner)) {
+        if (b->queue != q || !is_dead(dead_arg, b->owner)) {
             at = &b->next;
             continue;
         }
@@ -175,7 +177,7 @@ void memory_recover(struct store *s, store_dead_fn *is_dead, void *dead_arg, sto
         memory_list_shift(&b->items, b->items.n, &back);
         batch_free(b);
     }
-    put_in_front(m, &back);
+    put_in_front(&m->queues[q], &back);
     memory_later(m, &(struct answer){ .kind = ANSWER_STATUS, .fn.status = fn, .arg = arg });
 }
 
@@ -249,7 +251,7 @@ void memory_letters(struct store *s, const struct store_letters *what, store_let
         if (what->op != STORE_LETTERS_GET)
             letter_remove(m, i);
         if (what->op == STORE_LETTERS_AGAIN)
-            memory_list_add(&m->queue, memory_copy(what->item));
+            memory_list_add(&m->queues[what->queue], memory_copy(what->item));
         break;
     }
     answers_later(m->answers, a);
@@ -289,10 +291,13 @@ void memory_stat(struct store *s, store_stat_fn *fn, void *arg)
 {
     struct memory *m = memory_of(s);
     struct answer *a = answer_new(&(struct answer){ .kind = ANSWER_STAT, .fn.stat = fn, .arg = arg });
+    const struct list *queue = &m->queues[STORE_QUEUE_MESSAGES];
     size_t heads_n = 0, max = 1;
     a->is.stat = (struct store_stat){ .up = true,
-                                      .queue = (int64_t)m->queue.n,
-                                      .queue_taken = (int64_t)(memory_queue_held(m) - m->queue.n),
+                                      .queue = (int64_t)queue->n,
+                                      .queue_taken = (int64_t)memory_queue_taken(m, STORE_QUEUE_MESSAGES),
+                                      .callbacks = (int64_t)m->queues[STORE_QUEUE_CALLBACKS].n,
+                                      .callbacks_taken = (int64_t)memory_queue_taken(m, STORE_QUEUE_CALLBACKS),
                                       .dead = (int64_t)m->dead.n,
                                       .now_ms = clock_wall_ms(),
                                       .text = SV("{}") };
@@ -300,10 +305,12 @@ void memory_stat(struct store *s, store_stat_fn *fn, void *arg)
     for (const struct batch *b = m->batches; b != NULL; b = b->next)
         max++;
     struct sv *heads = memory_need(arena_array(memory_need(answer_arena(a)), max, sizeof *heads));
-    if (m->queue.n > 0)
-        heads[heads_n++] = m->queue.at[0];
-    for (const struct batch *b = m->batches; b != NULL; b = b->next)
-        heads[heads_n++] = b->items.at[0];
+    if (queue->n > 0)
+        heads[heads_n++] = queue->at[0];
+    for (const struct batch *b = m->batches; b != NULL; b = b->next) {
+        if (b->queue == STORE_QUEUE_MESSAGES)
+            heads[heads_n++] = b->items.at[0];
+    }
     a->is.stat.heads = memory_keep_all(a, heads, heads_n);
     a->is.stat.heads_n = heads_n;
     answers_later(m->answers, a);
@@ -316,7 +323,8 @@ void memory_queue_fini(struct memory *m)
         m->batches = b->next;
         batch_free(b);
     }
-    memory_list_fini(&m->queue);
+    for (size_t i = 0; i < STORE_QUEUES; i++)
+        memory_list_fini(&m->queues[i]);
     while (m->dead.n > 0)
         letter_remove(m, m->dead.n - 1);
     free(m->dead.at);

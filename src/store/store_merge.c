@@ -2,7 +2,7 @@
  * Going back from the host's state file to the shared store, as a chain of asynchronous steps:
  *
  *   values:        some small values of `from` -> put into `to`, removed from `from`      until there are none
- *   conversation:  the next whole one of `from`, with a part of the queue                 until there is none
+ *   conversation:  the next whole one of `from`, with a part of each queue                until there is none
  *     seen:        the same in `to`, with the mark that says whether this very state was taken over before
  *     marks:       what `to` knows of each message that `from` knows
  *     apply:       everything in one step, with that mark
@@ -92,6 +92,14 @@ static bool keep_all(struct merge *m, const struct sv **items, size_t n)
     }
     *items = kept;
     return kept != NULL;
+}
+
+static bool keep_queues(struct merge *m, struct sqlite_whole *w)
+{
+    bool kept = true;
+    for (size_t q = 0; kept && q < STORE_QUEUES; q++)
+        kept = keep_all(m, &w->queues[q].at, w->queues[q].n);
+    return kept;
 }
 
 static bool keep_letters(struct merge *m, const struct store_letter **letters, size_t n)
@@ -381,14 +389,18 @@ static struct store_joined join_records(struct merge *m, const struct pending *p
 
 static void apply_all(struct merge *m)
 {
+    const struct sqlite_items *items = &m->whole.queues[STORE_QUEUE_MESSAGES];
+    const struct sqlite_items *callbacks = &m->whole.queues[STORE_QUEUE_CALLBACKS];
     struct pending p;
     bool made = m->whole.record.p == NULL && m->seen.version == 0;
     struct store_change c = { .conversation_id = m->whole.id,
                               .expect_version = m->seen.version,
                               .first_version = made ? PLACEHOLDER : 0,
                               .lease = STORE_LEASE_DROP,
-                              .queue_add = m->whole.items,
-                              .queue_add_n = m->whole.items_n,
+                              .queue_add = items->at,
+                              .queue_add_n = items->n,
+                              .callbacks_add = callbacks->at,
+                              .callbacks_add_n = callbacks->n,
                               .letters = m->whole.letters,
                               .letters_n = m->whole.letters_n,
                               .finishing = true };
@@ -521,7 +533,7 @@ static void conversation_read(void *arg, enum store_status status, const void *w
     *w = *(const struct sqlite_whole *)what;
     m->tries = 0;
     if (!keep(m, &w->id) || !keep(m, &w->record) || !keep(m, &w->key) || !keep_all(m, &w->pending, w->pending_n) ||
-        !keep_all(m, &w->context, w->context_n) || !keep_all(m, &w->items, w->items_n) ||
+        !keep_all(m, &w->context, w->context_n) || !keep_queues(m, w) ||
         !keep_letters(m, &w->letters, w->letters_n) || !list_known(m)) {
         finish(m, STORE_FULL);
         return;

@@ -28,9 +28,10 @@ struct store_ops {
     void (*apply)(struct store *s, const struct store_change *change, store_apply_fn *fn, void *arg);
     void (*renew)(struct store *s, struct sv id, struct sv token, int64_t ttl_ms, store_status_fn *fn, void *arg);
     void (*list)(struct store *s, const struct store_list *what, store_list_fn *fn, void *arg);
-    void (*take)(struct store *s, struct sv owner, size_t max, store_take_fn *fn, void *arg);
+    void (*take)(struct store *s, enum store_queue q, struct sv owner, size_t max, store_take_fn *fn, void *arg);
     void (*ack)(struct store *s, const struct store_ack *ack, store_status_fn *fn, void *arg);
-    void (*recover)(struct store *s, store_dead_fn *is_dead, void *dead_arg, store_status_fn *fn, void *arg);
+    void (*recover)(struct store *s, enum store_queue q, store_dead_fn *is_dead, void *dead_arg, store_status_fn *fn,
+                    void *arg);
     void (*letters)(struct store *s, const struct store_letters *what, store_letters_fn *fn, void *arg);
     void (*value)(struct store *s, const struct store_value *what, store_value_fn *fn, void *arg); /* put and get */
     void (*stat)(struct store *s, store_stat_fn *fn, void *arg);

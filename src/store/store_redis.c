@@ -36,7 +36,8 @@ static const struct redis_shared_key shared_keys[] = {
     { "active", "zset" },        { "waiting", "zset" },
     { "paused", "zset" },        { "message_queue:batches", "zset" },
     { "message_queue", "list" }, { "message_queue:dead", "zset" },
-    { "message_queue:dead:items", "hash" },
+    { "message_queue:dead:items", "hash" }, { "callback_queue", "list" },
+    { "callback_queue:batches", "zset" },
 };
 
 /* ---- what every call needs ---- */

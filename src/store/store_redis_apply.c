@@ -11,7 +11,7 @@
 #define FIXED_KEYS 7
 #define FIXED_ARGS 9
 #define MORE_KEYS 3
-#define MORE_ARGS 13
+#define MORE_ARGS 14
 
 static void on_apply(const struct redis_call *call, enum redis_outcome outcome, const struct redis_reply *reply)
 {
@@ -37,7 +37,8 @@ static size_t pending_n(const struct store_change *c)
 static bool has_more(const struct store_change *c)
 {
     return c->mark_new.key.p != NULL || c->marks_n > 0 || pending_n(c) > 0 || c->pending_drop > 0 ||
-           c->context_add_n > 0 || c->queue_add_n > 0 || c->job.key.p != NULL || c->event.p != NULL || c->letters_n > 0;
+           c->context_add_n > 0 || c->queue_add_n > 0 || c->job.key.p != NULL || c->event.p != NULL ||
+           c->letters_n > 0 || c->callbacks_add_n > 0;
 }
 
 static size_t score(char *to, size_t size, bool is_in, int64_t ms, const char *behind)
@@ -83,6 +84,8 @@ static void write_more_keys(struct buf *b, const struct store_change *c)
         redis_write(b, KEY_DEAD);
         redis_write(b, KEY_DEAD_ITEMS);
     }
+    if (c->callbacks_add_n > 0)
+        redis_write(b, KEY_CALLBACKS);
 }
 
 static void write_fixed_args(struct buf *b, const struct store_change *c)
@@ -133,6 +136,8 @@ static void write_more_values(struct buf *b, const struct store_change *c)
         redis_write(b, c->letters[i].id);
         redis_write(b, c->letters[i].item);
     }
+    for (size_t i = 0; i < c->callbacks_add_n; i++)
+        redis_write(b, c->callbacks_add[i]);
 }
 
 static void write_more_args(struct buf *b, const struct redis *r, const struct store_change *c)
@@ -154,6 +159,7 @@ static void write_more_args(struct buf *b, const struct redis *r, const struct s
         redis_write_i64(b, c->job.value.p != NULL ? c->job_ttl_ms : 0);
     redis_write(b, c->event.p != NULL ? SV(REDIS_CHANNEL) : SV_NONE);
     redis_write_i64(b, (int64_t)c->letters_n);
+    redis_write_i64(b, (int64_t)c->callbacks_add_n);
     write_more_values(b, c);
 }
 
@@ -177,9 +183,9 @@ static struct buf *write_change(struct redis *r, const struct store_change *c)
     bool more = has_more(c), mark = c->mark_new.key.p != NULL, job = c->job.key.p != NULL;
     size_t keys = FIXED_KEYS, args = FIXED_ARGS;
     if (more) {
-        keys += MORE_KEYS + mark + c->marks_n + job + (c->letters_n > 0 ? 2 : 0);
+        keys += MORE_KEYS + mark + c->marks_n + job + (c->letters_n > 0 ? 2 : 0) + (c->callbacks_add_n > 0);
         args += MORE_ARGS + mark + c->marks_n + pending_n(c) + c->context_add_n + c->queue_add_n +
-                (job && c->job.value.p != NULL) + (c->event.p != NULL) + 2 * c->letters_n;
+                (job && c->job.value.p != NULL) + (c->event.p != NULL) + 2 * c->letters_n + c->callbacks_add_n;
     }
     struct buf *b = redis_link_begin_script(r->link, c->finishing ? SCRIPT_FINISH : SCRIPT_APPLY, keys, args);
     if (b == NULL)

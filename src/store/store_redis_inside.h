@@ -42,16 +42,20 @@ void redis_key_conversation(struct buf *b, struct sv id, enum conversation_key w
 void redis_key_lock(struct buf *b, struct sv id);
 void redis_key_mark(struct buf *b, struct sv id, struct sv message_id);
 void redis_key_job(struct buf *b, struct sv id);
-void redis_key_batch(struct buf *b, struct sv name);
+void redis_key_queue(struct buf *b, enum store_queue q);
+void redis_key_batches(struct buf *b, enum store_queue q); /* the names of all its batches */
+void redis_key_batch(struct buf *b, enum store_queue q, struct sv name);
 #define KEY_DUE SV("due")
 #define KEY_ACTIVITY SV("activity")
 #define KEY_ACTIVE SV("active")
 #define KEY_WAITING SV("waiting")
 #define KEY_PAUSED SV("paused")
 #define KEY_QUEUE SV("message_queue")
+#define KEY_CALLBACKS SV("callback_queue")
 #define KEY_DEAD SV("message_queue:dead")
 #define KEY_DEAD_ITEMS SV("message_queue:dead:items")
 #define KEY_BATCHES SV("message_queue:batches")
+#define KEY_CALLBACK_BATCHES SV("callback_queue:batches")
 
 /* ---- calls (store_redis.c) ---- */
 
@@ -80,9 +84,10 @@ void redis_renew(struct store *s, struct sv id, struct sv token, int64_t ttl_ms,
 void redis_list(struct store *s, const struct store_list *what, store_list_fn *fn, void *arg); /* store_redis_list.c */
 void redis_letters(struct store *s, const struct store_letters *what, store_letters_fn *fn,
                    void *arg); /* store_redis_letters.c */
-void redis_take(struct store *s, struct sv owner, size_t max, store_take_fn *fn, void *arg); /* store_redis_queue.c */
+void redis_take(struct store *s, enum store_queue q, struct sv owner, size_t max, store_take_fn *fn,
+                void *arg); /* store_redis_queue.c */
 void redis_ack(struct store *s, const struct store_ack *ack, store_status_fn *fn, void *arg);
-void redis_recover(struct store *s, store_dead_fn *is_dead, void *dead_arg, store_status_fn *fn, void *arg);
+void redis_recover(struct store *s, enum store_queue q, store_dead_fn *is_dead, void *dead_arg, store_status_fn *fn, void *arg);
 void redis_return_lost_takes(struct redis *r);
 void redis_forget_lost_takes(struct redis *r);
 void redis_stat(struct store *s, store_stat_fn *fn, void *arg); /* store_redis_stat.c */

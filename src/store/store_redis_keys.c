@@ -45,7 +45,18 @@ void redis_key_job(struct buf *b, struct sv id)
     redis_write_joined(b, (struct sv[]){ SV("job:"), id }, 2);
 }
 
-void redis_key_batch(struct buf *b, struct sv name)
+void redis_key_queue(struct buf *b, enum store_queue q)
 {
-    redis_write_joined(b, (struct sv[]){ SV("message_queue:taken:"), name }, 2);
+    redis_write(b, q == STORE_QUEUE_MESSAGES ? KEY_QUEUE : KEY_CALLBACKS);
+}
+
+void redis_key_batches(struct buf *b, enum store_queue q)
+{
+    redis_write(b, q == STORE_QUEUE_MESSAGES ? KEY_BATCHES : KEY_CALLBACK_BATCHES);
+}
+
+void redis_key_batch(struct buf *b, enum store_queue q, struct sv name)
+{
+    struct sv head = q == STORE_QUEUE_MESSAGES ? SV("message_queue:taken:") : SV("callback_queue:taken:");
+    redis_write_joined(b, (struct sv[]){ head, name }, 2);
 }

@@ -52,7 +52,7 @@ void redis_letters(struct store *s, const struct store_letters *what, store_lett
     if (b != NULL) {
         redis_write(b, KEY_DEAD);
         redis_write(b, KEY_DEAD_ITEMS);
-        redis_write(b, KEY_QUEUE);
+        redis_key_queue(b, what->op == STORE_LETTERS_AGAIN ? what->queue : STORE_QUEUE_MESSAGES);
         redis_write(b, name_of(what->op));
         redis_write(b, what->id);
         if (what->op == STORE_LETTERS_LIST)

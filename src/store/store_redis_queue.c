@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * message_queue in Redis: batches are taken, acknowledged, and given back when their owner is dead. A batch is the list
- * message_queue:taken:<owner>:<number>; message_queue:batches knows the names of all and how many items each has. */
+ * The queues in Redis: batches are taken, acknowledged, and given back when their owner is dead. A batch is the list
+ * <queue>:taken:<owner>:<number>; <queue>:batches knows the names of all and how many items each has. */
 #include "config.h"
 
 #include <stdlib.h>
@@ -15,6 +15,7 @@
 struct taking {
     struct taking *next; /* lost ones */
     struct redis *r;
+    enum store_queue queue;
     store_take_fn *fn;
     void *arg;
     struct sv name;
@@ -66,7 +67,7 @@ static uint64_t next_number(struct redis *r)
     return r->batches;
 }
 
-static struct taking *taking_new(struct redis *r, struct sv owner, store_take_fn *fn, void *arg)
+static struct taking *taking_new(struct redis *r, enum store_queue q, struct sv owner, store_take_fn *fn, void *arg)
 {
     struct buf name = { 0 };
     buf_add(&name, owner);
@@ -74,7 +75,7 @@ static struct taking *taking_new(struct redis *r, struct sv owner, store_take_fn
     buf_i64(&name, (int64_t)next_number(r));
     struct taking *t = buf_ok(&name) ? malloc(sizeof(*t) + name.n) : NULL;
     if (t != NULL) {
-        *t = (struct taking){ .r = r, .fn = fn, .arg = arg };
+        *t = (struct taking){ .r = r, .queue = q, .fn = fn, .arg = arg };
         memcpy(t->text, name.p, name.n);
         t->name = (struct sv){ t->text, name.n };
     }
@@ -82,15 +83,15 @@ static struct taking *taking_new(struct redis *r, struct sv owner, store_take_fn
     return t;
 }
 
-void redis_take(struct store *s, struct sv owner, size_t max, store_take_fn *fn, void *arg)
+void redis_take(struct store *s, enum store_queue q, struct sv owner, size_t max, store_take_fn *fn, void *arg)
 {
     struct redis *r = redis_of(s);
-    struct taking *t = taking_new(r, owner, fn, arg);
+    struct taking *t = taking_new(r, q, owner, fn, arg);
     struct buf *b = t != NULL ? redis_link_begin_script(r->link, SCRIPT_TAKE, 3, 2) : NULL;
     if (b != NULL) {
-        redis_write(b, KEY_QUEUE);
-        redis_key_batch(b, t->name);
-        redis_write(b, KEY_BATCHES);
+        redis_key_queue(b, q);
+        redis_key_batch(b, q, t->name);
+        redis_key_batches(b, q);
         redis_write_i64(b, max < INT32_MAX ? (int64_t)max : INT32_MAX);
         redis_write(b, t->name);
         if (redis_link_end(r->link, &(struct redis_call){ .done = on_take, .owner = r, .arg = t }))
@@ -116,9 +117,9 @@ void redis_ack(struct store *s, const struct store_ack *ack, store_status_fn *fn
     struct redis *r = redis_of(s);
     struct buf *b = redis_link_begin_script(r->link, SCRIPT_ACK, 5, 3 + 2 * ack->dead_n + ack->again_n);
     if (b != NULL) {
-        redis_key_batch(b, ack->batch);
-        redis_write(b, KEY_BATCHES);
-        redis_write(b, KEY_QUEUE);
+        redis_key_batch(b, ack->queue, ack->batch);
+        redis_key_batches(b, ack->queue);
+        redis_key_queue(b, ack->queue);
         redis_write(b, KEY_DEAD);
         redis_write(b, KEY_DEAD_ITEMS);
         redis_write(b, ack->batch);
@@ -138,6 +139,7 @@ void redis_ack(struct store *s, const struct store_ack *ack, store_status_fn *fn
 
 struct recovery {
     struct redis *r;
+    enum store_queue queue;
     store_dead_fn *is_dead;
     void *dead_arg;
     store_status_fn *fn;
@@ -168,21 +170,21 @@ static void on_returned(const struct redis_call *call, enum redis_outcome outcom
     recovered_one(v);
 }
 
-static bool write_return(struct redis *r, struct sv name, const struct redis_call *call)
+static bool write_return(struct redis *r, enum store_queue q, struct sv name, const struct redis_call *call)
 {
     struct buf *b = redis_link_begin_script(r->link, SCRIPT_RECOVER, 3, 1);
     if (b == NULL)
         return false;
-    redis_key_batch(b, name);
-    redis_write(b, KEY_BATCHES);
-    redis_write(b, KEY_QUEUE);
+    redis_key_batch(b, q, name);
+    redis_key_batches(b, q);
+    redis_key_queue(b, q);
     redis_write(b, name);
     return redis_link_end(r->link, call);
 }
 
 static void give_back(struct recovery *v, struct sv name)
 {
-    if (write_return(v->r, name, &(struct redis_call){ .done = on_returned, .owner = v->r, .arg = v }))
+    if (write_return(v->r, v->queue, name, &(struct redis_call){ .done = on_returned, .owner = v->r, .arg = v }))
         v->waiting++;
     else
         v->status = redis_link_is_up(v->r->link) ? STORE_FULL : STORE_DOWN;
@@ -206,7 +208,7 @@ void redis_return_lost_takes(struct redis *r)
     r->lost_takes = NULL;
     while (t != NULL) {
         struct taking *next = t->next;
-        if (!write_return(r, t->name, &(struct redis_call){ .done = on_lost_returned, .owner = r, .arg = t })) {
+        if (!write_return(r, t->queue, t->name, &(struct redis_call){ .done = on_lost_returned, .owner = r, .arg = t })) {
             t->next = r->lost_takes;
             r->lost_takes = t;
         }
@@ -263,16 +265,16 @@ static void on_batches(const struct redis_call *call, enum redis_outcome outcome
     recovered_one(v);
 }
 
-void redis_recover(struct store *s, store_dead_fn *is_dead, void *dead_arg, store_status_fn *fn, void *arg)
+void redis_recover(struct store *s, enum store_queue q, store_dead_fn *is_dead, void *dead_arg, store_status_fn *fn, void *arg)
 {
     struct redis *r = redis_of(s);
     struct recovery *v = malloc(sizeof(*v));
     struct buf *b = v != NULL ? redis_link_begin(r->link) : NULL;
     if (b != NULL) {
-        *v = (struct recovery){ .r = r, .is_dead = is_dead, .dead_arg = dead_arg, .fn = fn, .arg = arg };
+        *v = (struct recovery){ .r = r, .queue = q, .is_dead = is_dead, .dead_arg = dead_arg, .fn = fn, .arg = arg };
         redis_write_head(b, 4);
         redis_write(b, SV("ZRANGE"));
-        redis_write(b, KEY_BATCHES);
+        redis_key_batches(b, q);
         redis_write(b, SV("0"));
         redis_write(b, SV("-1"));
         if (redis_link_end(r->link, &(struct redis_call){ .done = on_batches, .owner = r, .arg = v }))

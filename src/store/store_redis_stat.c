@@ -22,6 +22,8 @@ enum {
     AT_DAY,
     AT_HEAD,
     AT_BATCHES,
+    AT_CALLBACKS,
+    AT_CALLBACKS_TAKEN,
     AT_INFO,
     FIGURES
 };
@@ -113,6 +115,8 @@ static enum store_status read_figures(struct asking *q, const struct redis_call 
                                    [AT_DUE] = &n->due,
                                    [AT_QUEUE] = &n->queue,
                                    [AT_TAKEN] = &n->queue_taken,
+                                   [AT_CALLBACKS] = &n->callbacks,
+                                   [AT_CALLBACKS_TAKEN] = &n->callbacks_taken,
                                    [AT_DEAD] = &n->dead,
                                    [AT_RECENT] = &n->recent,
                                    [AT_DAY] = &n->day };
@@ -158,7 +162,7 @@ static bool ask_heads(struct asking *q, const struct redis_reply *batches)
         return false;
     redis_write(b, KEY_QUEUE);
     for (size_t i = 0; i < batches->n; i++)
-        redis_key_batch(b, redis_text(batches, i));
+        redis_key_batch(b, STORE_QUEUE_MESSAGES, redis_text(batches, i));
     return redis_link_end(q->r->link, &(struct redis_call){ .done = on_heads, .owner = q->r, .arg = q });
 }
 
@@ -178,8 +182,8 @@ static void on_stat(const struct redis_call *call, enum redis_outcome outcome, c
 void redis_stat(struct store *s, store_stat_fn *fn, void *arg)
 {
     struct redis *r = redis_of(s);
-    const struct sv keys[] = { KEY_ACTIVITY, KEY_ACTIVE, KEY_WAITING, KEY_PAUSED,
-                               KEY_DUE,      KEY_QUEUE,  KEY_BATCHES, KEY_DEAD };
+    const struct sv keys[] = { KEY_ACTIVITY, KEY_ACTIVE,  KEY_WAITING, KEY_PAUSED,    KEY_DUE,
+                               KEY_QUEUE,    KEY_BATCHES, KEY_DEAD,    KEY_CALLBACKS, KEY_CALLBACK_BATCHES };
     struct asking *q = calloc(1, sizeof(*q));
     struct arena *arena = arena_new(0, STAT_MAX);
     struct buf *b = q != NULL && arena != NULL ? redis_link_begin_script(r->link, SCRIPT_STAT, ARRAY_LEN(keys), 0) : NULL;

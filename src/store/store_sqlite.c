@@ -196,9 +196,9 @@ static void sqlite_list(struct store *s, const struct store_list *what, store_li
         &(struct answer){ .kind = ANSWER_LIST, .fn.list = fn, .arg = arg });
 }
 
-static void sqlite_take(struct store *s, struct sv owner, size_t max, store_take_fn *fn, void *arg)
+static void sqlite_take(struct store *s, enum store_queue q, struct sv owner, size_t max, store_take_fn *fn, void *arg)
 {
-    ask(of(s), &(struct op){ .kind = OP_TAKE, .ask.take = { owner, max } },
+    ask(of(s), &(struct op){ .kind = OP_TAKE, .ask.take = { q, owner, max } },
         &(struct answer){ .kind = ANSWER_BATCH, .fn.batch = fn, .arg = arg });
 }
 
@@ -211,6 +211,7 @@ static void sqlite_ack(struct store *s, const struct store_ack *ack, store_statu
  * owner takes in between is given back too; the dead take nothing. */
 struct recovery {
     struct store *s;
+    enum store_queue queue;
     store_dead_fn *is_dead;
     void *dead_arg;
     store_status_fn *fn;
@@ -228,22 +229,23 @@ static void give_back(void *arg, enum store_status status, const void *what)
             dead[dead_n++] = o->at[i];
     }
     if (dead_n > 0)
-        ask_status(r->s, &(struct op){ .kind = OP_RECOVER, .ask.recover = { dead, dead_n } }, r->fn, r->arg);
+        ask_status(r->s, &(struct op){ .kind = OP_RECOVER, .ask.recover = { r->queue, dead, dead_n } }, r->fn, r->arg);
     else
         r->fn(r->arg, status == STORE_DONE && dead == NULL ? STORE_FULL : status);
     free(dead);
     free(r);
 }
 
-static void sqlite_recover(struct store *s, store_dead_fn *is_dead, void *dead_arg, store_status_fn *fn, void *arg)
+static void sqlite_recover(struct store *s, enum store_queue q, store_dead_fn *is_dead, void *dead_arg, store_status_fn *fn,
+                           void *arg)
 {
     struct recovery *r = malloc(sizeof *r);
     if (r == NULL) {
         answer_now(of(s), &(struct answer){ .kind = ANSWER_STATUS, .fn.status = fn, .arg = arg }, STORE_FULL);
         return;
     }
-    *r = (struct recovery){ s, is_dead, dead_arg, fn, arg };
-    ask(of(s), &(struct op){ .kind = OP_OWNERS },
+    *r = (struct recovery){ s, q, is_dead, dead_arg, fn, arg };
+    ask(of(s), &(struct op){ .kind = OP_OWNERS, .ask.recover.queue = q },
         &(struct answer){ .kind = ANSWER_OTHER, .fn.other = give_back, .arg = r });
 }
 

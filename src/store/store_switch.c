@@ -112,9 +112,9 @@ static void switch_list(struct store *s, const struct store_list *what, store_li
     switch_submit(of(s), &(struct call){ .kind = CALL_LIST, .fn.list = fn, .arg = arg, .is.list = *what });
 }
 
-static void switch_take(struct store *s, struct sv owner, size_t max, store_take_fn *fn, void *arg)
+static void switch_take(struct store *s, enum store_queue q, struct sv owner, size_t max, store_take_fn *fn, void *arg)
 {
-    switch_submit(of(s), &(struct call){ .kind = CALL_TAKE, .fn.batch = fn, .arg = arg, .is.take = { owner, max } });
+    switch_submit(of(s), &(struct call){ .kind = CALL_TAKE, .fn.batch = fn, .arg = arg, .is.take = { q, owner, max } });
 }
 
 static void switch_ack(struct store *s, const struct store_ack *ack, store_status_fn *fn, void *arg)
@@ -122,10 +122,11 @@ static void switch_ack(struct store *s, const struct store_ack *ack, store_statu
     switch_submit_ack(of(s), &(struct call){ .kind = CALL_ACK, .fn.status = fn, .arg = arg, .is.ack = *ack });
 }
 
-static void switch_recover(struct store *s, store_dead_fn *is_dead, void *dead_arg, store_status_fn *fn, void *arg)
+static void switch_recover(struct store *s, enum store_queue q, store_dead_fn *is_dead, void *dead_arg, store_status_fn *fn,
+                           void *arg)
 {
     switch_submit(of(s), &(struct call){
-                             .kind = CALL_RECOVER, .fn.status = fn, .arg = arg, .is.recover = { is_dead, dead_arg } });
+                             .kind = CALL_RECOVER, .fn.status = fn, .arg = arg, .is.recover = { q, is_dead, dead_arg } });
 }
 
 static void switch_letters(struct store *s, const struct store_letters *what, store_letters_fn *fn, void *arg)

@@ -102,7 +102,8 @@ static bool keep_change(struct call *c, size_t *used, struct store_change *ch)
            keep_marks(c, used, ch) && keep(c, used, &ch->pending_add) &&
            keep_list(c, used, &ch->pending_more, ch->pending_more_n) &&
            keep_list(c, used, &ch->context_add, ch->context_add_n) &&
-           keep_list(c, used, &ch->queue_add, ch->queue_add_n) && keep_letters(c, used, ch) &&
+           keep_list(c, used, &ch->queue_add, ch->queue_add_n) &&
+           keep_list(c, used, &ch->callbacks_add, ch->callbacks_add_n) && keep_letters(c, used, ch) &&
            keep(c, used, &ch->job.key) && keep(c, used, &ch->job.value) && keep(c, used, &ch->event);
 }
 

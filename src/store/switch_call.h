@@ -47,11 +47,13 @@ struct call {
         } renew;
         struct store_list list;
         struct {
+            enum store_queue queue;
             struct sv owner;
             size_t max;
         } take;
         struct store_ack ack;
         struct {
+            enum store_queue queue;
             store_dead_fn *is_dead;
             void *arg;
         } recover;

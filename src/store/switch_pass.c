@@ -249,13 +249,13 @@ static void pass(struct call *c, struct store *s)
         store_list(s, &c->is.list, on_list, c);
         return;
     case CALL_TAKE:
-        store_take(s, c->is.take.owner, c->is.take.max, on_batch, c);
+        store_take(s, c->is.take.queue, c->is.take.owner, c->is.take.max, on_batch, c);
         return;
     case CALL_ACK:
         store_ack(s, &c->is.ack, on_status, c);
         return;
     case CALL_RECOVER:
-        store_recover(s, c->is.recover.is_dead, c->is.recover.arg, on_status, c);
+        store_recover(s, c->is.recover.queue, c->is.recover.is_dead, c->is.recover.arg, on_status, c);
         return;
     case CALL_LETTERS:
         store_letters(s, &c->is.letters, on_letters, c);

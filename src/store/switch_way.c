@@ -113,7 +113,9 @@ static void on_stock(void *arg, enum store_status status, const struct store_sta
     struct switch_ *w = arg;
     if (w->closed)
         return;
-    bool empty = status == STORE_DONE && stat->conversations + stat->queue + stat->queue_taken + stat->dead == 0;
+    bool empty = status == STORE_DONE && stat->conversations + stat->queue + stat->queue_taken + stat->callbacks +
+                                                 stat->callbacks_taken + stat->dead ==
+                                             0;
     if (empty) {
         arrive(w, MODE_PRIMARY);
         return;

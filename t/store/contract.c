@@ -45,7 +45,8 @@ static void run_case(struct rig *r, const struct rig_case *c)
 
 static void run_backend(struct loop *l, struct arena *a, const struct backend *b)
 {
-    static const struct rig_case *const tables[] = { conversation_cases, queue_cases, list_cases, odd_cases };
+    static const struct rig_case *const tables[] = { conversation_cases, queue_cases, callback_cases, list_cases,
+                                                   odd_cases };
     struct rig r = { .backend = b, .loop = l, .arena = a };
     const char *why = "";
     if (!b->start(&r, &why)) {

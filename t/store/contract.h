@@ -88,13 +88,16 @@ struct call *due(struct rig *r, size_t max);
 struct call *list(struct rig *r, const struct store_list *what);
 struct call *letters(struct rig *r, const struct store_letters *what);
 const struct store_batch *take(struct rig *r, const char *owner, size_t max);
+const struct store_batch *take_of(struct rig *r, enum store_queue q, const char *owner, size_t max);
 enum store_status ack(struct rig *r, const struct store_ack *a);
 enum store_status recover(struct rig *r, const char *dead); /* owners that start with `dead` are */
+enum store_status recover_of(struct rig *r, enum store_queue q, const char *dead);
 enum store_status put(struct rig *r, const char *name, const char *value, int64_t ttl_ms);
 struct sv get(struct rig *r, const char *name);
 const struct store_stat *stat_of(struct rig *r);
-/* All that the queue still has, in order, joined by commas; acknowledged. */
+/* All that message_queue (or another) still has, in order, joined by commas; acknowledged. */
 struct sv drain(struct rig *r);
+struct sv drain_of(struct rig *r, enum store_queue q);
 struct sv joined(struct rig *r, const struct sv *items, size_t n);
 
 /* A change that does nothing but write a record at version + 1. apply() fills in record "r", LONG_MS for marks and that new
@@ -115,7 +118,8 @@ struct rig_case {
     bool needs_shared;
 };
 
-extern const struct rig_case conversation_cases[], queue_cases[], list_cases[], odd_cases[]; /* end with a NULL name */
-extern const struct backend *const backends[];                                 /* ends with NULL */
+/* end with a NULL name */
+extern const struct rig_case conversation_cases[], queue_cases[], callback_cases[], list_cases[], odd_cases[];
+extern const struct backend *const backends[]; /* ends with NULL */
 
 #endif

@@ -60,7 +60,7 @@ static void long_ids(struct rig *r)
     struct sv owner = long_text(r, 256, 'o');
     (void)apply(r, &CHANGE("c", 0, .queue_add = LIST(SV("q")), .queue_add_n = 1));
     struct call *t = rig_call(r);
-    store_take(r->s, owner, 1, rig_batch, t);
+    store_take(r->s, STORE_QUEUE_MESSAGES, owner, 1, rig_batch, t);
     rig_wait(r, t);
     ok(t->status == STORE_DONE && sv_starts(t->batch.name, owner), "a long owner");
     is_int(ack(r, &(struct store_ack){ .batch = t->batch.name }), STORE_DONE, "acknowledges");
@@ -139,7 +139,7 @@ static void closing(struct rig *r)
     store_get(s, SV("x"), rig_value, c[2]);
     store_stat(s, rig_stat, c[3]);
     store_list(s, &(struct store_list){ .max = 1 }, rig_list, c[4]);
-    store_take(s, SV("o"), 1, rig_batch, c[5]);
+    store_take(s, STORE_QUEUE_MESSAGES, SV("o"), 1, rig_batch, c[5]);
     store_load(s, &(struct store_load){ SV(""), SV_NONE, true }, rig_loaded, c[6]);
     store_letters(s, &(struct store_letters){ .max = 1 }, rig_letters, c[7]);
     for (size_t i = 0; i < ARRAY_LEN(c); i++)

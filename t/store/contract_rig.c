@@ -292,13 +292,18 @@ struct call *letters(struct rig *r, const struct store_letters *what)
     return wait_for(r, c);
 }
 
-const struct store_batch *take(struct rig *r, const char *owner, size_t max)
+const struct store_batch *take_of(struct rig *r, enum store_queue q, const char *owner, size_t max)
 {
     struct call *c = rig_call(r);
-    store_take(r->s, sv_from(owner), max, rig_batch, c);
+    store_take(r->s, q, sv_from(owner), max, rig_batch, c);
     if (wait_for(r, c)->status != STORE_DONE)
         bail_out("%s: take answered %d", r->backend->name, (int)c->status);
     return &c->batch;
+}
+
+const struct store_batch *take(struct rig *r, const char *owner, size_t max)
+{
+    return take_of(r, STORE_QUEUE_MESSAGES, owner, max);
 }
 
 enum store_status ack(struct rig *r, const struct store_ack *a)
@@ -313,11 +318,16 @@ static bool starts_with(void *arg, struct sv owner)
     return sv_starts(owner, sv_from(arg));
 }
 
-enum store_status recover(struct rig *r, const char *dead)
+enum store_status recover_of(struct rig *r, enum store_queue q, const char *dead)
 {
     struct call *c = rig_call(r);
-    store_recover(r->s, starts_with, (void *)(uintptr_t)dead, rig_status, c);
+    store_recover(r->s, q, starts_with, (void *)(uintptr_t)dead, rig_status, c);
     return wait_for(r, c)->status;
+}
+
+enum store_status recover(struct rig *r, const char *dead)
+{
+    return recover_of(r, STORE_QUEUE_MESSAGES, dead);
 }
 
 enum store_status put(struct rig *r, const char *name, const char *value, int64_t ttl_ms)
@@ -358,17 +368,22 @@ struct sv joined(struct rig *r, const struct sv *items, size_t n)
     return all;
 }
 
-struct sv drain(struct rig *r)
+struct sv drain_of(struct rig *r, enum store_queue q)
 {
     struct sv parts[64];
     size_t n = 0;
     for (;;) {
-        const struct store_batch *b = take(r, "drain", 1000);
+        const struct store_batch *b = take_of(r, q, "drain", 1000);
         if (b->n == 0)
             return joined(r, parts, n);
         if (n < 64)
             parts[n++] = joined(r, b->items, b->n);
-        if (ack(r, &(struct store_ack){ .batch = b->name }) != STORE_DONE)
+        if (ack(r, &(struct store_ack){ .queue = q, .batch = b->name }) != STORE_DONE)
             bail_out("%s: ack failed", r->backend->name);
     }
+}
+
+struct sv drain(struct rig *r)
+{
+    return drain_of(r, STORE_QUEUE_MESSAGES);
 }

@@ -82,7 +82,8 @@ static void fill_shared(struct rig *r, struct store *s)
                            .pending_more = LIST(PENDING("m3")), .pending_more_n = 1, .lease = STORE_LEASE_TAKE,
                            .lease_token = SV("old"), .lease_ttl_ms = LONG_MS, .in = STORE_IN_ACTIVE,
                            .context_add = LIST(SV("{\"message_id\":\"m1\"}"), SV("{\"turn_id\":\"t1\"}")),
-                           .context_add_n = 2, .context_max = 9, .queue_add = LIST(SV("q1")), .queue_add_n = 1));
+                           .context_add_n = 2, .context_max = 9, .queue_add = LIST(SV("q1")), .queue_add_n = 1,
+                           .callbacks_add = LIST(SV("b1")), .callbacks_add_n = 1));
     (void)apply(r, &CHANGE("only shared", 0, .record = SV("untouched")));
     (void)put(r, "job:j1", "shared", LONG_MS);
 }
@@ -101,8 +102,10 @@ static void fill_local(struct rig *r, struct store *s)
                    .context_add_n = 3, .context_max = 9, .queue_add = LIST(SV("q2"), SV("q3")), .queue_add_n = 2,
                    .lease = STORE_LEASE_TAKE, .lease_token = SV("mine"), .lease_ttl_ms = LONG_MS));
     (void)apply(r, &CHANGE("new", 0, .record = SV("sending"), .marks = &(struct store_pair){ SV("n1"), OPEN },
-                           .marks_n = 1, .pending_add = PENDING("n1"), .queue_add = LIST(SV("q4")), .queue_add_n = 1));
-    (void)apply(r, &CHANGE("third", 0, .record = SV("idle"), .queue_add = LIST(SV("q5")), .queue_add_n = 1));
+                           .marks_n = 1, .pending_add = PENDING("n1"), .queue_add = LIST(SV("q4")), .queue_add_n = 1,
+                           .callbacks_add = LIST(SV("b2"), SV("b3")), .callbacks_add_n = 2));
+    (void)apply(r, &CHANGE("third", 0, .record = SV("idle"), .queue_add = LIST(SV("q5")), .queue_add_n = 1,
+                           .callbacks_add = LIST(SV("b4")), .callbacks_add_n = 1));
     (void)apply(r, &CHANGE("gone", 0, .marks = &(struct store_pair){ SV("g1"), ANSWERED(8) }, .marks_n = 1,
                            .pending_add = PENDING("g2")));
     (void)apply(r, &CHANGE("gone", 1, .forget = true));
@@ -113,6 +116,9 @@ static void fill_local(struct rig *r, struct store *s)
     const struct store_batch *b = take(r, "somebody", 1); /* q2: taken, never acknowledged */
     b = take(r, "somebody", 1);                           /* q3 */
     (void)ack(r, &(struct store_ack){ .batch = b->name, .dead = &letter, .dead_n = 1 });
+    (void)take_of(r, STORE_QUEUE_CALLBACKS, "somebody", 1);     /* b2: taken, never acknowledged */
+    b = take_of(r, STORE_QUEUE_CALLBACKS, "somebody", 1);       /* b3: delivered */
+    (void)ack(r, &(struct store_ack){ .queue = STORE_QUEUE_CALLBACKS, .batch = b->name });
 }
 
 static void describe(struct rig *r, struct buf *b, const char *id)
@@ -142,10 +148,11 @@ static struct sv state_of(struct rig *r, struct store *s)
     describe(r, &b, "only shared");
     describe(r, &b, "gone");
     const struct store_stat *n = stat_of(r);
-    struct sv j1 = get(r, "job:j1"), j2 = get(r, "job:j2"), queue = drain(r);
+    struct sv j1 = get(r, "job:j1"), j2 = get(r, "job:j2"), queue = drain(r), callbacks = drain_of(r, STORE_QUEUE_CALLBACKS);
     buf_printf(&b, "job %.*s, %.*s", SV_FMT(j1), SV_FMT(j2));
-    buf_printf(&b, "\n%lld conversations, %lld waiting, %lld due\nqueue %.*s\ndead %lld", (long long)n->conversations,
-               (long long)n->waiting, (long long)n->due, SV_FMT(queue), (long long)n->dead);
+    buf_printf(&b, "\n%lld conversations, %lld waiting, %lld due\nqueue %.*s\ncallbacks %.*s\ndead %lld",
+               (long long)n->conversations, (long long)n->waiting, (long long)n->due, SV_FMT(queue), SV_FMT(callbacks),
+               (long long)n->dead);
     const struct call *dead = letters(r, &(struct store_letters){ .max = 100 });
     for (size_t i = 0; i < dead->n; i++)
         buf_printf(&b, " %.*s", SV_FMT(dead->letters[i].item));
@@ -167,7 +174,8 @@ static const char expected[] =
     "third: idle(0)+(0) lease \n pending\n context\n marks m1= m2= m3= m4= m5= n1= g1=\n"
     "only shared: untouched lease \n pending\n context\n marks m1= m2= m3= m4= m5= n1= g1=\n"
     "gone:  lease \n pending\n context\n marks m1= m2= m3= m4= m5= n1= g1={\"status\":\"completed\",\"n\":8}\n"
-    "job local, local too\n4 conversations, 2 waiting, 3 due\nqueue q1,q2,q4,q5\ndead 1 q3 dead";
+    "job local, local too\n4 conversations, 2 waiting, 3 due\nqueue q1,q2,q4,q5\ncallbacks b1,b2,b4\n"
+    "dead 1 q3 dead";
 
 static void is_empty(struct rig *r, struct store *s)
 {
@@ -175,6 +183,7 @@ static void is_empty(struct rig *r, struct store *s)
     const struct store_stat *n = stat_of(r);
     ok(n->conversations == 0 && n->queue == 0 && n->queue_taken == 0 && n->dead == 0 && n->due == 0,
        "nothing is left behind");
+    ok(n->callbacks == 0 && n->callbacks_taken == 0, "no callback either");
     is_int(load(r, "c")->version, 0, "not the conversation");
     is_sv(get(r, "job:j2"), SV_NONE, "nor the job");
 }
@@ -275,14 +284,15 @@ static void test_goes_on(struct rig *r)
         struct store *from = open_file(r, "from"), *inner = store_memory_open(r->loop, 0);
         on(r, from);
         (void)apply(r, &CHANGE("c", 0, .record = SV("one"), .pending_add = PENDING("m1"), .queue_add = LIST(SV("q1")),
-                               .queue_add_n = 1, .marks = &(struct store_pair){ SV("m1"), OPEN }, .marks_n = 1));
+                               .queue_add_n = 1, .callbacks_add = LIST(SV("b1")), .callbacks_add_n = 1,
+                               .marks = &(struct store_pair){ SV("m1"), OPEN }, .marks_n = 1));
         /* look, look up m1, apply: the third call */
         struct store *to = store_fail_open(r->loop, inner, 3, false, lost == 1);
         is_int(merge(r, from, to), STORE_DOWN, "cut off %s the step", lost == 1 ? "after" : "before");
         on(r, from);
         (void)apply(r, &CHANGE("c", 1, .record = SV("two"), .pending_add = PENDING("m2"), .pending_drop = 1,
-                               .queue_add = LIST(SV("q2")), .queue_add_n = 1,
-                               .marks = &(struct store_pair){ SV("m1"), ANSWERED(1) }, .marks_n = 1));
+                               .queue_add = LIST(SV("q2")), .queue_add_n = 1, .callbacks_add = LIST(SV("b2")),
+                               .callbacks_add_n = 1, .marks = &(struct store_pair){ SV("m1"), ANSWERED(1) }, .marks_n = 1));
         is_int(merge(r, from, to), STORE_DONE, "done again");
         on(r, inner);
         const struct store_view *v = load(r, "c");
@@ -290,6 +300,7 @@ static void test_goes_on(struct rig *r)
         is_sv(joined(r, v->pending, v->pending_n), PENDING("m2"),
               "the answered message does not wait any more, the new one does");
         is_sv(drain(r), SV("q1,q2"), "each item came once");
+        is_sv(drain_of(r, STORE_QUEUE_CALLBACKS), SV("b1,b2"), "each callback too");
         on(r, from);
         is_int(stat_of(r)->conversations, 0, "nothing is left");
         store_close(from);
@@ -300,7 +311,7 @@ static void test_goes_on(struct rig *r)
 
 static void test_sizes(struct rig *r)
 {
-    enum { ITEMS = 2500, MARKS = 200 };
+    enum { ITEMS = 2500, CALLBACKS = 1100, MARKS = 200 };
     struct store *from = open_file(r, "from"), *to = store_memory_open(r->loop, 0);
     struct sv *items = arena_array(r->arena, ITEMS, sizeof *items);
     struct store_pair *marks = arena_array(r->arena, MARKS, sizeof *marks);
@@ -311,15 +322,19 @@ static void test_sizes(struct rig *r)
     for (unsigned i = 0; i < MARKS; i++)
         marks[i] = (struct store_pair){ arena_printf(r->arena, "m%u", i), ANSWERED(1) };
     on(r, from);
-    (void)apply(r, &CHANGE("c", 0, .queue_add = items, .queue_add_n = ITEMS, .marks = marks, .marks_n = MARKS,
+    (void)apply(r, &CHANGE("c", 0, .queue_add = items, .queue_add_n = ITEMS, .callbacks_add = items,
+                           .callbacks_add_n = CALLBACKS, .marks = marks, .marks_n = MARKS,
                            .pending_add = PENDING("p1")));
-    is_int(merge(r, from, to), STORE_DONE, "a long queue behind one conversation");
+    is_int(merge(r, from, to), STORE_DONE, "long queues behind one conversation, one longer than the other");
     on(r, to);
-    is_int(stat_of(r)->queue, ITEMS, "is all there");
-    const struct store_batch *b = take(r, "o", ITEMS);
-    unsigned wrong = b->n != ITEMS;
-    for (unsigned i = 0; i < b->n; i++)
-        wrong += !sv_eq(b->items[i], items[i]);
+    ok(stat_of(r)->queue == ITEMS && stat_of(r)->callbacks == CALLBACKS, "are all there");
+    unsigned wrong = 0;
+    for (enum store_queue q = STORE_QUEUE_MESSAGES; q < STORE_QUEUES; q++) {
+        const struct store_batch *b = take_of(r, q, "o", ITEMS);
+        wrong += b->n != (q == STORE_QUEUE_MESSAGES ? ITEMS : CALLBACKS);
+        for (unsigned i = 0; i < b->n; i++)
+            wrong += !sv_eq(b->items[i], items[i]);
+    }
     is_int(wrong, 0, "in order, each once");
     is_int(load(r, "c")->pending_n, 1, "the pending message too");
     wrong = 0;
@@ -330,6 +345,31 @@ static void test_sizes(struct rig *r)
     store_close(from);
     store_close(to);
     remove_file("from");
+}
+
+/* Callbacks are all that is left, and somebody else is dead over one of them; cut off before and after each call. */
+static void test_callbacks(struct rig *r)
+{
+    unsigned wrong = 0, n = 1;
+    for (bool failed = true; failed && n < 50; n++) {
+        struct store *from = open_file(r, "from"), *inner = store_memory_open(r->loop, 0);
+        on(r, from);
+        (void)apply(r, &CHANGE("c", 0, .callbacks_add = LIST(SV("b1"), SV("b2"), SV("b3")), .callbacks_add_n = 3));
+        (void)apply(r, &CHANGE("c", 1, .forget = true));
+        (void)take_of(r, STORE_QUEUE_CALLBACKS, "dead", 2);
+        struct store *to = store_fail_open(r->loop, inner, (n + 1) / 2, false, n % 2 == 0);
+        failed = merge(r, from, to) != STORE_DONE;
+        wrong += failed && merge(r, from, to) != STORE_DONE;
+        is_empty(r, from);
+        on(r, inner);
+        struct sv all = drain_of(r, STORE_QUEUE_CALLBACKS);
+        wrong += !sv_eq(all, SV("b1,b2,b3")) || stat_of(r)->conversations != 0 || stat_of(r)->queue != 0;
+        store_close(from);
+        store_close(to);
+        remove_file("from");
+    }
+    ok(n > 5, "%u times nothing but callbacks", n - 1);
+    is_int(wrong, 0, "they go over, each once, and leave no conversation behind");
 }
 
 static void test_unjoinable(struct rig *r)
@@ -391,6 +431,7 @@ int main(void)
     test_failures(&r, true);
     test_goes_on(&r);
     test_sizes(&r);
+    test_callbacks(&r);
     test_unjoinable(&r);
     test_letters(&r);
     r.calls = NULL;

@@ -138,6 +138,91 @@ static void wrong_types(struct rig *r, const struct redis_server *s)
     close_store(r);
 }
 
+/* ---- callbacks ---- */
+
+static void callback_names(struct rig *r, const struct redis_server *s)
+{
+    char command[200], name[100];
+    (void)redis_server_say(s, "FLUSHALL");
+    open_store(r, s, 0);
+    struct store_change c = CHANGE("c", 0, .queue_add = LIST(SV("m")), .queue_add_n = 1,
+                                   .callbacks_add = LIST(SV("1"), SV("2"), SV("3")), .callbacks_add_n = 3);
+    is_int(apply(r, &c)->status, STORE_DONE, "an item and three callbacks");
+    is_str(redis_server_say(s, "LRANGE callback_queue 0 -1"), "1 2 3", "a list of their own");
+    is_str(redis_server_say(s, "LRANGE message_queue 0 -1"), "m", "beside the other");
+    struct sv batch = take_of(r, STORE_QUEUE_CALLBACKS, "host.1.ab", 2)->name;
+    (void)snprintf(name, sizeof(name), "%.*s", SV_FMT(batch));
+    (void)snprintf(command, sizeof(command), "LRANGE callback_queue:taken:%s 0 -1", name);
+    is_str(redis_server_say(s, command), "1 2", "a batch is a list: %s", name);
+    (void)snprintf(command, sizeof(command), "%s 2", name);
+    is_str(redis_server_say(s, "ZRANGE callback_queue:batches 0 -1 WITHSCORES"), command, "known by name, with its size");
+    is_str(redis_server_say(s, "EXISTS message_queue:batches"), "0", "not to the other queue");
+    const struct store_stat *n = stat_of(r);
+    ok(n->callbacks == 1 && n->callbacks_taken == 2 && n->queue == 1 && n->queue_taken == 0, "the figures say so");
+    const struct store_ack a = { .queue = STORE_QUEUE_CALLBACKS, .batch = batch, .again = LIST(SV("2 again")), .again_n = 1,
+                                 .dead = &(struct store_letter){ LETTER, SV("1 dead") }, .dead_n = 1 };
+    is_int(ack(r, &a), STORE_DONE, "acknowledged");
+    is_str(redis_server_say(s, "LRANGE callback_queue 0 -1"), "2 again 3", "what comes again is in front");
+    is_str(redis_server_say(s, "HGETALL message_queue:dead:items"), "019a0000-0000-7000-8000-000000000001 1 dead",
+           "what is dead is with all that is");
+    is_str(redis_server_say(s, "EXISTS callback_queue:batches"), "0", "and the batch is forgotten");
+    const struct store_letters what = {
+        .op = STORE_LETTERS_AGAIN, .queue = STORE_QUEUE_CALLBACKS, .id = LETTER, .item = SV("1")
+    };
+    is_int(letters(r, &what)->n, 1, "the letter again");
+    is_str(redis_server_say(s, "LRANGE callback_queue 0 -1"), "2 again 3 1", "is behind the others");
+    (void)redis_server_say(s, "RPUSH callback_queue:taken:gone.2.cd:7 by hand");
+    (void)redis_server_say(s, "ZADD callback_queue:batches 2 gone.2.cd:7");
+    (void)recover(r, "gone.");
+    is_str(redis_server_say(s, "LLEN callback_queue"), "3", "recovering messages leaves callbacks alone");
+    (void)recover_of(r, STORE_QUEUE_CALLBACKS, "gone.");
+    is_str(redis_server_say(s, "LRANGE callback_queue 0 -1"), "by hand 2 again 3 1", "recovering callbacks does not");
+    is_sv(drain_of(r, STORE_QUEUE_CALLBACKS), SV("by,hand,2 again,3,1"), "drained");
+    is_str(redis_server_say(s, "KEYS callback_queue*"), "", "nothing is left of it");
+    close_store(r);
+}
+
+static void callback_types(struct rig *r, const struct redis_server *s)
+{
+    static const char *const victims[] = { "callback_queue", "callback_queue:batches" };
+    char before[80];
+    (void)redis_server_say(s, "FLUSHALL");
+    open_store(r, s, 0);
+    (void)fill(r);
+    (void)apply(r, &CHANGE("d", 0, .callbacks_add = LIST(SV("1"), SV("2")), .callbacks_add_n = 2));
+    struct sv batch = take_of(r, STORE_QUEUE_CALLBACKS, "o", 1)->name;
+    const struct store_ack a = { .queue = STORE_QUEUE_CALLBACKS, .batch = batch,
+                                 .dead = &(struct store_letter){ OTHER, SV("x") }, .dead_n = 1 };
+    const struct store_letters again = {
+        .op = STORE_LETTERS_AGAIN, .queue = STORE_QUEUE_CALLBACKS, .id = LETTER, .item = SV("x")
+    };
+    struct store_change c = CHANGE("new", 0, .mark_new = { SV("n"), SV("x") }, .pending_add = SV("p"), .activity_ms = 1,
+                                   .due_ms = 1, .callbacks_add = LIST(SV("q")), .callbacks_add_n = 1,
+                                   .letters = &(struct store_letter){ OTHER, SV("x") }, .letters_n = 1);
+    for (size_t i = 0; i < ARRAY_LEN(victims); i++) {
+        set_aside(s, victims[i], before, sizeof(before));
+        struct call *t = rig_call(r);
+        store_take(r->s, STORE_QUEUE_CALLBACKS, SV("o"), 1, rig_batch, t);
+        rig_wait(r, t);
+        is_int(t->status, STORE_DOWN, "something else is in %s: take", victims[i]);
+        is_int(ack(r, &a), STORE_DOWN, "ack");
+        if (i == 0) {
+            is_int(apply(r, &c)->status, STORE_DOWN, "apply");
+            is_int(letters(r, &again)->status, STORE_DOWN, "letters");
+        } else {
+            is_int(recover_of(r, STORE_QUEUE_CALLBACKS, "o"), STORE_DOWN, "recover");
+        }
+        is_str(redis_server_say(s, "DEBUG DIGEST"), before, "nothing at all has changed");
+        is_int(apply(r, &CHANGE("other", i, .queue_add = LIST(SV("q")), .queue_add_n = 1))->status, STORE_DONE,
+               "who has no callbacks does not notice");
+        put_back(s, victims[i]);
+    }
+    is_int(apply(r, &c)->status, STORE_DONE, "put right: apply");
+    is_int(ack(r, &a), STORE_DONE, "ack");
+    is_sv(drain_of(r, STORE_QUEUE_CALLBACKS), SV("2,q"), "all is there");
+    close_store(r);
+}
+
 /* ---- no memory, no server ---- */
 
 static void no_memory(struct rig *r, const struct redis_server *s)
@@ -302,6 +387,8 @@ int main(void)
         return skip_all("redis-server is not installed");
     layout(&r, &s);
     wrong_types(&r, &s);
+    callback_names(&r, &s);
+    callback_types(&r, &s);
     no_memory(&r, &s);
     no_server(&r, &s);
     costs(&r, &s);

@@ -78,7 +78,7 @@ static void every_kind(struct rig *r)
         store_apply(r->s, &change, rig_applied, c[1]);
         store_renew(r->s, SV("c"), SV("t"), 1, rig_status, c[2]);
         store_list(r->s, &(struct store_list){ .max = 1 }, rig_list, c[3]);
-        store_take(r->s, SV("o"), 1, rig_batch, c[4]);
+        store_take(r->s, STORE_QUEUE_MESSAGES, SV("o"), 1, rig_batch, c[4]);
         store_ack(r->s, &(struct store_ack){ .batch = SV("o:1") }, rig_status, c[5]);
         store_put(r->s, SV("x"), SV("y"), 1, rig_status, c[6]);
         store_get(r->s, SV("x"), rig_value, c[7]);

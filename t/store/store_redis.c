@@ -201,7 +201,7 @@ static void layout(struct loop *l, const struct redis_server *s)
     };
     for (size_t i = 0; i < ARRAY_LEN(keys); i++)
         is_str(redis_server_say(s, keys[i].command), keys[i].reply, "%s", keys[i].command);
-    store_take(r.s, SV("host.1.ab"), 1, on_batch, &r);
+    store_take(r.s, STORE_QUEUE_MESSAGES, SV("host.1.ab"), 1, on_batch, &r);
     is_int(wait_for(&r), STORE_DONE, "a batch");
     char command[500];
     (void)snprintf(command, sizeof(command), "LRANGE message_queue:taken:%s 0 -1", r.text);
@@ -264,6 +264,7 @@ static void half_way(struct loop *l, const struct redis_server *s)
                                            "waiting",
                                            "paused",
                                            "message_queue",
+                                           "callback_queue",
                                            "conversation:c:pending",
                                            "conversation:c:context",
                                            "conversation:c" };
@@ -279,8 +280,8 @@ static void half_way(struct loop *l, const struct redis_server *s)
         const struct sv two[] = { SV("1"), SV("2") };
         is_int(apply(&r, CHANGE("c", 0, .lease = STORE_LEASE_TAKE, .lease_token = SV("t"), .lease_ttl_ms = 60000,
                                 .pending_add = SV("a"), .pending_more = two, .pending_more_n = 2, .context_add = two,
-                                .context_add_n = 2, .queue_add = two, .queue_add_n = 2, .due_ms = 5,
-                                .in = STORE_IN_WAITING, .activity_ms = 7, .waiting_ms = 8)),
+                                .context_add_n = 2, .queue_add = two, .queue_add_n = 2, .callbacks_add = two,
+                                .callbacks_add_n = 2, .due_ms = 5, .in = STORE_IN_WAITING, .activity_ms = 7, .waiting_ms = 8)),
                STORE_DONE, "a conversation");
         (void)snprintf(command, sizeof(command), "SET %s odd", victims[i]);
         (void)redis_server_say(s, command);
@@ -289,7 +290,8 @@ static void half_way(struct loop *l, const struct redis_server *s)
             apply(&r, CHANGE("c", 1, .need_token = SV("t"), .lease = STORE_LEASE_DROP, .mark_new = { SV("m"), SV("x") },
                              .pending_more = many, .pending_more_n = 2500, .pending_drop = 1502,
                              .pending_drop_to_context = true, .context_add = many, .context_add_n = 1001,
-                             .context_max = 40, .queue_add = many, .queue_add_n = 2001, .job = { SV("j"), SV("x") },
+                             .context_max = 40, .queue_add = many, .queue_add_n = 2001, .callbacks_add = many,
+                             .callbacks_add_n = 2001, .job = { SV("j"), SV("x") },
                              .job_ttl_ms = 1000, .due_ms = 0, .in = STORE_IN_ACTIVE | STORE_IN_PAUSED, .activity_ms = 9,
                              .active_ms = 9, .paused_ms = 9)),
             STORE_DOWN, "something else is in %s", victims[i]);
@@ -301,12 +303,13 @@ static void half_way(struct loop *l, const struct redis_server *s)
     (void)redis_server_say(s, "FLUSHALL");
     is_int(apply(&r, CHANGE("c", 0, .pending_more = many, .pending_more_n = 2500, .pending_drop = 1500,
                             .pending_drop_to_context = true, .context_add = many, .context_add_n = 2500,
-                            .queue_add = many, .queue_add_n = 2500)),
+                            .queue_add = many, .queue_add_n = 2500, .callbacks_add = many, .callbacks_add_n = 2002)),
            STORE_DONE, "the same sizes without a victim");
+    is_str(redis_server_say(s, "LLEN callback_queue"), "2002", "callbacks");
     is_str(redis_server_say(s, "LLEN conversation:c:pending"), "1000", "pending");
     is_str(redis_server_say(s, "LLEN conversation:c:context"), "4000", "context");
     is_str(redis_server_say(s, "LLEN message_queue"), "2500", "queue");
-    store_take(r.s, SV("o"), 2200, on_batch, &r);
+    store_take(r.s, STORE_QUEUE_MESSAGES, SV("o"), 2200, on_batch, &r);
     (void)wait_for(&r);
     struct sv batch = sv_from(r.text);
     static char ids[1200][40];
@@ -347,7 +350,7 @@ static void no_memory(struct loop *l, const struct redis_server *s)
     is_int(wait_for(&r), STORE_DONE, "a running turn is renewed");
     is_int(apply(&r, CHANGE("c", 1, .need_token = SV("t"), .lease = STORE_LEASE_DROP, .finishing = true)), STORE_DONE,
            "and ended");
-    store_take(r.s, SV("o"), 10, on_batch, &r);
+    store_take(r.s, STORE_QUEUE_MESSAGES, SV("o"), 10, on_batch, &r);
     is_int(wait_for(&r), STORE_DONE, "the queue is emptied");
     store_ack(r.s, &(struct store_ack){ .batch = sv_from(r.text) }, on_status, &r);
     is_int(wait_for(&r), STORE_DONE, "for good");
@@ -378,7 +381,7 @@ static void away(struct loop *l, struct redis_server *s)
     is_int(apply(&r, CHANGE("q", 0, .queue_add = (const struct sv[]){ SV("1"), SV("2") }, .queue_add_n = 2)),
            STORE_DONE, "queued");
     redis_server_signal(s, SIGSTOP);
-    store_take(r.s, SV("o"), 1, on_batch, &r);
+    store_take(r.s, STORE_QUEUE_MESSAGES, SV("o"), 1, on_batch, &r);
     is_int(wait_for(&r), STORE_DOWN, "a batch whose answer is lost");
     r.connected = 0;
     redis_server_signal(s, SIGCONT);
@@ -440,13 +443,13 @@ static void ask(struct rig *r, enum ask what)
         store_list(r->s, &(struct store_list){ .until_now = true, .max = 10 }, on_list, r);
         return;
     case ASK_TAKE:
-        store_take(r->s, SV("o"), 10, on_batch, r);
+        store_take(r->s, STORE_QUEUE_MESSAGES, SV("o"), 10, on_batch, r);
         return;
     case ASK_ACK:
         store_ack(r->s, &(struct store_ack){ .batch = SV("o:1") }, on_status, r);
         return;
     case ASK_RECOVER:
-        store_recover(r->s, all_dead, NULL, on_status, r);
+        store_recover(r->s, STORE_QUEUE_MESSAGES, all_dead, NULL, on_status, r);
         return;
     case ASK_PUT:
         store_put(r->s, SV("job:x"), SV("v"), 1000, on_status, r);

@@ -11,6 +11,18 @@
 #include "lib/clock.h"
 #include "t/store/switch_rig.h"
 
+static bool is_unreachable(void *arg)
+{
+    struct rig *r = arg;
+    return !store_is_up(r->redis);
+}
+
+static bool is_anybody(void *arg, struct sv owner)
+{
+    (void)arg;
+    return owner.n > 0;
+}
+
 static void over_and_back(struct loop *l, struct place *at)
 {
     struct rig r;
@@ -60,7 +72,7 @@ static void every_kind(struct loop *l, struct place *at)
     rig_open(&r, l, at);
     is_int(apply(&r, CHANGE("k", 0, .queue_add = (const struct sv[]){ SV("1"), SV("2") }, .queue_add_n = 2)),
            STORE_DONE, "queued");
-    store_take(r.s, SV("o"), 1, on_batch, &r);
+    store_take(r.s, STORE_QUEUE_MESSAGES, SV("o"), 1, on_batch, &r);
     ok(wait_for(&r) == STORE_DONE && r.n == 1, "a batch of Redis");
     char batch[300];
     (void)snprintf(batch, sizeof(batch), "%s", r.batch);
@@ -69,7 +81,7 @@ static void every_kind(struct loop *l, struct place *at)
     store_renew(r.s, SV("k"), SV("tok"), 1000, on_status, &r);
     store_list(r.s, &(struct store_list){ .max = 5 }, on_list, &r);
     store_letters(r.s, &(struct store_letters){ .max = 5 }, on_letters, &r);
-    store_take(r.s, SV("o"), 1, on_batch, &r);
+    store_take(r.s, STORE_QUEUE_MESSAGES, SV("o"), 1, on_batch, &r);
     store_put(r.s, SV("job:1"), SV("value"), 60000, on_status, &r);
     store_get(r.s, SV("job:1"), on_value, &r);
     store_stat(r.s, on_stat, &r);
@@ -124,6 +136,53 @@ static void letters_away(struct loop *l, struct place *at)
     (void)wait_for(&r);
     bool queued = strstr(redis_server_say(&at->redis, "LRANGE message_queue 0 -1"), "one again") != NULL;
     ok(queued == (r.n == 0), "the first is dead or in the queue, not both");
+    rig_close(&r);
+}
+
+/* Callbacks are where the host is; a batch is acknowledged where it was taken; what was queued away comes along. */
+static void callbacks_away(struct loop *l, struct place *at)
+{
+    static const enum store_queue q = STORE_QUEUE_CALLBACKS;
+    struct rig r;
+    char batch[300], item[8] = "3";
+    rig_open(&r, l, at);
+    (void)redis_server_say(&at->redis, "FLUSHALL");
+    is_int(apply(&r, CHANGE("cb", 0, .callbacks_add = (const struct sv[]){ SV("1"), SV("2") }, .callbacks_add_n = 2)),
+           STORE_DONE, "two callbacks in Redis");
+    store_take(r.s, q, SV("o"), 1, on_batch, &r);
+    ok(wait_for(&r) == STORE_DONE && r.n == 1, "a batch of Redis");
+    (void)snprintf(batch, sizeof(batch), "%s", r.batch);
+    redis_server_signal(&at->redis, SIGSTOP);
+    store_take(r.s, q, SV("o"), 1, on_batch, &r); /* may be done in Redis: nobody gets it there */
+    ok(wait_for(&r) == STORE_DONE && is_sqlite(&r) && r.n == 0, "the next is asked of the other store, which has none");
+    is_int(apply(&r, CHANGE("cb2", 0, .callbacks_add = (const struct sv[]){ { item, 1 }, SV("4") }, .callbacks_add_n = 2)),
+           STORE_DONE, "queued away");
+    store_take(r.s, q, SV("o"), 1, on_batch, &r);
+    ok(wait_for(&r) == STORE_DONE && r.n == 1, "and taken away");
+    store_recover(r.s, q, is_anybody, NULL, on_status, &r);
+    is_int(wait_for(&r), STORE_DONE, "given back");
+    store_ack(r.s, &(struct store_ack){ .queue = q, .batch = sv_from(batch) }, on_status, &r);
+    is_int(wait_for(&r), STORE_DOWN, "a batch of Redis is acknowledged in Redis, or not at all");
+    redis_server_signal(&at->redis, SIGCONT);
+    ok(loop_until(l, is_redis, &r), "back");
+    store_ack(r.s, &(struct store_ack){ .queue = q, .batch = sv_from(batch) }, on_status, &r);
+    is_int(wait_for(&r), STORE_DONE, "now it is");
+    loop_for(l, 50);
+    is_str(redis_server_say(&at->redis, "EXISTS callback_queue:batches"), "0", "no batch is left over, not even the lost one");
+    is_str(redis_server_say(&at->redis, "LRANGE callback_queue 0 -1"), "2 3 4", "those of before and those of away");
+    redis_server_signal(&at->redis, SIGKILL);
+    ok(loop_until(l, is_unreachable, &r), "Redis dead, the host not gone over yet");
+    ask_apply(&r, CHANGE("cb3", 0, .callbacks_add = (const struct sv[]){ { item, 1 } }, .callbacks_add_n = 1));
+    item[0] = 'x';
+    is_int(wait_for(&r), STORE_DONE, "an apply that is held until it has");
+    store_apply(r.s, CHANGE("cb3", r.version, .forget = true), on_apply, &r);
+    is_int(wait_for(&r), STORE_DONE, "its conversation is forgotten: there is nothing but a callback");
+    rig_close(&r);
+    (void)unlink(at->mode);
+    redis_server_start(&at->redis, no_disk);
+    rig_open(&r, l, at);
+    ok(load(&r, "cb3", "m") == STORE_DONE && loop_until(l, is_redis, &r), "with a new mode file: back");
+    is_str(redis_server_say(&at->redis, "LRANGE callback_queue 0 -1"), "3", "it is found, and as it was given");
     rig_close(&r);
 }
 
@@ -229,6 +288,7 @@ int main(void)
     over_and_back(l, &at);
     every_kind(l, &at);
     letters_away(l, &at);
+    callbacks_away(l, &at);
     short_break(l, &at);
     closing(l, &at);
     spooling(l, &at);

@@ -52,7 +52,8 @@ int join(void *arg, struct arena *a, const struct store_join *in, struct store_j
     r->joins++;
     if (r->die)
         (void)kill(getpid(), SIGKILL);
-    *out = (struct store_joined){ .record = in->new_.p != NULL ? in->new_ : in->old, .activity_ms = in->now_ms };
+    struct sv record = in->new_.p != NULL ? in->new_ : in->old;
+    *out = (struct store_joined){ .record = record.p != NULL ? record : SV("{}"), .activity_ms = in->now_ms };
     return 0;
 }
 

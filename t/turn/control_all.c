@@ -46,7 +46,7 @@ static void archive_all(struct rig *r)
 {
     char name[128] = "";
     bool done = false;
-    store_take(r->store, SV("archiver"), 1000, batch_told, name);
+    store_take(r->store, STORE_QUEUE_MESSAGES, SV("archiver"), 1000, batch_told, name);
     rig_settle(r);
     if (name[0] == '\0')
         return;

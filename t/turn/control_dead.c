@@ -307,13 +307,13 @@ static void history(void)
         is_str(q.code, "bad_cursor", "says so");
         asked_forget(&q);
     }
-    store_take(r.store, SV("a"), 100, batch_told, &n);
+    store_take(r.store, STORE_QUEUE_MESSAGES, SV("a"), 100, batch_told, &n);
     rig_settle(&r);
     retry(&r, "ffffffff-0000-7000-8000-000000000001", &q);
     is_int(q.http_status, 200, "the item is tried again");
     is_str(asked_str(&q, "type"), "history", "as such");
     asked_forget(&q);
-    store_take(r.store, SV("a"), 100, batch_told, &n);
+    store_take(r.store, STORE_QUEUE_MESSAGES, SV("a"), 100, batch_told, &n);
     rig_settle(&r);
     is_int(n, 1, "it stands in the queue");
     rig_close(&r);
