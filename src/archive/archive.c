@@ -36,6 +36,26 @@ void archive_message(struct archive *a, struct sv conversation_id, struct sv mes
     a->ops->message(a, conversation_id, message_id, fn, arg);
 }
 
+void archive_job(struct archive *a, struct sv job_id, archive_job_fn *fn, void *arg)
+{
+    must(fn != NULL, "job", "a callback");
+    a->ops->job(a, job_id, fn, arg);
+}
+
+void archive_services(struct archive *a, int64_t known, archive_services_fn *fn, void *arg)
+{
+    must(fn != NULL, "services", "a callback");
+    a->ops->services(a, known, fn, arg);
+}
+
+void archive_edit(struct archive *a, const struct archive_edit *edit, archive_edit_fn *fn, void *arg)
+{
+    must(fn != NULL, "edit", "a callback");
+    must(edit->op == ARCHIVE_INSERT || edit->name.p != NULL, "edit", "a name");
+    must(edit->op == ARCHIVE_DELETE || edit->row.p != NULL, "edit", "a row");
+    a->ops->edit(a, edit, fn, arg);
+}
+
 void archive_stat(struct archive *a, archive_stat_fn *fn, void *arg)
 {
     must(fn != NULL, "stat", "a callback");
