@@ -26,8 +26,9 @@ enum {
     BODY_KEPT = 65536, /* larger buffers are not kept with an idle call */
     HEADERS_MAX = 24,
     READ_SIZE = 4096,
-    HEAD_MAX = 65536, /* of an answer, with interim ones and trailers */
-    IDLE_AGE_S = 60,  /* a connection that was idle for longer is not used again */
+    SKIPPED_MAX = 65536, /* bytes of a body that nobody wants */
+    HEAD_MAX = 65536,    /* of an answer, with interim ones and trailers */
+    IDLE_AGE_S = 60,     /* a connection that was idle for longer is not used again */
     /* The same for requests that go out once: below the keep-alive limit of the usual servers (5 s), so that such a
      * request seldom meets a connection that is being closed, which would make its outcome unknown. */
     IDLE_AGE_ONCE_S = 3,
@@ -53,8 +54,8 @@ struct http_call {
     int64_t begun_ms, send_before_ms;
     struct http_opened opened;
     unsigned tries; /* of the request that may have put bytes on the wire */
-    bool once, tls, late, refused, too_large, aborted, whole_head;
-    size_t head_n;
+    bool once, tls, late, refused, too_large, aborted, whole_head, status_only, alone;
+    size_t head_n, skipped_n;
     struct http_answer early; /* of a call that ends before curl sees it */
     struct buf body, copy, lines;
     struct curl_slist headers[HEADERS_MAX];
@@ -69,6 +70,10 @@ struct http_call {
 static size_t on_body(char *bytes, size_t size, size_t n, void *arg)
 {
     struct http_call *c = arg;
+    if (c->status_only) {
+        c->skipped_n += size * n;
+        return c->skipped_n > SKIPPED_MAX ? 0 : size * n;
+    }
     buf_add(&c->body, (struct sv){ bytes, size * n });
     c->too_large = !buf_ok(&c->body);
     return c->too_large ? 0 : size * n;
@@ -243,6 +248,8 @@ static int failure(const struct http_call *c, CURLcode code, struct http_answer 
                        c->head_n > HEAD_MAX ? (size_t)HEAD_MAX : c->body.max);
     if (c->refused)
         return err_set(&a->err, ERR_UNAVAILABLE, "the peer closed the kept connection without an answer");
+    if (c->opened.any_barred && !c->opened.any_allowed)
+        return err_set(&a->err, ERR_REFUSED, "the destination has no address to which a connection is allowed");
     if (c->late)
         return err_set(&a->err, ERR_UNAVAILABLE, "the time to send was over%s", left ? " for a second try" : "");
     switch ((int)code) {
@@ -281,6 +288,14 @@ static void deliver(struct http_call *c, struct http_answer *a)
     call_give_back(c);
 }
 
+/* A head behind which nothing is wanted. After an interim one, curl names its status. */
+static bool is_enough(const struct http_call *c)
+{
+    long status = 0;
+    (void)curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
+    return c->status_only && c->whole_head && !c->too_large && status >= 200;
+}
+
 static void on_done(void *arg, void *easy, int code)
 {
     struct http_answer a = { .retry_after_ms = -1 };
@@ -288,7 +303,7 @@ static void on_done(void *arg, void *easy, int code)
     (void)arg;
     (void)curl_easy_getinfo((CURL *)easy, CURLINFO_PRIVATE, &c);
     c->lane = NULL;
-    if (code == CURLE_OK && c->whole_head)
+    if ((code == CURLE_OK && c->whole_head) || is_enough(c))
         answered(c, &a);
     else if (code == CURLE_OK)
         (void)failure(c, CURLE_PARTIAL_FILE, &a);
@@ -422,6 +437,12 @@ static int set_options(struct http_call *c, const struct http_request *r, struct
         c->once = r->once;
         curl_easy_setopt(c->easy, CURLOPT_MAXAGE_CONN, (long)(r->once ? IDLE_AGE_ONCE_S : IDLE_AGE_S));
     }
+    bool alone = r->may_connect != NULL;
+    if (c->alone != alone) {
+        c->alone = alone;
+        curl_easy_setopt(c->easy, CURLOPT_FRESH_CONNECT, (long)alone);
+        curl_easy_setopt(c->easy, CURLOPT_FORBID_REUSE, (long)alone);
+    }
     struct sv body = r->body;
     if (!r->body_borrowed) {
         buf_clear(&c->copy);
@@ -463,9 +484,13 @@ struct http_call *http_post(struct http *h, const struct http_request *r, http_f
     c->begun_ms = clock_mono_ms();
     c->send_before_ms = r->send_before_ms;
     c->opened.n = 0;
+    c->opened.may_connect = r->may_connect;
+    c->opened.may_connect_arg = r->may_connect_arg;
+    c->opened.any_allowed = c->opened.any_barred = false;
+    c->status_only = r->status_only;
     c->tries = 0;
     c->late = c->refused = c->too_large = c->aborted = c->whole_head = false;
-    c->head_n = 0;
+    c->head_n = c->skipped_n = 0;
     c->error[0] = '\0';
     running_add(c);
     if (begin(c, r) != 0)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * HTTP requests to the AI and the platform: one curl multi handle on the loop, the only user of libcurl.
+ * HTTP requests to the AI, the platform and callbacks: one curl multi handle on the loop, the only user of libcurl.
  * Connections are kept alive and reused, redirects are not followed, proxies of the environment are ignored, TLS is verified,
  * answers are cut off at a limit. The question that matters after a failure is whether the peer may have acted: `sent` answers it. */
 #ifndef OUTSIDE_HTTP_H
@@ -12,6 +12,7 @@
 struct http;
 struct http_call;
 struct loop;
+struct sockaddr;
 
 struct http_options {
     int64_t connect_timeout_ms; /* 0: 3000 */
@@ -42,6 +43,15 @@ struct http_request {
     /* Never on the wire twice. Without it, a request whose kept connection was closed by the peer before a byte of an
      * answer came is repeated on a fresh one; the peer may then have seen it twice. */
     bool once;
+    /* Only the status counts: it is the answer as soon as its head is whole, whatever becomes of the body, which is read
+     * up to 64 KiB so that the peer can end in peace, and not kept. */
+    bool status_only;
+    /* Whether a connection to this address may be made: asked with the very address that is then connected to, once for
+     * each that the name has, from inside http's work (no call of http there). NULL: all are good. With it the request has a
+     * connection of its own: none that was opened before, none that is kept behind it. When no address was good the call
+     * ends as NOT_SENT with ERR_REFUSED. */
+    bool (*may_connect)(void *arg, const struct sockaddr *address);
+    void *may_connect_arg;
 };
 
 struct http_answer {
@@ -51,7 +61,7 @@ struct http_answer {
     int64_t retry_after_ms; /* Retry-After (seconds or date), -1: none */
     int64_t took_ms;
     struct err err; /* of the others: text for logs, without the URL's query. ERR_PROTOCOL: what came is no HTTP, or too large;
-                     * ERR_INVALID, ERR_RANGE: the request itself; ERR_MEMORY; else ERR_UNAVAILABLE */
+                     * ERR_INVALID, ERR_RANGE: the request itself; ERR_REFUSED: may_connect; ERR_MEMORY; else ERR_UNAVAILABLE */
 };
 
 /* base and path with exactly one slash between them, NUL terminated. */

@@ -97,6 +97,13 @@ static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockad
 {
     struct http_opened *opened = arg;
     (void)purpose;
+    if (opened->may_connect != NULL) {
+        bool may = opened->may_connect(opened->may_connect_arg, &address->addr);
+        opened->any_allowed = opened->any_allowed || may;
+        opened->any_barred = opened->any_barred || !may;
+        if (!may)
+            return CURL_SOCKET_BAD; /* curl goes on with the next address */
+    }
     int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
     if (fd < 0)
         return CURL_SOCKET_BAD;

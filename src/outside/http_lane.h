@@ -10,6 +10,7 @@
 
 struct http_lanes;
 struct http_lane;
+struct sockaddr;
 
 /* A transfer ended with that CURLcode; the easy handle has left its lane. Never from inside http_lanes_add. */
 typedef void http_lane_fn(void *arg, void *easy, int code);
@@ -24,6 +25,10 @@ struct http_opened {
     struct http_lanes *lanes;
     int fd[8];
     unsigned n;
+    /* Asked about each address before a socket to it is made; NULL: all are good. */
+    bool (*may_connect)(void *arg, const struct sockaddr *address);
+    void *may_connect_arg;
+    bool any_allowed, any_barred; /* what it said in this transfer */
 };
 /* Once for each easy handle; `opened` lives as long as it. */
 void http_lane_prepare(void *easy, struct http_opened *opened);

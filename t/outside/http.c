@@ -2,8 +2,12 @@
  * One call against a peer that answers well, badly or not at all: what http_post says about it. */
 #include "config.h"
 
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "lib/buf.h"
 #include "lib/clock.h"
@@ -363,6 +367,110 @@ static void test_request(struct rig *r)
     heard_free(&h);
 }
 
+/* ---- guarded requests ---- */
+
+struct guard {
+    int asked, loopback, port; /* times; those with a loopback address; the last port */
+    bool answer;
+};
+
+static bool may_connect(void *arg, const struct sockaddr *to)
+{
+    struct guard *g = arg;
+    char host[64] = "", port[16] = "";
+    socklen_t size = to->sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
+    (void)getnameinfo(to, size, host, sizeof(host), port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV);
+    g->asked++;
+    g->loopback += strcmp(host, "127.0.0.1") == 0 || strcmp(host, "::1") == 0;
+    g->port = (int)strtol(port, NULL, 10);
+    return g->answer;
+}
+
+/* Guarded ones and others in turn, to the same place, by the same prepared call. */
+static void test_guard(struct rig *r)
+{
+    static const struct peer_step step = { .answer = PEER_OK(2, "{}") };
+    static const struct {
+        bool guarded, answer;
+        int connections; /* behind it */
+    } rows[] = {
+        { true, false, 0 }, { true, true, 1 }, { true, true, 2 },   { false, false, 3 }, { false, false, 3 },
+        { true, false, 3 }, { true, true, 4 }, { false, false, 4 }, { true, false, 4 },  { false, false, 4 },
+    };
+    for (int by_name = 0; by_name < 2; by_name++) {
+        struct peer *p = peer_start(&step, 1);
+        struct heard h = { 0 };
+        char url[64];
+        int sent = 0;
+        (void)snprintf(url, sizeof(url), "http://%s:%d/", by_name ? "localhost" : "127.0.0.1", peer_port(p));
+        for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+            struct guard g = { .answer = rows[i].answer };
+            struct http_request q = { .url = url, .timeout_ms = PLENTY_MS, .may_connect_arg = &g };
+            bool good = !rows[i].guarded || rows[i].answer;
+            if (rows[i].guarded)
+                q.may_connect = may_connect;
+            rig_post(r, &q, &h);
+            sent += good;
+            is_str(outcomes[h.answer.outcome], good ? "answered" : "not sent", "request %zu: %s", i, h.answer.err.text);
+            is_int(h.answer.err.code, good ? ERR_NONE : ERR_REFUSED, "its code");
+            ok(rows[i].guarded ? g.asked > 0 && g.asked == g.loopback && g.port == peer_port(p) : g.asked == 0,
+               "asked with the address, %d times", g.asked);
+            is_int(peer_connections(p), rows[i].connections,
+                   "connections: each guarded request has one of its own, the others share theirs");
+            is_int(peer_requests(p), sent, "requests");
+        }
+        peer_stop(p);
+        heard_free(&h);
+    }
+    struct guard g = { .answer = true };
+    struct heard h = { 0 };
+    rig_post(r,
+             &(struct http_request){ .url = rig_url(peer_dead_port(), "/"),
+                                     .timeout_ms = PLENTY_MS,
+                                     .may_connect = may_connect,
+                                     .may_connect_arg = &g },
+             &h);
+    is_int(h.answer.err.code, ERR_UNAVAILABLE, "allowed, but nobody listens: %s", h.answer.err.text);
+    heard_free(&h);
+}
+
+static void test_status_only(struct rig *r)
+{
+    static const struct {
+        const char *name;
+        struct peer_step step;
+        const char *outcome;
+        int status, connections; /* of two such requests and a usual one */
+    } cases[] = {
+        { "small", { .answer = PEER_OK(2, "{}") }, "answered", 200, 1 },
+        { "large", { .answer = PEER_OK(65536, "01234567"), .repeat = 8192 }, "answered", 200, 1 },
+        { "too large", { .answer = PEER_OK(80000, "01234567"), .repeat = 10000 }, "answered", 200, 3 },
+        { "cut", { .answer = HEAD "Content-Length: 9\r\n\r\nab", .then = PEER_CLOSE }, "answered", 200, 3 },
+        { "no head", { .answer = HEAD "X: y", .then = PEER_CLOSE }, "unknown", 0, 3 },
+        { "interim only", { .answer = "HTTP/1.1 100 X\r\n\r\n", .then = PEER_CLOSE }, "unknown", 0, 3 },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct peer *p = peer_start(&cases[i].step, 1);
+        struct heard h = { 0 };
+        struct http_request q = {
+            .url = rig_url(peer_port(p), "/"), .timeout_ms = PLENTY_MS, .once = true, .status_only = true
+        };
+        for (int k = 0; k < 2; k++) {
+            rig_post(r, &q, &h);
+            is_str(outcomes[h.answer.outcome], cases[i].outcome, "only the status, %s: %s", cases[i].name,
+                   h.answer.err.text);
+            if (h.answer.outcome == HTTP_ANSWERED)
+                is_int(h.answer.status, cases[i].status, "which is");
+            is_str(h.body, "", "no body");
+        }
+        q.status_only = false;
+        rig_post(r, &q, &h);
+        is_int(peer_connections(p), cases[i].connections, "connections that went on");
+        peer_stop(p);
+        heard_free(&h);
+    }
+}
+
 int main(void)
 {
     struct rig r;
@@ -374,6 +482,8 @@ int main(void)
     test_too_late(&r);
     test_retry_after(&r);
     test_request(&r);
+    test_guard(&r);
+    test_status_only(&r);
     rig_close(&r);
     return done_testing();
 }
