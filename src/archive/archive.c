@@ -49,6 +49,19 @@ void archive_retain(struct archive *a, int64_t older_than_ms, size_t max, archiv
     a->ops->retain(a, older_than_ms, max, fn, arg);
 }
 
+void archive_services(struct archive *a, int64_t known, archive_services_fn *fn, void *arg)
+{
+    must(fn != NULL, "services", "a callback");
+    a->ops->services(a, known, fn, arg);
+}
+
+void archive_edit(struct archive *a, const struct archive_edit *edit, archive_edit_fn *fn, void *arg)
+{
+    must(fn != NULL, "edit", "a callback");
+    must(edit != NULL, "edit", "what to do");
+    a->ops->edit(a, edit, fn, arg);
+}
+
 const char *archive_name(const struct archive *a)
 {
     return a->ops->name;

@@ -52,6 +52,40 @@ void archive_stat(struct archive *a, archive_stat_fn *fn, void *arg);
 typedef void archive_retain_fn(void *arg, enum archive_status status, size_t deleted);
 void archive_retain(struct archive *a, int64_t older_than_ms, size_t max, archive_retain_fn *fn, void *arg);
 
+/* ---- the configuration of bots: rows of bots, ai_cores, platforms as JSON objects ----
+ * bots       {"id","bot_id","name","ai_core":name|null,"platform":name|null,"system_prompt","enabled","settings":{},"environments":{},
+ *             "version","created_at","updated_at"}
+ * ai_cores   {"id","name","provider","base_url","path","model","api_key","timeout_ms","settings","environments","version",...}
+ * platforms  {"id","name","provider","base_url","path","token","deliver","settings","environments","version",...}
+ * Times are milliseconds. */
+enum archive_service { ARCHIVE_BOTS, ARCHIVE_AI_CORES, ARCHIVE_PLATFORMS };
+#define ARCHIVE_SERVICES (ARCHIVE_PLATFORMS + 1)
+struct archive_services {
+    int64_t version; /* of all rows together: another one whenever any of them has changed */
+    bool changed;    /* it differs from `known`: only then there are rows */
+    const struct sv *rows[ARCHIVE_SERVICES];
+    size_t rows_n[ARCHIVE_SERVICES];
+};
+typedef void archive_services_fn(void *arg, enum archive_status status, const struct archive_services *services);
+/* Everything when its version differs from `known` (-1: nothing is known). */
+void archive_services(struct archive *a, int64_t known, archive_services_fn *fn, void *arg);
+
+enum archive_edit_op { ARCHIVE_INSERT, ARCHIVE_REPLACE, ARCHIVE_DELETE };
+struct archive_edit {
+    enum archive_service service;
+    enum archive_edit_op op;
+    struct sv name;         /* bot_id, name, or UUID; of REPLACE and DELETE */
+    struct sv row;          /* the row as above without id, version and times; of INSERT and REPLACE */
+    int64_t expect_version; /* 0: whatever it is */
+};
+enum archive_edited {
+    ARCHIVE_EDIT_DONE, ARCHIVE_EDIT_UNKNOWN, ARCHIVE_EDIT_EXISTS, ARCHIVE_EDIT_IN_USE, ARCHIVE_EDIT_STALE, ARCHIVE_EDIT_NO_CORE,
+    ARCHIVE_EDIT_NO_PLATFORM, ARCHIVE_EDIT_REFUSED,
+};
+/* row: as it is now, after INSERT and REPLACE. */
+typedef void archive_edit_fn(void *arg, enum archive_status status, enum archive_edited edited, struct sv row);
+void archive_edit(struct archive *a, const struct archive_edit *edit, archive_edit_fn *fn, void *arg);
+
 const char *archive_name(const struct archive *a); /* "PostgreSQL", "SQLite" */
 bool archive_is_up(const struct archive *a);
 void archive_close(struct archive *a);
@@ -80,6 +114,8 @@ struct archive_ops {
     void (*message)(struct archive *a, struct sv conversation_id, struct sv message_id, archive_message_fn *fn, void *arg);
     void (*stat)(struct archive *a, archive_stat_fn *fn, void *arg);
     void (*retain)(struct archive *a, int64_t older_than_ms, size_t max, archive_retain_fn *fn, void *arg);
+    void (*services)(struct archive *a, int64_t known, archive_services_fn *fn, void *arg);
+    void (*edit)(struct archive *a, const struct archive_edit *edit, archive_edit_fn *fn, void *arg);
     bool (*is_up)(const struct archive *a);
     void (*close)(struct archive *a);
 };
