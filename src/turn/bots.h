@@ -19,6 +19,7 @@ struct bots_options {
     const char *environment;    /* ENVIRONMENT: whose entry of `environments` is merged over a row; kept by pointer */
     const struct bot *base;     /* the default bot: values, AI and platform of what a row does not name. Copied; the two must live as long */
     struct bot_factory factory; /* copied */
+    int64_t look_ms;            /* between two looks at the database, and up to a fifth more; 0: 900 */
 };
 
 /* The first look is taken at once, in the background. NULL: memory. */
