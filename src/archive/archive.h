@@ -67,7 +67,7 @@ struct archive_services {
     size_t rows_n[ARCHIVE_SERVICES];
 };
 typedef void archive_services_fn(void *arg, enum archive_status status, const struct archive_services *services);
-/* Everything when its version differs from `known` (-1: nothing is known). */
+/* Everything when its version differs from `known` (0: in any case). */
 void archive_services(struct archive *a, int64_t known, archive_services_fn *fn, void *arg);
 
 enum archive_edit_op { ARCHIVE_INSERT, ARCHIVE_REPLACE, ARCHIVE_DELETE };

@@ -251,7 +251,7 @@ void bots_set_base(struct bots *b, const struct bot *base)
     for (struct backend *k = b->live; k != NULL; k = k->next)
         backend_hide(k);
     if (make_all(b) != 0)
-        b->version = -1; /* once more, when it is looked at next */
+        b->version = 0; /* once more, when it is looked at next */
 }
 
 /* ---- finding ---- */
@@ -279,7 +279,7 @@ struct bots *bots_new(const struct bots_options *o, struct err *e)
     struct bots *b = calloc(1, sizeof(*b));
     bool whole = b != NULL;
     if (whole) {
-        *b = (struct bots){ .o = *o, .base = *o->base, .version = -1 };
+        *b = (struct bots){ .o = *o, .base = *o->base };
         b->o.look_ms = o->look_ms > 0 ? o->look_ms : LOOK_MS;
         b->look = loop_timer_new(o->loop, look, b);
         b->close = loop_timer_new(o->loop, close_unused, b);

@@ -40,7 +40,7 @@ struct rows {
 struct bots {
     struct bots_options o;
     struct bot base; /* its strings are not looked at */
-    int64_t version; /* of the rows; -1: they must be read whatever it is */
+    int64_t version;   /* of the rows; 0: they must be read whatever it is */
     struct rows *rows; /* NULL: never read */
     struct map *bots;  /* bot_id -> struct one_bot */
     struct map *backends[ARCHIVE_SERVICES];
