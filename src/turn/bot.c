@@ -80,7 +80,7 @@ static bool take_backend(struct one_bot *o, const json_t *row, const char *field
         in_trouble(o, field, name, "there is none of this name");
         return true;
     }
-    *to = backend_hold(o->owner, service, text);
+    *to = backend_hold(o->owner, service, name, text);
     if (*to != NULL && (*to)->trouble != NULL)
         in_trouble(o, field, name, (*to)->trouble);
     return *to != NULL;

@@ -3,7 +3,6 @@
  * the last bot is released: that may be inside a callback of the very instance. */
 #include "config.h"
 
-#include "lib/log.h"
 #include "lib/loop.h"
 #include "turn/bot_row.h"
 #include "turn/bots_own.h"
@@ -85,8 +84,8 @@ static void open_it(struct backend *k)
             in_trouble(k, e.text);
         return;
     }
-    if (text(k, row, "name", &k->name) != 0 || text(k, row, "provider", &k->provider) != 0 || text(k, row, "base_url", &k->url) != 0 ||
-        text(k, row, "path", &path) != 0 || text(k, row, "model", &k->model) != 0) {
+    if (text(k, row, "provider", &k->provider) != 0 || text(k, row, "base_url", &k->url) != 0 || text(k, row, "path", &path) != 0 ||
+        text(k, row, "model", &k->model) != 0) {
         in_trouble(k, e.text);
         return;
     }
@@ -106,7 +105,7 @@ static void open_it(struct backend *k)
         in_trouble(k, e.text);
 }
 
-struct backend *backend_hold(struct bots *b, enum archive_service service, struct sv row)
+struct backend *backend_hold(struct bots *b, enum archive_service service, struct sv name, struct sv row)
 {
     struct backend *k = map_find(b->backends[service], row);
     if (k != NULL) {
@@ -116,8 +115,9 @@ struct backend *backend_hold(struct bots *b, enum archive_service service, struc
     struct arena *a = arena_new(0, ARENA_CAP + row.n);
     k = a == NULL ? NULL : arena_alloc(a, sizeof(*k));
     if (k != NULL)
-        *k = (struct backend){ .owner = b, .service = service, .a = a, .row = arena_sv(a, row), .bots = 1, .name = "", .provider = "" };
-    if (k == NULL || k->row.p == NULL || map_put(b->backends[service], k->row, k, NULL) != 0) {
+        *k = (struct backend){ .owner = b, .service = service, .a = a, .row = arena_sv(a, row), .bots = 1,
+                               .name = arena_str(a, name), .provider = "" };
+    if (k == NULL || k->row.p == NULL || k->name == NULL || map_put(b->backends[service], k->row, k, NULL) != 0) {
         arena_free(a);
         return NULL;
     }

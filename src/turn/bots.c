@@ -306,6 +306,7 @@ void bots_stop(struct bots *b)
     b->look = NULL;
     drop(b->bots);
     b->bots = NULL;
+    backends_close(b);
 }
 
 void bots_free(struct bots *b)

@@ -47,8 +47,8 @@ struct bots_backend {
 typedef void bots_each_fn(void *arg, const struct bots_backend *backend);
 void bots_each(const struct bots *b, bots_each_fn *fn, void *arg);
 
-/* No more looks. Found bots must be released before bots_free; the archive, too, is to be closed between the two, since an answer of it may be
- * on its way. NULL is allowed. */
+/* No more looks, nothing is found, and what nobody holds is closed: not from inside a callback. Found bots must be released before bots_free; the
+ * archive, too, is to be closed between the two, since an answer of it may be on its way. NULL is allowed. */
 void bots_stop(struct bots *b);
 void bots_free(struct bots *b);
 

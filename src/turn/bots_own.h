@@ -69,7 +69,7 @@ struct one_bot *one_bot_new(struct bots *b, struct sv row) MUST_CHECK;
 void one_bot_list(struct one_bot *o, bool yes);
 
 /* Of a row's text, held once more; opened when there is none yet. NULL: memory. */
-struct backend *backend_hold(struct bots *b, enum archive_service service, struct sv row) MUST_CHECK;
+struct backend *backend_hold(struct bots *b, enum archive_service service, struct sv name, struct sv row) MUST_CHECK;
 void backend_release(struct backend *k);
 /* Nobody finds it any more: the next one for the same row is opened anew. */
 void backend_hide(struct backend *k);
