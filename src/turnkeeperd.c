@@ -249,7 +249,7 @@ static int open_admin(struct daemon *d, struct err *e)
     const struct setup *u = &d->setup;
     const struct settings *s = u->settings;
     const struct commands_options o = {
-        .loop = u->loop, .store = u->store, .archive = u->archive, .alive = u->alive, .turns = u->turns,
+        .loop = u->loop, .store = u->store, .archive = u->archive, .alive = u->alive, .turns = u->turns, .bots = u->bots,
         .ai = ai_of(s), .platform = platform_of(s),
         .drain_ms = s->shutdown_grace_s * 1000,
         .hooks = { .reload = reload, .shutdown = admin_shutdown, .sweep = admin_sweep, .archive_now = admin_archive,

@@ -278,10 +278,23 @@ static bool is_among(const char *const *names, const char *name)
     return *names != NULL;
 }
 
-/* The entry's own members, judged as part of the row that they make together. */
-static void check_entry(struct check *c, const json_t *row, const json_t *entry)
+/* Its members, judged as part of the row that they make together. Settings are, once each of the entry's own is right. */
+static void check_merged(struct check *c, const json_t *whole, const json_t *entry)
 {
     const struct row_kind *k = &row_kinds[c->kind];
+    size_t before = c->problems;
+    for (size_t i = 0; i < k->settings_n; i++)
+        if (row_find_field(c->kind, k->settings[i].name) == NULL)
+            check_fields(c, &k->settings[i], 1, entry, entry);
+    const json_t *source = c->problems == before ? whole : entry;
+    for (size_t i = 0; i < k->fields_n; i++)
+        check_fields(c, &k->fields[i], 1, strcmp(k->fields[i].name, "settings") == 0 ? source : whole, entry);
+    if (c->problems == before)
+        check_address(c, whole);
+}
+
+static void check_entry(struct check *c, const json_t *row, const json_t *entry)
+{
     if (!json_is_object(entry)) {
         wrong(c, "dict_type", "Input should be a valid dictionary");
         return;
@@ -293,18 +306,11 @@ static void check_entry(struct check *c, const json_t *row, const json_t *entry)
         wrong(c, "extra_forbidden", "Only fields of the row and known settings differ here; all others under settings");
         leave(c);
     }
-    for (size_t i = 0; i < k->settings_n; i++)
-        if (row_find_field(c->kind, k->settings[i].name) == NULL)
-            check_fields(c, &k->settings[i], 1, entry, entry);
     json_t *whole = row_merged(c->kind, row, entry);
-    if (whole != NULL) {
-        size_t before = c->problems;
-        check_fields(c, k->fields, k->fields_n, whole, entry);
-        if (c->problems == before)
-            check_address(c, whole);
-    } else {
+    if (whole != NULL)
+        check_merged(c, whole, entry);
+    else
         wrong(c, "memory", "Memory is short");
-    }
     json_decref(whole);
 }
 
