@@ -36,17 +36,10 @@ void archive_message(struct archive *a, struct sv conversation_id, struct sv mes
     a->ops->message(a, conversation_id, message_id, fn, arg);
 }
 
-void archive_stat(struct archive *a, archive_stat_fn *fn, void *arg)
+void archive_job(struct archive *a, struct sv job_id, archive_job_fn *fn, void *arg)
 {
-    must(fn != NULL, "stat", "a callback");
-    a->ops->stat(a, fn, arg);
-}
-
-void archive_retain(struct archive *a, int64_t older_than_ms, size_t max, archive_retain_fn *fn, void *arg)
-{
-    must(fn != NULL, "retain", "a callback");
-    must(max > 0, "retain", "a maximum above 0");
-    a->ops->retain(a, older_than_ms, max, fn, arg);
+    must(fn != NULL, "job", "a callback");
+    a->ops->job(a, job_id, fn, arg);
 }
 
 void archive_services(struct archive *a, int64_t known, archive_services_fn *fn, void *arg)
@@ -58,8 +51,22 @@ void archive_services(struct archive *a, int64_t known, archive_services_fn *fn,
 void archive_edit(struct archive *a, const struct archive_edit *edit, archive_edit_fn *fn, void *arg)
 {
     must(fn != NULL, "edit", "a callback");
-    must(edit != NULL, "edit", "what to do");
+    must(edit->op == ARCHIVE_INSERT || edit->name.p != NULL, "edit", "a name");
+    must(edit->op == ARCHIVE_DELETE || edit->row.p != NULL, "edit", "a row");
     a->ops->edit(a, edit, fn, arg);
+}
+
+void archive_stat(struct archive *a, archive_stat_fn *fn, void *arg)
+{
+    must(fn != NULL, "stat", "a callback");
+    a->ops->stat(a, fn, arg);
+}
+
+void archive_retain(struct archive *a, int64_t older_than_ms, size_t max, archive_retain_fn *fn, void *arg)
+{
+    must(fn != NULL, "retain", "a callback");
+    must(max > 0, "retain", "a maximum above 0");
+    a->ops->retain(a, older_than_ms, max, fn, arg);
 }
 
 const char *archive_name(const struct archive *a)

@@ -70,3 +70,57 @@ struct sv outcome_format(struct arena *a, struct sv status, struct sv turn_id, s
     buf_fini(&b);
     return text;
 }
+
+static void put_ms(struct json_out *o, const char *key, struct sv text)
+{
+    int64_t ms = 0;
+
+    if (text.p != NULL && sv_to_i64(text, &ms))
+        json_kms(o, key, ms);
+    else
+        json_kstr(o, key, SV_NONE);
+}
+
+struct sv job_entry_format(struct arena *a, const struct job_entry *row)
+{
+    struct buf b = { 0 };
+    struct json_out o = { .b = &b };
+    struct sv text;
+
+    json_obj(&o);
+    json_kstr(&o, "job_id", row->id);
+    json_kstr(&o, "conversation_id", row->conversation_id);
+    json_kstr(&o, "status", row->status);
+    put_ms(&o, "created_at", row->created_ms);
+    put_ms(&o, "started_at", row->started_ms);
+    put_ms(&o, "completed_at", row->completed_ms);
+    json_kraw(&o, "attempts", row->attempts);
+    json_kraw(&o, "consolidated_messages", row->consolidated_messages);
+    json_kraw(&o, "result", row->result.p != NULL ? row->result : SV("null"));
+    json_kstr(&o, "error", row->error);
+    json_obj_end(&o);
+    text = buf_ok(&b) ? arena_sv(a, buf_sv(&b)) : SV_NONE;
+    buf_fini(&b);
+    return text;
+}
+
+bool edited_read(struct sv word, enum archive_edited *edited)
+{
+    static const char *const words[ARCHIVE_EDITS] = {
+        [ARCHIVE_EDIT_DONE] = "done",
+        [ARCHIVE_EDIT_UNKNOWN] = "unknown",
+        [ARCHIVE_EDIT_EXISTS] = "exists",
+        [ARCHIVE_EDIT_IN_USE] = "in_use",
+        [ARCHIVE_EDIT_STALE] = "stale",
+        [ARCHIVE_EDIT_NO_CORE] = "no_core",
+        [ARCHIVE_EDIT_NO_PLATFORM] = "no_platform",
+        [ARCHIVE_EDIT_REFUSED] = "refused",
+    };
+
+    for (unsigned i = 0; i < ARRAY_LEN(words); i++)
+        if (sv_eq(word, sv_from(words[i]))) {
+            *edited = i;
+            return true;
+        }
+    return false;
+}

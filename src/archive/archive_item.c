@@ -14,9 +14,10 @@
 #define STATUS_MAX 32
 #define REASON_MAX 1000
 #define NAME_MAX_BYTES 200 /* action types, models: shown, never looked up */
+#define URL_MAX 4096
 #define COUNT_MAX INT64_C(2147483647)
 
-/* Which message or action is being read, for reasons. */
+/* Which message, action or job is being read, for reasons. */
 struct place {
     const char *list; /* NULL: the item itself */
     size_t index;
@@ -322,11 +323,66 @@ static int read_actions(struct door *d, scan_at list, struct item *out)
     for (scan_at v = scan_first(&d->scan, list); v != SCAN_NONE; v = scan_after(&d->scan, list, v), i++) {
         if (read_action(d, v, &(struct place){ "actions", i }, &act[i]) != 0)
             return -1;
-        if (strcmp(act[i].status, "executed") == 0 || strcmp(act[i].status, "unknown") == 0)
+        if (strcmp(act[i].status, "executed") == 0 || strcmp(act[i].status, "unknown") == 0 || strcmp(act[i].status, "proposed") == 0)
             out->said = true;
     }
     out->actions = act;
     out->actions_n = n;
+    return 0;
+}
+
+/* ---- the job ---- */
+
+static int read_callback(struct door *d, scan_at o, const struct place *at, struct item_job *job)
+{
+    scan_at list = scan_member(&d->scan, o, "callback_urls");
+    struct sv url;
+
+    if (is_absent(d, list))
+        return 0;
+    if (!scan_is(&d->scan, list, SCAN_ARRAY))
+        return refuse(d->e, at, "callback_urls", "must be an array");
+    for (scan_at v = scan_first(&d->scan, list); v != SCAN_NONE; v = scan_after(&d->scan, list, v)) {
+        if (read_string(d, v, &url) != 0)
+            return -1;
+        if (url.p == NULL)
+            return refuse(d->e, at, "callback_urls", "must be an array of strings");
+        if (job->callback_url.p == NULL)
+            job->callback_url = sv_cut_utf8(url, URL_MAX);
+    }
+    return 0;
+}
+
+/* A turn that ended in another way than these two has a reply, or needs none. */
+static const char *job_status(struct sv status)
+{
+    if (sv_eq(status, SV("failed")))
+        return "failed";
+    return sv_eq(status, SV("cancelled")) ? "cancelled" : "completed";
+}
+
+static int read_job(struct door *d, scan_at o, struct item *out)
+{
+    static const struct place at = { "job", 0 };
+    struct item_job *job;
+
+    if (is_absent(d, o))
+        return 0;
+    if (check_object(d, o, &at) != 0)
+        return -1;
+    job = arena_alloc(d->arena, sizeof(*job));
+    if (job == NULL)
+        return err_set(d->e, ERR_MEMORY, "out of memory");
+    job->status = job_status(out->status);
+    job->started_ms = -1;
+    if (read_count(d, o, "attempts", &at, COUNT_MAX, &job->attempts) != 0 ||
+        read_ms(d, o, "created_at", &at, out->at_ms, &job->created_ms) != 0 ||
+        read_text(d, o, "bot_id", &at, ITEM_ID_MAX, &job->bot_id) != 0 || read_text(d, o, "error", &at, REASON_MAX, &job->error) != 0 ||
+        read_callback(d, o, &at, job) != 0)
+        return -1;
+    if (!is_absent(d, scan_member(&d->scan, o, "started_at")) && read_ms(d, o, "started_at", &at, -1, &job->started_ms) != 0)
+        return -1;
+    out->job = job;
     return 0;
 }
 
@@ -366,7 +422,8 @@ static int read_turn(struct door *d, struct item *out)
     if (read_count(d, 0, "fence", &top, INT64_MAX, &out->fence) != 0 ||
         read_count(d, 0, "restarts", &top, COUNT_MAX, &out->restarts) != 0 ||
         read_text(d, 0, "storage", &top, NAME_MAX_BYTES, &out->storage) != 0 || read_ms(d, 0, "at", &top, -1, &out->at_ms) != 0 ||
-        read_reply(d, out) != 0 || read_messages(d, scan_member(&d->scan, 0, "messages"), out) != 0)
+        read_reply(d, out) != 0 || read_messages(d, scan_member(&d->scan, 0, "messages"), out) != 0 ||
+        read_job(d, scan_member(&d->scan, 0, "job"), out) != 0)
         return -1;
     return read_actions(d, scan_member(&d->scan, 0, "actions"), out);
 }

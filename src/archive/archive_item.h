@@ -33,6 +33,14 @@ struct item_action {
     int64_t retry_count;
 };
 
+/* A turn that a client was told the id of. */
+struct item_job {
+    const char *status; /* completed, failed, cancelled */
+    int64_t attempts, created_ms;
+    int64_t started_ms; /* -1: never */
+    struct sv bot_id, callback_url, error; /* SV_NONE: none */
+};
+
 struct item {
     struct sv conversation_id;
     struct sv status, reason; /* of the messages; reason SV_NONE: none */
@@ -44,12 +52,13 @@ struct item {
     struct sv reply;          /* JSON object; SV_NONE: none */
     bool has_ai_ms;
     double ai_ms;
-    bool said; /* the reply's text reached the customer, or may have */
+    bool said; /* the reply's text reached the customer, or may have, or is there for whoever asks for the job */
     const struct item_message *messages; /* at least one */
     size_t messages_n;
     size_t newest; /* index of the message that carries the reply: highest seq */
     const struct item_action *actions;
     size_t actions_n;
+    const struct item_job *job; /* NULL: none */
 };
 
 /* Everything in *out lives as long as the arena and the text, of which it borrows. -1: the reason, without quoting the item (ERR_INVALID, ERR_RANGE), or ERR_MEMORY,

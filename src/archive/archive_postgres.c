@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The archive in PostgreSQL (tables: sql/postgres). Writing is in pg_write.c; here are the port, the three questions, and retention. */
+ * The archive in PostgreSQL (tables: sql/postgres). Writing is in pg_write.c; the configuration of bots in pg_services.c; here are the port,
+ * the other questions, and retention. */
 #include "config.h"
 
 #include <stdlib.h>
@@ -7,6 +8,7 @@
 #include "archive/archive.h"
 #include "archive/archive_entry.h"
 #include "archive/archive_item.h"
+#include "archive/pg_services.h"
 #include "archive/pg_sql.h"
 #include "archive/pg_write.h"
 #include "lib/buf.h"
@@ -26,7 +28,7 @@ struct postgres {
     struct question *unasked; /* those about ids that no archive has */
 };
 
-/* One call of context, message, stat or retain: its parameters until the outcome, its answer until the callback is done. */
+/* One call of context, message, job, stat or retain: its parameters until the outcome, its answer until the callback is done. */
 struct question {
     struct question *next;
     struct postgres *pg;
@@ -39,6 +41,7 @@ struct question {
     union {
         archive_context_fn *context;
         archive_message_fn *message;
+        archive_job_fn *job;
         archive_stat_fn *stat;
         archive_retain_fn *retain;
     } fn;
@@ -93,6 +96,28 @@ static void answer_message(struct question *q, enum archive_status status, const
     q->fn.message(q->arg, status, outcome);
 }
 
+static void answer_job(struct question *q, enum archive_status status, const struct pg_outcome *o)
+{
+    struct sv job = SV_NONE;
+
+    if (status == ARCHIVE_DONE && o != NULL && pg_rows(o) > 0) {
+        const struct job_entry row = { .id = pg_value(o, 0, 0),
+                                       .conversation_id = pg_value(o, 0, 1),
+                                       .status = pg_value(o, 0, 2),
+                                       .created_ms = pg_value(o, 0, 3),
+                                       .started_ms = pg_value(o, 0, 4),
+                                       .completed_ms = pg_value(o, 0, 5),
+                                       .attempts = pg_value(o, 0, 6),
+                                       .consolidated_messages = pg_value(o, 0, 7),
+                                       .result = pg_value(o, 0, 8),
+                                       .error = pg_value(o, 0, 9) };
+        job = job_entry_format(q->arena, &row);
+        if (job.p == NULL)
+            status = ARCHIVE_DOWN;
+    }
+    q->fn.job(q->arg, status, job);
+}
+
 static void answer_stat(struct question *q, enum archive_status status, const struct pg_outcome *o)
 {
     static const char *const names[] = { "connections", "database_size_bytes", "commit_total" };
@@ -117,6 +142,8 @@ static void answer(struct question *q, enum archive_status status, const struct 
         answer_context(q, status, o);
     else if (q->sql == PG_SQL_MESSAGE)
         answer_message(q, status, o);
+    else if (q->sql == PG_SQL_JOB)
+        answer_job(q, status, o);
     else if (q->sql == PG_SQL_RETAIN)
         q->fn.retain(q->arg, status, status == ARCHIVE_DONE && o != NULL && pg_rows(o) > 0 ? (size_t)number(o, 0, 0) : 0);
     else
@@ -224,6 +251,27 @@ static void postgres_message(struct archive *a, struct sv conversation_id, struc
     ask(q, ids);
 }
 
+static void postgres_job(struct archive *a, struct sv job_id, archive_job_fn *fn, void *arg)
+{
+    struct question *q = question_new(CONTAINER_OF(a, struct postgres, archive), PG_SQL_JOB, arg);
+    unsigned char uuid[ITEM_UUID_BYTES];
+    bool ids = item_uuid_parse(job_id, uuid);
+
+    q->fn.job = fn;
+    q->params[0] = ids ? keep(q, job_id) : SV_NONE;
+    ask(q, ids);
+}
+
+static void postgres_services(struct archive *a, int64_t known, archive_services_fn *fn, void *arg)
+{
+    pg_services_read(CONTAINER_OF(a, struct postgres, archive)->pool, known, fn, arg);
+}
+
+static void postgres_edit(struct archive *a, const struct archive_edit *edit, archive_edit_fn *fn, void *arg)
+{
+    pg_services_edit(CONTAINER_OF(a, struct postgres, archive)->pool, edit, fn, arg);
+}
+
 static void postgres_stat(struct archive *a, archive_stat_fn *fn, void *arg)
 {
     struct question *q = question_new(CONTAINER_OF(a, struct postgres, archive), PG_SQL_STAT, arg);
@@ -271,6 +319,8 @@ static void postgres_close(struct archive *a)
         q->pg = NULL;
         if (q->sql == PG_SQL_CONTEXT)
             answer_context(q, ARCHIVE_DOWN, NULL);
+        else if (q->sql == PG_SQL_JOB)
+            answer_job(q, ARCHIVE_DOWN, NULL);
         else
             answer_message(q, ARCHIVE_DOWN, NULL);
     }
@@ -282,6 +332,9 @@ static const struct archive_ops ops = {
     .write = postgres_write,
     .context = postgres_context,
     .message = postgres_message,
+    .job = postgres_job,
+    .services = postgres_services,
+    .edit = postgres_edit,
     .stat = postgres_stat,
     .retain = postgres_retain,
     .is_up = postgres_is_up,

@@ -1,20 +1,17 @@
 /* SPDX-License-Identifier: MIT
  * The archive in the file of the embedded store. Two sides:
  *
- *   the loop's thread   copies what a call brings into a job, queues it, answers it when it comes back, or DOWN when that takes too long
- *   the worker          owns the connection; takes all that waits, runs writes that stand together in as few transactions as
- *                       the others who need the file allow
- *
- * A job belongs to the worker from when it is queued until it is posted back, but for what is marked as the loop's. */
+ *   the loop's thread   here: copies what a call brings into a job, queues it, answers it when it comes back, or DOWN when that takes too long
+ *   the worker          archive_sqlite_worker.c: owns the connection */
 #include "config.h"
 
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "archive/archive.h"
-#include "archive/lite_rows.h"
+#include "archive/archive_item.h"
+#include "archive/archive_sqlite_inside.h"
+#include "archive/lite_sql.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/loop.h"
@@ -22,245 +19,11 @@
 #define TIMEOUT_MS 5000
 #define BYTES_PER_MS 1024 /* what a write gets on top of that: a disk that is slower than 1 MB/s ... */
 #define ITEM_MS 5         /* ... and 200 items/s counts as down */
-#define SLICE_US 4000 /* of one transaction: the turns of this host wait for the same file */
 #define QUEUE_MAX 10000
 #define PROBE_MS 1000 /* when the file could not be used: between looks whether it can be again */
 #define ARENA_MAX (512u << 20)
 
-enum job_kind { JOB_WRITE, JOB_CONTEXT, JOB_MESSAGE, JOB_STAT, JOB_RETAIN };
-
-struct job {
-    struct job *queued; /* the next one that waits. Guarded by the mutex */
-    bool posted;        /* comes back to the loop. The worker's, and close's after it */
-
-    struct sqlite *owner;      /* NULL: closed. Loop */
-    struct job *next, **link;  /* all that are not back, oldest first. Loop */
-    bool answered;             /* Loop */
-    int64_t deadline_ms;
-
-    struct arena *arena; /* all below, and the job itself */
-    enum job_kind kind;
-    struct sv *items; /* WRITE */
-    size_t n, bytes;
-    struct sv conversation_id, message_id; /* CONTEXT, MESSAGE */
-    size_t max;
-    int64_t before_ms; /* RETAIN */
-    union {
-        archive_write_fn *write;
-        archive_context_fn *context;
-        archive_message_fn *message;
-        archive_stat_fn *stat;
-        archive_retain_fn *retain;
-    } fn;
-    void *arg;
-
-    enum archive_status status;
-    const char **verdicts;
-    struct entries entries;
-    struct sv outcome;
-    int64_t size_bytes, commits;
-    size_t deleted;
-};
-
-struct sqlite {
-    struct archive archive;
-    struct loop *loop;
-    struct loop_timer *timer, *probe; /* for the oldest job; while it is not up */
-    char *path;
-    struct job *first, **end; /* all jobs that are not back */
-    size_t jobs_n;
-    int64_t latest_ms; /* deadline of the last one */
-    bool up;
-
-    struct lite *lite; /* the worker's */
-    int64_t commits;   /* the worker's */
-    pthread_t thread;
-    pthread_mutex_t mutex;
-    pthread_cond_t wake;
-    struct job *queue, **queue_end; /* guarded by mutex */
-    atomic_bool stop;
-};
-
-/* ---- the worker ---- */
-
-static void on_back(void *arg);
-
-static void post(struct sqlite *s, struct job *j, enum archive_status status)
-{
-    j->status = status;
-    j->posted = true; /* from here on it may be gone */
-    if (loop_post(s->loop, on_back, j))
-        return;
-    j->posted = false;
-    log_error("out of memory: an answer of the archive", NULL); /* the deadline answers it, and closing frees it */
-}
-
-/* -1: the whole transaction is lost. */
-static int write_one(struct sqlite *s, struct job *j, size_t i)
-{
-    struct err e = { 0 };
-    struct item item;
-
-    if (item_parse(j->arena, j->items[i], &item, &e) != 0) {
-        j->verdicts[i] = arena_str(j->arena, sv_from(e.text));
-        return e.code == ERR_MEMORY || j->verdicts[i] == NULL ? -1 : 0;
-    }
-    if (lite_item(s->lite) != 0)
-        return -1;
-    if (lite_write_item(s->lite, &item) == 0)
-        return lite_item_done(s->lite);
-    if (lite_trouble(s->lite) != LITE_ROW)
-        return -1;
-    j->verdicts[i] = arena_printf(j->arena, "SQLite refused it: %s", lite_text(s->lite)).p;
-    if (j->verdicts[i] == NULL)
-        j->verdicts[i] = "SQLite refused it";
-    return lite_item_undo(s->lite);
-}
-
-/* Commits what has been written for SLICE_US and goes on in a new transaction, with a rest between them for whoever waits. */
-static int slice(struct sqlite *s, int64_t *began_us)
-{
-    if (clock_mono_us() - *began_us < SLICE_US)
-        return 0;
-    if (lite_commit(s->lite, true) != 0)
-        return -1;
-    s->commits++;
-    if (lite_begin(s->lite, true) != 0)
-        return -1;
-    *began_us = clock_mono_us();
-    return 0;
-}
-
-/* Writes that stand together, from *at on; all end in the same way. Leaves *at behind them. When it fails halfway, what is committed already
- * is written again some time, which changes nothing. */
-static void write_group(struct sqlite *s, struct job **at)
-{
-    struct job *first = *at, *j = first, *next;
-    int rc = lite_begin(s->lite, true);
-    int64_t began_us = clock_mono_us();
-
-    for (; j != NULL && j->kind == JOB_WRITE; j = j->queued)
-        for (size_t i = 0; rc == 0 && i < j->n; i++)
-            rc = write_one(s, j, i) == 0 ? slice(s, &began_us) : -1;
-    *at = j;
-    if (rc == 0)
-        rc = lite_commit(s->lite, j != NULL);
-    else
-        lite_rollback(s->lite);
-    if (rc != 0)
-        log_warning("the archive does not take a batch", "reason", lite_text(s->lite), NULL);
-    s->commits += rc == 0;
-    for (; first != j; first = next) {
-        next = first->queued;
-        post(s, first, rc == 0 ? ARCHIVE_DONE : ARCHIVE_DOWN);
-    }
-}
-
-static int read_one(struct sqlite *s, struct job *j)
-{
-    switch (j->kind) {
-    case JOB_CONTEXT:
-        if (entries_init(&j->entries, j->arena, j->max) != 0)
-            return -1;
-        return item_is_id(j->conversation_id) ? lite_read_context(s->lite, j->conversation_id, &j->entries) : 0;
-    case JOB_MESSAGE:
-        if (!item_is_id(j->conversation_id) || !item_is_id(j->message_id))
-            return 0;
-        return lite_read_outcome(s->lite, j->arena, j->conversation_id, j->message_id, &j->outcome);
-    case JOB_STAT:
-        j->commits = s->commits;
-        return lite_read_size(s->lite, &j->size_bytes);
-    case JOB_WRITE:
-    case JOB_RETAIN:
-        break;
-    }
-    return -1;
-}
-
-static void read_job(struct sqlite *s, struct job *j)
-{
-    int rc = lite_begin(s->lite, false);
-
-    if (rc == 0) {
-        rc = read_one(s, j);
-        lite_rollback(s->lite);
-    }
-    if (rc != 0)
-        log_warning("the archive cannot be read", "reason", lite_text(s->lite), NULL);
-    post(s, j, rc == 0 ? ARCHIVE_DONE : ARCHIVE_DOWN);
-}
-
-/* What is committed already when it fails halfway stays deleted. */
-static int forget_old(struct sqlite *s, struct job *j)
-{
-    struct sv *pairs;
-    size_t n, gone;
-    int64_t began_us;
-
-    if (lite_begin(s->lite, true) != 0)
-        return -1;
-    began_us = clock_mono_us();
-    if (lite_read_old(s->lite, j->arena, j->before_ms, j->max, &pairs, &n) != 0)
-        return -1;
-    for (size_t i = 0; i < n; i++) {
-        if (lite_forget_message(s->lite, pairs + 2 * i, &gone) != 0 || slice(s, &began_us) != 0)
-            return -1;
-        j->deleted += gone;
-    }
-    if (lite_commit(s->lite, true) != 0)
-        return -1;
-    s->commits++;
-    return 0;
-}
-
-static void retain_job(struct sqlite *s, struct job *j)
-{
-    int rc = forget_old(s, j);
-
-    if (rc != 0) {
-        lite_rollback(s->lite);
-        log_warning("the archive does not forget what is old", "reason", lite_text(s->lite), NULL);
-    }
-    post(s, j, rc == 0 ? ARCHIVE_DONE : ARCHIVE_DOWN);
-}
-
-static struct job *wait_for_jobs(struct sqlite *s)
-{
-    struct job *jobs;
-
-    (void)pthread_mutex_lock(&s->mutex);
-    while (s->queue == NULL && !atomic_load(&s->stop))
-        (void)pthread_cond_wait(&s->wake, &s->mutex);
-    jobs = s->queue;
-    s->queue = NULL;
-    s->queue_end = &s->queue;
-    (void)pthread_mutex_unlock(&s->mutex);
-    return jobs;
-}
-
-static void *worker(void *arg)
-{
-    struct sqlite *s = arg;
-
-    while (!atomic_load(&s->stop)) {
-        struct job *j = wait_for_jobs(s);
-        while (j != NULL && !atomic_load(&s->stop)) { /* what is left then is answered by close */
-            if (j->kind == JOB_WRITE) {
-                write_group(s, &j);
-            } else {
-                struct job *next = j->queued;
-                if (j->kind == JOB_RETAIN)
-                    retain_job(s, j);
-                else
-                    read_job(s, j);
-                j = next;
-            }
-        }
-    }
-    return NULL;
-}
-
-/* ---- the loop's side ---- */
+/* ---- answers ---- */
 
 static void answer_stat(struct job *j, enum archive_status status)
 {
@@ -291,6 +54,16 @@ static void answer(struct job *j, enum archive_status status)
         return;
     case JOB_MESSAGE:
         j->fn.message(j->arg, status, done ? j->outcome : SV_NONE);
+        return;
+    case JOB_JOB:
+        j->fn.job(j->arg, status, done ? j->outcome : SV_NONE);
+        return;
+    case JOB_SERVICES:
+        j->fn.services(j->arg, status, done ? &j->services : NULL);
+        return;
+    case JOB_EDIT:
+        done = done && j->edited == ARCHIVE_EDIT_DONE;
+        j->fn.edit(j->arg, status, status == ARCHIVE_DONE ? j->edited : ARCHIVE_EDIT_REFUSED, done ? j->outcome : SV_NONE);
         return;
     case JOB_STAT:
         answer_stat(j, status);
@@ -338,7 +111,7 @@ static void set_up(struct sqlite *s, bool up)
     s->up = up;
 }
 
-static void on_back(void *arg)
+void sqlite_back(void *arg)
 {
     struct job *j = arg;
     struct sqlite *s = j->owner;
@@ -367,6 +140,8 @@ static void on_timer(void *arg)
     loop_timer_set(s->timer, 0); /* for the next one */
     answer(j, ARCHIVE_DOWN);
 }
+
+/* ---- calls ---- */
 
 static struct job *job_new(struct archive *a, enum job_kind kind, void *arg)
 {
@@ -398,7 +173,7 @@ static void submit(struct job *j, bool complete)
     s->end = &j->next;
     s->jobs_n++;
     if (!complete || s->jobs_n > QUEUE_MAX) {
-        post(s, j, ARCHIVE_DOWN);
+        sqlite_post(s, j, ARCHIVE_DOWN);
         return;
     }
     (void)pthread_mutex_lock(&s->mutex);
@@ -450,6 +225,37 @@ static void sqlite_message(struct archive *a, struct sv conversation_id, struct 
     j->conversation_id = arena_sv(j->arena, conversation_id);
     j->message_id = arena_sv(j->arena, message_id);
     submit(j, (j->conversation_id.p != NULL || conversation_id.p == NULL) && (j->message_id.p != NULL || message_id.p == NULL));
+}
+
+static void sqlite_job(struct archive *a, struct sv job_id, archive_job_fn *fn, void *arg)
+{
+    struct job *j = job_new(a, JOB_JOB, arg);
+    unsigned char uuid[ITEM_UUID_BYTES];
+    bool is_uuid = item_uuid_parse(job_id, uuid);
+
+    j->fn.job = fn;
+    j->id = is_uuid ? arena_sv(j->arena, job_id) : SV_NONE; /* no other can be there */
+    submit(j, j->id.p != NULL || !is_uuid);
+}
+
+static void sqlite_services(struct archive *a, int64_t known, archive_services_fn *fn, void *arg)
+{
+    struct job *j = job_new(a, JOB_SERVICES, arg);
+
+    j->fn.services = fn;
+    j->known = known;
+    submit(j, true);
+}
+
+static void sqlite_edit(struct archive *a, const struct archive_edit *edit, archive_edit_fn *fn, void *arg)
+{
+    struct job *j = job_new(a, JOB_EDIT, arg);
+
+    j->fn.edit = fn;
+    j->edit = *edit;
+    j->edit.name = arena_sv(j->arena, edit->name);
+    j->edit.row = arena_sv(j->arena, edit->row);
+    submit(j, (j->edit.name.p != NULL || edit->name.p == NULL) && (j->edit.row.p != NULL || edit->row.p == NULL));
 }
 
 static void sqlite_stat(struct archive *a, archive_stat_fn *fn, void *arg)
@@ -527,6 +333,9 @@ static const struct archive_ops ops = {
     .write = sqlite_write,
     .context = sqlite_context,
     .message = sqlite_message,
+    .job = sqlite_job,
+    .services = sqlite_services,
+    .edit = sqlite_edit,
     .stat = sqlite_stat,
     .retain = sqlite_retain,
     .is_up = sqlite_is_up,
@@ -547,7 +356,7 @@ static int start(struct sqlite *s, struct err *e)
         return -1;
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are for the loop's thread */
-    rc = pthread_create(&s->thread, NULL, worker, s);
+    rc = pthread_create(&s->thread, NULL, sqlite_worker, s);
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     return rc == 0 ? 0 : err_set_errno(e, rc, "a thread for the archive");
 }

@@ -1,45 +1,9 @@
 /* SPDX-License-Identifier: MIT
- * The rules are those of pg_sql.c: a row that is there gives way only to a higher fence and counts as a revision then; only new rows count. */
+ * The rules of the statements are those of pg_sql.c: a row that is there gives way only to a higher fence and counts as a revision then; only new
+ * rows count. */
 #include "config.h"
 
 #include "archive/lite_rows.h"
-
-#define REPLY "ai_response, ai_processing_time_ms, model_used, restarts, storage_backend, answered_at, said"
-#define ORDER_TIME "max(min(\"timestamp\", received_at + 300000), received_at - 2592000000)"
-
-const char *const lite_sql[LITE_SQL_N] = {
-    [LITE_CONVERSATION] = "INSERT INTO conversations (id, conversation_id, created_at, last_message_timestamp) VALUES (?1, ?2, ?3, ?4)"
-                          " ON CONFLICT (conversation_id) DO NOTHING",
-    [LITE_MESSAGE] = "INSERT INTO messages AS o (conversation_id, id, message_id, seq, sender_id, sender_type, content, \"timestamp\","
-                     " received_at, metadata, attachments, status, reason, turn_id, fence, " REPLY ")"
-                     " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)"
-                     " ON CONFLICT (conversation_id, message_id) DO UPDATE SET status = excluded.status, reason = excluded.reason,"
-                     " turn_id = excluded.turn_id, fence = excluded.fence, revision = o.revision + 1,"
-                     " ai_response = excluded.ai_response, ai_processing_time_ms = excluded.ai_processing_time_ms,"
-                     " model_used = excluded.model_used, restarts = excluded.restarts, storage_backend = excluded.storage_backend,"
-                     " answered_at = excluded.answered_at, said = excluded.said WHERE o.fence < excluded.fence"
-                     " RETURNING revision",
-    [LITE_COUNT] = "UPDATE conversations SET last_message_timestamp = max(last_message_timestamp, ?2), last_seq = max(last_seq, ?3),"
-                   " total_messages = total_messages + ?4, customer_messages = customer_messages + ?5 WHERE conversation_id = ?1",
-    [LITE_ACTION] = "INSERT INTO message_actions AS o (conversation_id, turn_id, position, message_id, action_type, data, status,"
-                    " reason, retry_count, fence, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
-                    " ON CONFLICT (conversation_id, turn_id, position) DO UPDATE SET message_id = excluded.message_id,"
-                    " action_type = excluded.action_type, data = excluded.data, status = excluded.status,"
-                    " reason = excluded.reason, retry_count = excluded.retry_count, fence = excluded.fence"
-                    " WHERE o.fence < excluded.fence",
-    [LITE_SESSION] = "INSERT INTO chat_sessions AS o (id, session_id, user_id, user_seq, created_at, updated_at)"
-                     " VALUES (?1, ?2, ?3, ?4, ?5, ?5)"
-                     " ON CONFLICT (session_id) DO UPDATE SET user_id = excluded.user_id, user_seq = excluded.user_seq"
-                     " WHERE excluded.user_seq < o.user_seq",
-    [LITE_CONTEXT] = "SELECT sender_type, content, " ORDER_TIME ", message_id,"
-                     " CASE WHEN said THEN json_extract(ai_response, '$.response_text') END, answered_at"
-                     " FROM messages WHERE conversation_id = ?1 AND sender_type <> 'bot' ORDER BY id DESC LIMIT ?2",
-    [LITE_OUTCOME] = "SELECT status, turn_id, reason FROM messages WHERE conversation_id = ?1 AND message_id = ?2",
-    [LITE_SIZE] = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size",
-    [LITE_OLD] = "SELECT conversation_id, message_id FROM messages WHERE received_at < ?1 ORDER BY received_at LIMIT ?2",
-    [LITE_FORGET_ACTIONS] = "DELETE FROM message_actions WHERE conversation_id = ?1 AND message_id = ?2",
-    [LITE_FORGET_MESSAGE] = "DELETE FROM messages WHERE conversation_id = ?1 AND message_id = ?2",
-};
 
 /* What the rows of one item have in common. */
 struct row_maker {
@@ -88,6 +52,21 @@ static int write_action(struct row_maker *r, size_t position)
     };
 
     return lite_do(r->l, LITE_ACTION, args, ARRAY_LEN(args));
+}
+
+static int write_job(struct row_maker *r)
+{
+    const struct item *item = r->item;
+    const struct item_job *job = item->job;
+
+    if (job == NULL)
+        return 0;
+    const struct lite_arg args[] = {
+        lite_s(turn_of(r)), lite_s(item->conversation_id), lite_s(job->bot_id), lite_s(sv_from(job->status)), lite_i(job->attempts),
+        lite_i((int64_t)item->messages_n), lite_s(job->callback_url), lite_s(item->reply), lite_s(job->error), lite_i(job->created_ms),
+        job->started_ms >= 0 ? lite_i(job->started_ms) : lite_s(SV_NONE), lite_i(item->at_ms), lite_i(item->fence),
+    };
+    return lite_do(r->l, LITE_JOB, args, ARRAY_LEN(args));
 }
 
 static int write_session(struct row_maker *r)
@@ -150,7 +129,7 @@ int lite_write_item(struct lite *l, const struct item *item)
     rc = write_conversation(&r) == 0 && write_messages(&r) == 0 && write_session(&r) == 0 ? 0 : -1;
     for (size_t i = 0; rc == 0 && i < item->actions_n; i++)
         rc = write_action(&r, i);
-    return rc;
+    return rc == 0 ? write_job(&r) : -1;
 }
 
 /* ---- reading ---- */
@@ -184,6 +163,30 @@ int lite_read_outcome(struct lite *l, struct arena *a, struct sv conversation_id
         rc = outcome->p != NULL ? 0 : -1;
     }
     lite_end(l, LITE_OUTCOME);
+    return rc;
+}
+
+int lite_read_job(struct lite *l, struct arena *a, struct sv job_id, struct sv *job)
+{
+    const struct lite_arg arg = lite_s(job_id);
+    int rc = lite_ask(l, LITE_READ_JOB, &arg, 1);
+
+    *job = SV_NONE;
+    if (rc > 0) {
+        const struct job_entry row = { .id = lite_value(l, LITE_READ_JOB, 0),
+                                       .conversation_id = lite_value(l, LITE_READ_JOB, 1),
+                                       .status = lite_value(l, LITE_READ_JOB, 2),
+                                       .created_ms = lite_value(l, LITE_READ_JOB, 3),
+                                       .started_ms = lite_value(l, LITE_READ_JOB, 4),
+                                       .completed_ms = lite_value(l, LITE_READ_JOB, 5),
+                                       .attempts = lite_value(l, LITE_READ_JOB, 6),
+                                       .consolidated_messages = lite_value(l, LITE_READ_JOB, 7),
+                                       .result = lite_value(l, LITE_READ_JOB, 8),
+                                       .error = lite_value(l, LITE_READ_JOB, 9) };
+        *job = job_entry_format(a, &row);
+        rc = job->p != NULL ? 0 : -1;
+    }
+    lite_end(l, LITE_READ_JOB);
     return rc;
 }
 
@@ -223,7 +226,8 @@ int lite_forget_message(struct lite *l, const struct sv pair[2], size_t *gone)
 {
     const struct lite_arg args[] = { lite_s(pair[0]), lite_s(pair[1]) };
 
-    if (lite_do(l, LITE_FORGET_ACTIONS, args, ARRAY_LEN(args)) != 0 || lite_do(l, LITE_FORGET_MESSAGE, args, ARRAY_LEN(args)) != 0)
+    if (lite_do(l, LITE_FORGET_ACTIONS, args, ARRAY_LEN(args)) != 0 || lite_do(l, LITE_FORGET_JOB, args, ARRAY_LEN(args)) != 0 ||
+        lite_do(l, LITE_FORGET_MESSAGE, args, ARRAY_LEN(args)) != 0)
         return -1;
     *gone = (size_t)lite_changes(l);
     return 0;

@@ -8,7 +8,9 @@
 
 #define ARRAYS_MAX PG_MESSAGE_COLUMNS
 
-_Static_assert(PG_ACTION_COLUMNS <= ARRAYS_MAX && PG_SESSION_COLUMNS <= ARRAYS_MAX, "one size for all");
+#define TABLES (PG_SQL_JOBS + 1)
+
+_Static_assert(PG_ACTION_COLUMNS <= ARRAYS_MAX && PG_SESSION_COLUMNS <= ARRAYS_MAX && PG_JOB_COLUMNS <= ARRAYS_MAX, "one size for all");
 
 struct message_row {
     const struct item *item;
@@ -31,8 +33,10 @@ struct pg_batch {
     size_t messages_n, messages_size;
     struct action_row *actions;
     size_t actions_n, actions_size;
-    struct table tables[PG_SQL_SESSIONS + 1]; /* by pg_sql: messages, actions, sessions */
-    struct pg_query queries[PG_SQL_SESSIONS + 1];
+    const struct item **jobs; /* items that have one */
+    size_t jobs_n, jobs_size;
+    struct table tables[TABLES]; /* by pg_sql: messages, actions, sessions, jobs */
+    struct pg_query queries[TABLES];
     size_t queries_n;
 };
 
@@ -70,6 +74,14 @@ static int compare_actions(const void *pa, const void *pb)
     if (c == 0)
         c = (a->position > b->position) - (a->position < b->position);
     return c != 0 ? c : compare_fence(a->item, b->item);
+}
+
+static int compare_jobs(const void *pa, const void *pb)
+{
+    const struct item *a = *(const struct item *const *)pa, *b = *(const struct item *const *)pb;
+    int c = memcmp(a->turn_id, b->turn_id, ITEM_UUID_BYTES);
+
+    return c != 0 ? c : compare_fence(a, b);
 }
 
 static bool same_message(const struct message_row *a, const struct message_row *b)
@@ -110,6 +122,10 @@ static int reserve_rows(struct pg_batch *b, const struct item *const *items, siz
     if (p == NULL)
         return -1;
     b->actions = p;
+    p = reserve(b->jobs, &b->jobs_size, n + 1, sizeof(*b->jobs));
+    if (p == NULL)
+        return -1;
+    b->jobs = p;
     return 0;
 }
 
@@ -117,12 +133,14 @@ static int collect(struct pg_batch *b, const struct item *const *items, size_t n
 {
     if (reserve_rows(b, items, n) != 0)
         return -1;
-    b->messages_n = b->actions_n = 0;
+    b->messages_n = b->actions_n = b->jobs_n = 0;
     for (size_t i = 0; i < n; i++) {
         for (size_t k = 0; k < items[i]->messages_n; k++)
             b->messages[b->messages_n++] = (struct message_row){ items[i], &items[i]->messages[k] };
         for (size_t k = 0; k < items[i]->actions_n; k++)
             b->actions[b->actions_n++] = (struct action_row){ items[i], &items[i]->actions[k], (int32_t)k };
+        if (items[i]->job != NULL)
+            b->jobs[b->jobs_n++] = items[i];
     }
     return 0;
 }
@@ -145,6 +163,13 @@ static void sort_rows(struct pg_batch *b)
         if (kept == 0 || !same_action(&b->actions[kept - 1], &b->actions[i]))
             b->actions[kept++] = b->actions[i];
     b->actions_n = kept;
+    if (b->jobs_n > 1)
+        qsort(b->jobs, b->jobs_n, sizeof(*b->jobs), compare_jobs);
+    kept = 0;
+    for (size_t i = 0; i < b->jobs_n; i++)
+        if (kept == 0 || memcmp(b->jobs[kept - 1]->turn_id, b->jobs[i]->turn_id, ITEM_UUID_BYTES) != 0)
+            b->jobs[kept++] = b->jobs[i];
+    b->jobs_n = kept;
 }
 
 /* ---- columns ---- */
@@ -222,6 +247,28 @@ static void put_action(struct pg_array *c, const struct action_row *r)
     pg_array_ms(&c[10], item->at_ms);
 }
 
+static void put_job(struct pg_array *c, const struct item *item)
+{
+    const struct item_job *job = item->job;
+
+    pg_array_uuid(&c[0], item->turn_id);
+    pg_array_text(&c[1], item->conversation_id);
+    pg_array_text(&c[2], job->bot_id);
+    pg_array_text(&c[3], sv_from(job->status));
+    pg_array_integer(&c[4], (int32_t)job->attempts);
+    pg_array_integer(&c[5], (int32_t)item->messages_n);
+    pg_array_text(&c[6], job->callback_url);
+    pg_array_json(&c[7], item->reply);
+    pg_array_text(&c[8], job->error);
+    pg_array_ms(&c[9], job->created_ms);
+    if (job->started_ms >= 0)
+        pg_array_ms(&c[10], job->started_ms);
+    else
+        pg_array_null(&c[10]);
+    pg_array_ms(&c[11], item->at_ms);
+    pg_array_bigint(&c[12], item->fence);
+}
+
 /* One conversation: the rows [first, end) are its messages. Its user is the first customer that spoke. */
 static void put_session(struct pg_array *c, const struct message_row *first, const struct message_row *end)
 {
@@ -275,7 +322,7 @@ static int finish(struct pg_batch *b, enum pg_sql which)
     return 0;
 }
 
-int pg_batch_fill(struct pg_batch *b, const struct item *const *items, size_t n)
+static void start_all(struct pg_batch *b)
 {
     static const enum pg_type message[] = { PG_TEXT, PG_UUID, PG_TEXT, PG_BIGINT, PG_TEXT, PG_TEXT, PG_TEXT, PG_TIMESTAMPTZ,
                                             PG_TIMESTAMPTZ, PG_JSONB, PG_JSONB, PG_TEXT, PG_TEXT, PG_UUID, PG_BIGINT, PG_JSONB,
@@ -283,12 +330,20 @@ int pg_batch_fill(struct pg_batch *b, const struct item *const *items, size_t n)
     static const enum pg_type action[] = { PG_TEXT, PG_UUID, PG_INTEGER, PG_TEXT, PG_TEXT, PG_JSONB,
                                            PG_TEXT, PG_TEXT, PG_INTEGER, PG_BIGINT, PG_TIMESTAMPTZ };
     static const enum pg_type session[] = { PG_UUID, PG_TEXT, PG_TEXT, PG_BIGINT, PG_TIMESTAMPTZ };
+    static const enum pg_type job[] = { PG_UUID, PG_TEXT, PG_TEXT, PG_TEXT, PG_INTEGER, PG_INTEGER, PG_TEXT, PG_JSONB, PG_TEXT,
+                                        PG_TIMESTAMPTZ, PG_TIMESTAMPTZ, PG_TIMESTAMPTZ, PG_BIGINT };
     _Static_assert(ARRAY_LEN(message) == PG_MESSAGE_COLUMNS && ARRAY_LEN(action) == PG_ACTION_COLUMNS &&
-                       ARRAY_LEN(session) == PG_SESSION_COLUMNS, "columns");
+                       ARRAY_LEN(session) == PG_SESSION_COLUMNS && ARRAY_LEN(job) == PG_JOB_COLUMNS, "columns");
     b->queries_n = 0;
     start(&b->tables[PG_SQL_MESSAGES], message, ARRAY_LEN(message));
     start(&b->tables[PG_SQL_ACTIONS], action, ARRAY_LEN(action));
     start(&b->tables[PG_SQL_SESSIONS], session, ARRAY_LEN(session));
+    start(&b->tables[PG_SQL_JOBS], job, ARRAY_LEN(job));
+}
+
+int pg_batch_fill(struct pg_batch *b, const struct item *const *items, size_t n)
+{
+    start_all(b);
     if (collect(b, items, n) != 0)
         return -1;
     sort_rows(b);
@@ -297,7 +352,12 @@ int pg_batch_fill(struct pg_batch *b, const struct item *const *items, size_t n)
     for (size_t i = 0; i < b->actions_n; i++)
         put_action(b->tables[PG_SQL_ACTIONS].columns, &b->actions[i]);
     put_sessions(b);
-    return finish(b, PG_SQL_MESSAGES) == 0 && finish(b, PG_SQL_ACTIONS) == 0 && finish(b, PG_SQL_SESSIONS) == 0 ? 0 : -1;
+    for (size_t i = 0; i < b->jobs_n; i++)
+        put_job(b->tables[PG_SQL_JOBS].columns, b->jobs[i]);
+    for (unsigned t = 0; t < TABLES; t++)
+        if (finish(b, t) != 0)
+            return -1;
+    return 0;
 }
 
 const struct pg_query *pg_batch_queries(const struct pg_batch *b, size_t *n)
@@ -320,5 +380,6 @@ void pg_batch_free(struct pg_batch *b)
             pg_array_fini(&b->tables[t].columns[i]);
     free(b->messages);
     free(b->actions);
+    free(b->jobs);
     free(b);
 }

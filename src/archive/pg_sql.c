@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * The three statements of a batch take one array a column. They must be sent with their rows in the order of the keys, so that two
+ * The four statements of a batch take one array a column. They must be sent with their rows in the order of the keys, so that two
  * writers whose batches overlap wait for each other in one direction only.
  *
  * Messages: a row that is there already is replaced only by a later decision (a higher fence), and then counts as a revision. Only new
@@ -62,6 +62,18 @@
     " ON CONFLICT (session_id) DO UPDATE SET user_id = excluded.user_id, user_seq = excluded.user_seq" \
     " WHERE excluded.user_seq < o.user_seq"
 
+/* Behind its messages, which have made the conversation. An id belongs to one conversation for good. */
+#define JOBS_TEXT \
+    "INSERT INTO jobs AS o (id, conversation_id, bot_id, status, attempts, consolidated_messages, callback_url, result, error," \
+    " created_at, started_at, completed_at, fence)" \
+    " SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::integer[], $6::integer[], $7::text[], $8::jsonb[]," \
+    " $9::text[], $10::timestamptz[], $11::timestamptz[], $12::timestamptz[], $13::bigint[])" \
+    " ON CONFLICT (id) DO UPDATE SET bot_id = excluded.bot_id, status = excluded.status, attempts = excluded.attempts," \
+    " consolidated_messages = excluded.consolidated_messages, callback_url = excluded.callback_url, result = excluded.result," \
+    " error = excluded.error, created_at = excluded.created_at, started_at = excluded.started_at," \
+    " completed_at = excluded.completed_at, fence = excluded.fence" \
+    " WHERE o.fence < excluded.fence AND o.conversation_id = excluded.conversation_id"
+
 /* Without the echoes of what the bot said: its replies are there already. */
 #define CONTEXT_TEXT \
     "SELECT sender_type, content, (extract(epoch FROM greatest(least(\"timestamp\", received_at + interval '5 minutes')," \
@@ -81,9 +93,108 @@
     "WITH old AS (SELECT conversation_id, id FROM messages WHERE received_at < to_timestamp($1 / 1000.0)" \
     " ORDER BY received_at LIMIT $2 FOR UPDATE SKIP LOCKED)," \
     " gone AS (DELETE FROM messages m USING old o WHERE m.conversation_id = o.conversation_id AND m.id = o.id" \
-    " RETURNING m.conversation_id, m.message_id)," \
+    " RETURNING m.conversation_id, m.message_id, m.turn_id)," \
+    " done AS (DELETE FROM jobs j USING gone g WHERE j.id = g.turn_id AND j.conversation_id = g.conversation_id)," \
     " acts AS (DELETE FROM message_actions a USING gone g WHERE a.conversation_id = g.conversation_id AND a.message_id = g.message_id)" \
     " SELECT count(*) FROM gone"
+
+#define MS(column) "(extract(epoch FROM " column ") * 1000)::bigint"
+
+#define JOB_TEXT \
+    "SELECT id, conversation_id, status, " MS("created_at") ", " MS("started_at") ", " MS("completed_at") ", attempts," \
+    " consolidated_messages, result, error FROM jobs WHERE id = $1::uuid"
+
+/* ---- the configuration of bots ----
+ * Reading is one statement, and so one snapshot: the version first, then the rows, whose tables are not touched when the version is the one that
+ * is known (the condition does not depend on a row, so it is looked at once).
+ *
+ * An edit is a statement that looks, writes, and says in one word what came of it. Before it, in the same transaction, EDITOR waits for all other
+ * editors to commit, so that what it looks at is what it writes to. The triggers of 004_services.sql do the rest. */
+
+#define ROW_END \
+    "'settings', t.settings, 'environments', t.environments, 'version', t.version, 'created_at', " MS("t.created_at") "," \
+    " 'updated_at', " MS("t.updated_at") ")"
+#define BOT_ROW \
+    "json_build_object('id', t.id, 'bot_id', t.bot_id, 'name', t.name, 'ai_core', (SELECT name FROM ai_cores WHERE id = t.ai_core_id)," \
+    " 'platform', (SELECT name FROM platforms WHERE id = t.platform_id), 'system_prompt', t.system_prompt, 'enabled', t.enabled, " ROW_END
+#define CORE_ROW \
+    "json_build_object('id', t.id, 'name', t.name, 'provider', t.provider, 'base_url', t.base_url, 'path', t.path, 'model', t.model," \
+    " 'api_key', t.api_key, 'timeout_ms', t.timeout_ms, " ROW_END
+#define PLATFORM_ROW \
+    "json_build_object('id', t.id, 'name', t.name, 'provider', t.provider, 'base_url', t.base_url, 'path', t.path, 'token', t.token," \
+    " 'deliver', t.deliver, " ROW_END
+
+#define LIST(service, table, key, row) \
+    " UNION ALL SELECT " service ", t." key " COLLATE \"C\", " row "::text FROM " table " t" \
+    " WHERE $1 = 0 OR (SELECT version FROM v) <> $1"
+
+#define SERVICES_TEXT \
+    "WITH v AS MATERIALIZED (SELECT coalesce((SELECT version FROM service_version), 0) AS version)" \
+    " SELECT -1 AS service, '' COLLATE \"C\" AS key, version::text AS row FROM v" LIST("0", "bots", "bot_id", BOT_ROW) \
+        LIST("1", "ai_cores", "name", CORE_ROW) LIST("2", "platforms", "name", PLATFORM_ROW) " ORDER BY 1, 2"
+
+#define EDITOR_TEXT "SELECT version FROM service_version FOR NO KEY UPDATE"
+
+/* A row by its name or its id, in $1 or in a column. */
+#define NAMED(columns, table, key, name) \
+    "SELECT " columns " FROM " table " WHERE " key " = " name " OR id::text = lower(" name ") ORDER BY " key " = " name " DESC LIMIT 1"
+
+/* x: the new row. */
+#define BOT_NEW \
+    "x AS (SELECT r.*, r.bot_id AS key, (" NAMED("id", "ai_cores", "name", "r.ai_core") ") AS core," \
+    " (" NAMED("id", "platforms", "name", "r.platform") ") AS plat FROM jsonb_to_record($2::jsonb) AS r (bot_id text," \
+    " name text, ai_core text, platform text, system_prompt text, enabled boolean, settings jsonb, environments jsonb))"
+#define BOT_COLUMNS "bot_id, name, ai_core_id, platform_id, system_prompt, enabled, settings, environments"
+#define BOT_VALUES "x.bot_id, x.name, x.core, x.plat, x.system_prompt, coalesce(x.enabled, true), " OPEN_VALUES
+#define OPEN_VALUES "coalesce(x.settings, '{}'), coalesce(x.environments, '{}')"
+#define BOT_FLAWS \
+    " WHEN x.ai_core IS NOT NULL AND x.core IS NULL THEN 'no_core' WHEN x.platform IS NOT NULL AND x.plat IS NULL THEN 'no_platform'"
+
+#define CORE_NEW \
+    "x AS (SELECT r.*, r.name AS key FROM jsonb_to_record($2::jsonb) AS r (name text, provider text, base_url text, path text," \
+    " model text, api_key text, timeout_ms integer, settings jsonb, environments jsonb))"
+#define CORE_COLUMNS "name, provider, base_url, path, model, api_key, timeout_ms, settings, environments"
+#define CORE_VALUES "x.name, x.provider, x.base_url, x.path, x.model, x.api_key, x.timeout_ms, " OPEN_VALUES
+
+#define PLATFORM_NEW \
+    "x AS (SELECT r.*, r.name AS key FROM jsonb_to_record($2::jsonb) AS r (name text, provider text, base_url text, path text," \
+    " token text, deliver boolean, settings jsonb, environments jsonb))"
+#define PLATFORM_COLUMNS "name, provider, base_url, path, token, deliver, settings, environments"
+#define PLATFORM_VALUES "x.name, x.provider, x.base_url, x.path, x.token, coalesce(x.deliver, true), " OPEN_VALUES
+
+#define SAID(row) " SELECT says.word, (SELECT " row " FROM done t) FROM says"
+
+#define INSERT_TEXT(table, key, new, flaws, columns, values, row) \
+    "WITH " new ", says AS (SELECT CASE WHEN EXISTS (SELECT FROM " table " o WHERE o." key " = x.key) THEN 'exists'" flaws \
+    " ELSE 'done' END AS word FROM x)," \
+    " done AS (INSERT INTO " table " (id, " columns ") SELECT $1::uuid, " values " FROM x, says WHERE says.word = 'done' RETURNING *)" \
+    SAID(row)
+
+#define REPLACE_TEXT(table, key, new, flaws, columns, values, row) \
+    "WITH " new ", old AS (" NAMED("id, version", table, key, "$1") ")," \
+    " says AS (SELECT CASE WHEN old.id IS NULL THEN 'unknown' WHEN $3 <> 0 AND old.version <> $3 THEN 'stale'" \
+    " WHEN EXISTS (SELECT FROM " table " o WHERE o." key " = x.key AND o.id <> old.id) THEN 'exists'" flaws \
+    " ELSE 'done' END AS word FROM x LEFT JOIN old ON true)," \
+    " done AS (UPDATE " table " SET (" columns ") = (SELECT " values " FROM x)" \
+    " WHERE id = (SELECT old.id FROM old, says WHERE says.word = 'done') RETURNING *)" SAID(row)
+
+#define DELETE_TEXT(table, key, in_use, row) \
+    "WITH old AS (" NAMED("id, version", table, key, "$1") ")," \
+    " says AS (SELECT CASE WHEN old.id IS NULL THEN 'unknown' WHEN $2 <> 0 AND old.version <> $2 THEN 'stale'" in_use \
+    " ELSE 'done' END AS word FROM (SELECT) AS one LEFT JOIN old ON true)," \
+    " done AS (DELETE FROM " table " WHERE id = (SELECT old.id FROM old, says WHERE says.word = 'done') RETURNING *)" SAID(row)
+
+#define IN_USE(column) " WHEN EXISTS (SELECT FROM bots WHERE " column " = old.id) THEN 'in_use'"
+
+#define EDITS(service, table, key, new, flaws, columns, values, in_use, row) \
+    [PG_SQL_INSERT + (service)] = { "tk_insert_" table, INSERT_TEXT(table, key, new, flaws, columns, values, row), \
+                                    PG_SQL_INSERT + (service), 2, { PG_TEXT, PG_TEXT } }, \
+    [PG_SQL_REPLACE + (service)] = { "tk_replace_" table, REPLACE_TEXT(table, key, new, flaws, columns, values, row), \
+                                     PG_SQL_REPLACE + (service), 3, { PG_TEXT, PG_TEXT, PG_BIGINT } }, \
+    [PG_SQL_DELETE + (service)] = { "tk_delete_" table, DELETE_TEXT(table, key, in_use, row), PG_SQL_DELETE + (service), 2, \
+                                    { PG_TEXT, PG_BIGINT } }
+
+_Static_assert(PG_SQL_N <= PG_STATEMENTS_MAX, "a link knows no more");
 
 const struct pg_statement pg_sql[PG_SQL_N] = {
     [PG_SQL_MESSAGES] = { "tk_messages", MESSAGES_TEXT, PG_SQL_MESSAGES, PG_MESSAGE_COLUMNS,
@@ -93,8 +204,16 @@ const struct pg_statement pg_sql[PG_SQL_N] = {
                          { TEXTS, UUIDS, INTEGERS, TEXTS, TEXTS, JSONBS, TEXTS, TEXTS, INTEGERS, BIGINTS, TIMES } },
     [PG_SQL_SESSIONS] = { "tk_sessions", SESSIONS_TEXT, PG_SQL_SESSIONS, PG_SESSION_COLUMNS,
                           { UUIDS, TEXTS, TEXTS, BIGINTS, TIMES } },
+    [PG_SQL_JOBS] = { "tk_jobs", JOBS_TEXT, PG_SQL_JOBS, PG_JOB_COLUMNS,
+                      { UUIDS, TEXTS, TEXTS, TEXTS, INTEGERS, INTEGERS, TEXTS, JSONBS, TEXTS, TIMES, TIMES, TIMES, BIGINTS } },
     [PG_SQL_CONTEXT] = { "tk_context", CONTEXT_TEXT, PG_SQL_CONTEXT, 2, { PG_TEXT, PG_BIGINT } },
     [PG_SQL_MESSAGE] = { "tk_message", MESSAGE_TEXT, PG_SQL_MESSAGE, 2, { PG_TEXT, PG_TEXT } },
     [PG_SQL_STAT] = { "tk_stat", STAT_TEXT, PG_SQL_STAT, 0, { 0 } },
     [PG_SQL_RETAIN] = { "tk_retain", RETAIN_TEXT, PG_SQL_RETAIN, 2, { PG_BIGINT, PG_BIGINT } },
+    [PG_SQL_JOB] = { "tk_job", JOB_TEXT, PG_SQL_JOB, 1, { PG_TEXT } },
+    [PG_SQL_SERVICES] = { "tk_services", SERVICES_TEXT, PG_SQL_SERVICES, 1, { PG_BIGINT } },
+    [PG_SQL_EDITOR] = { "tk_editor", EDITOR_TEXT, PG_SQL_EDITOR, 0, { 0 } },
+    EDITS(0, "bots", "bot_id", BOT_NEW, BOT_FLAWS, BOT_COLUMNS, BOT_VALUES, "", BOT_ROW),
+    EDITS(1, "ai_cores", "name", CORE_NEW, "", CORE_COLUMNS, CORE_VALUES, IN_USE("ai_core_id"), CORE_ROW),
+    EDITS(2, "platforms", "name", PLATFORM_NEW, "", PLATFORM_COLUMNS, PLATFORM_VALUES, IN_USE("platform_id"), PLATFORM_ROW),
 };

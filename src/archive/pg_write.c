@@ -108,6 +108,7 @@ static enum blame blame(const char *sqlstate)
         { "22", BLAME_ITEM },   { "23", BLAME_ITEM },   { "54", BLAME_ITEM },   { "40", BLAME_RIVAL },  { "55P03", BLAME_RIVAL },
         { "08", BLAME_SERVER }, { "25", BLAME_SERVER }, { "28", BLAME_SERVER }, { "3D", BLAME_SERVER }, { "53", BLAME_SERVER },
         { "57", BLAME_SERVER }, { "58", BLAME_SERVER }, { "42501", BLAME_SERVER },
+        { "42703", BLAME_SERVER }, /* a column is missing: a migration has not been applied yet */
     };
 
     for (size_t i = 0; i < ARRAY_LEN(table); i++)

@@ -382,6 +382,8 @@ static void run(struct rig *r)
     asks_odd_things(r);
     counts(r);
     seed_queries(r);
+    jobs(r);
+    services(r);
     retention(r);
     large_batches(r);
     overlapping_writers(r);
@@ -396,6 +398,7 @@ int main(void)
 
     rig_open(&r, NULL, NULL);
     run(&r);
+    services_sqlite(&r);
     sqlite_faults(&r);
     rig_close(&r);
     server = pgserver_start(&why);
@@ -404,6 +407,8 @@ int main(void)
     } else {
         rig_open(&r, server, "contract");
         run(&r);
+        services_postgres(&r);
+        services_die(&r);
         postgres_faults(&r);
         rig_close(&r);
         pgserver_end(server);

@@ -9,6 +9,12 @@
 #include "t/archive/rig.h"
 
 void retention(struct rig *r);
+void jobs(struct rig *r);
+void services(struct rig *r);
+void services_editors(struct rig *r);
+void services_postgres(struct rig *r); /* what only a server can do */
+void services_sqlite(struct rig *r);
+void services_die(struct rig *r); /* the server is killed and comes back */
 void sqlite_faults(struct rig *r);
 void postgres_faults(struct rig *r); /* the last: the server dies in it and comes back */
 

@@ -37,9 +37,9 @@ static void deletes_what_is_old(struct rig *r)
         rig_turn_item(r, &(struct turn){ .conversation = "aged", .turn = 901, .fence = 1, .messages = "o1 o2", .reply = "yes",
                                          .action = "executed", .received = LONG_AGO }),
         rig_turn_item(r, &(struct turn){ .conversation = "aged", .turn = 902, .fence = 2, .messages = "o3", .reply = "yes",
-                                         .action = "executed", .received = LONG_AGO + 1000 }),
+                                         .action = "executed", .received = LONG_AGO + 1000, .job = "{}" }),
         rig_turn_item(r, &(struct turn){ .conversation = "aged", .turn = 903, .fence = 3, .messages = "y4", .reply = "yes",
-                                         .action = "executed" }),
+                                         .action = "executed", .job = "{}" }),
     };
     ok(rig_kept(r, items, ARRAY_LEN(items)), "%s: old and young messages", NAME);
     struct gone g = retain(r, 2);
@@ -50,6 +50,8 @@ static void deletes_what_is_old(struct rig *r)
            "%s: with their actions", NAME);
     g = retain(r, 2);
     is_int(g.deleted, 1, "%s: the rest", NAME);
+    is_sv(rig_job(r, 902), SV_NONE, "%s: with its job", NAME);
+    ok(rig_job(r, 903).n > 0, "%s: young jobs stay", NAME);
     g = retain(r, 2);
     is_int(g.deleted, 0, "%s: nothing is left", NAME);
     is_str(rig_query(r, "SELECT message_id FROM messages WHERE conversation_id = 'aged'"), "y4", "%s: what is young stays", NAME);

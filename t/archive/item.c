@@ -61,6 +61,20 @@ static const struct {
     { __LINE__, "{\"type\":\"message\",\"conversation_id\":\"c\",\"message\":{" MESSAGE ",\"metadata\":[]}}", "metadata" },
     { __LINE__, "{\"type\":\"message\",\"conversation_id\":\"c\",\"message\":{" MESSAGE ",\"attachments\":{}}}", "attachments" },
     { __LINE__, "{\"type\":\"message\",\"conversation_id\":\"c\",\"message\":{" MESSAGE ",\"seq\":-1}}", "seq" },
+    { __LINE__, "{" TURN "," ONE ",\"job\":null}", NULL },
+    { __LINE__, "{" TURN "," ONE ",\"job\":{}}", NULL },
+    { __LINE__, "{" TURN "," ONE ",\"job\":{\"attempts\":1,\"created_at\":1,\"started_at\":2.5,\"bot_id\":\"b\",\"callback_urls\":[],\"error\":\"e\"}}", NULL },
+    { __LINE__, "{" TURN "," ONE ",\"job\":{\"attempts\":null,\"started_at\":null,\"bot_id\":null,\"callback_urls\":null,\"error\":null,\"x\":1}}", NULL },
+    { __LINE__, "{" TURN "," ONE ",\"job\":[]}", "job[0].*: must be an object" },
+    { __LINE__, "{" TURN "," ONE ",\"job\":{\"error\":\"a\",\"error\":\"b\"}}", "twice" },
+    { __LINE__, "{" TURN "," ONE ",\"job\":{\"attempts\":-1}}", "job[0].attempts" },
+    { __LINE__, "{" TURN "," ONE ",\"job\":{\"attempts\":\"1\"}}", "job[0].attempts" },
+    { __LINE__, "{" TURN "," ONE ",\"job\":{\"created_at\":null}}", "job[0].created_at" },
+    { __LINE__, "{" TURN "," ONE ",\"job\":{\"started_at\":\"now\"}}", "job[0].started_at" },
+    { __LINE__, "{" TURN "," ONE ",\"job\":{\"bot_id\":7}}", "job[0].bot_id" },
+    { __LINE__, "{" TURN "," ONE ",\"job\":{\"error\":{}}}", "job[0].error" },
+    { __LINE__, "{" TURN "," ONE ",\"job\":{\"callback_urls\":\"https://x\"}}", "job[0].callback_urls" },
+    { __LINE__, "{" TURN "," ONE ",\"job\":{\"callback_urls\":[\"https://x\",7]}}", "job[0].callback_urls" },
     /* what a server would refuse */
     { __LINE__, "{" TURN "," ONE ",\"reply\":{\"response_text\":\"a\\u0000b\"}}", "not JSON" },
     { __LINE__, "{" TURN "," ONE ",\"reply\":{\"response_text\":\"\\ud800\"}}", "not JSON" },
@@ -162,12 +176,50 @@ static void check_turn(void)
     ok(!item.said, "a withheld reply was not said");
     is_int(item_parse(a, SV("{" TURN "," ONE ",\"actions\":[{\"type\":\"x\",\"status\":\"unknown\"}]}"), &item, &e), 0, "unknown");
     ok(item.said, "one whose outcome is unknown may have been");
+    is_int(item_parse(a, SV("{" TURN "," ONE ",\"actions\":[{\"type\":\"x\",\"status\":\"proposed\"}]}"), &item, &e), 0, "proposed");
+    ok(item.said && item.job == NULL, "one that is handed to whoever asks for it was");
     is_int(item_parse(a, SV("{\"type\":\"message\",\"conversation_id\":\"c\",\"seq\":7,\"reason\":\"bot_paused\",\"message\":{" MESSAGE "}}"), &item, &e), 0,
            "a single message");
     is_sv(item.status, SV("recorded"), "its status");
     is_sv(item.reason, SV("bot_paused"), "its reason");
     is_int(item.messages[0].seq, 7, "its arrival number may stand outside");
     ok(!item.has_turn, "it has no turn");
+    arena_free(a);
+}
+
+static void check_job(void)
+{
+    struct arena *a = arena_new(0, 1u << 20);
+    struct item item;
+    struct err e = { 0 };
+
+    is_int(item_parse(a, SV("{" TURN "," ONE ",\"job\":{\"attempts\":3,\"created_at\":1760000000001,\"started_at\":1760000000002,\"bot_id\":\"b\","
+                            "\"callback_urls\":[\"https://1\",\"https://2\"],\"error\":\"no\"}}"), &item, &e), 0, "a job");
+    if (ok(item.job != NULL, "is there")) {
+        is_int(item.job->attempts, 3, "attempts");
+        is_int(item.job->created_ms, 1760000000001, "when it was made");
+        is_int(item.job->started_ms, 1760000000002, "when it was begun");
+        is_sv(item.job->bot_id, SV("b"), "whose it is");
+        is_sv(item.job->callback_url, SV("https://1"), "where its result goes first");
+        is_sv(item.job->error, SV("no"), "why not");
+        is_str(item.job->status, "completed", "its status is the turn's");
+    }
+    is_int(item_parse(a, SV("{" TURN "," ONE ",\"job\":{}}"), &item, &e), 0, "an empty one");
+    if (ok(item.job != NULL, "is one, too")) {
+        is_int(item.job->created_ms, 1760000000000, "made when it ended");
+        is_int(item.job->started_ms, -1, "never begun");
+        ok(item.job->bot_id.p == NULL && item.job->callback_url.p == NULL && item.job->error.p == NULL, "without the rest");
+    }
+    static const struct {
+        const char *status, *job;
+    } statuses[] = { { "completed", "completed" }, { "recorded", "completed" }, { "failed", "failed" }, { "cancelled", "cancelled" },
+                     { "something_else", "completed" } };
+    for (size_t i = 0; i < ARRAY_LEN(statuses); i++) {
+        struct sv text = arena_printf(a, "{\"type\":\"turn\",\"conversation_id\":\"c\",\"turn_id\":\"01890000-0000-7000-8000-000000000001\","
+                                         "\"status\":\"%s\",\"at\":1," ONE ",\"job\":{}}", statuses[i].status);
+        ok(item_parse(a, text, &item, &e) == 0 && item.job != NULL && strcmp(item.job->status, statuses[i].job) == 0, "a turn that is %s is a job that is %s",
+           statuses[i].status, statuses[i].job);
+    }
     arena_free(a);
 }
 
@@ -369,6 +421,26 @@ static void put_random_message(struct buf *b)
     buf_addc(b, '}');
 }
 
+static void put_random_job(struct buf *b)
+{
+    buf_addc(b, '{');
+    buf_printf(b, "\"attempts\":%u", below(9));
+    if (below(2) != 0)
+        put_member(b, "created_at", any_time);
+    if (below(2) != 0)
+        put_member(b, "started_at", any_time);
+    if (below(2) != 0)
+        put_member(b, "bot_id", any_text);
+    if (below(2) != 0)
+        put_member(b, "error", any_text);
+    if (below(2) != 0) {
+        buf_add(b, SV(",\"callback_urls\":["));
+        put_text(b, below(20) == 0 ? 6000 : 9);
+        buf_addc(b, ']');
+    }
+    buf_addc(b, '}');
+}
+
 static void put_random_turn(struct buf *b)
 {
     static const char *const statuses[] = { "proposed", "sending", "executed", "failed", "withheld", "unknown", "dropped" };
@@ -388,6 +460,8 @@ static void put_random_turn(struct buf *b)
         put_member(b, "ai_ms", any_count);
     if (below(2) != 0)
         put_member(b, "reply", any_object);
+    if (below(3) == 0)
+        put_member(b, "job", put_random_job);
     buf_add(b, SV(",\"messages\":["));
     for (unsigned i = 0, n = 1 + below(3); i < n; i++) {
         buf_add(b, sv_from(i > 0 ? "," : ""));
@@ -483,6 +557,7 @@ int main(void)
     check_table();
     check_sizes();
     check_turn();
+    check_job();
     check_times();
     check_document();
     rig_open(&r, NULL, NULL);

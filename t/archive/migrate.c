@@ -171,6 +171,78 @@ static void files_and_faults(struct place *p)
     ok(migrate(p, where, own(p, "own"), &applied, &e) != 0, "%s: a number that is there twice", p->name);
 }
 
+static void copy_file(const struct place *p, const char *dir, const char *name)
+{
+    char path[600], text[32768];
+
+    (void)snprintf(path, sizeof(path), "%s/%s", shipped(p), name);
+    FILE *f = fopen(path, "re");
+    if (f == NULL)
+        bail_out("%s: %s", path, strerror(errno));
+    text[fread(text, 1, sizeof(text) - 1, f)] = '\0';
+    (void)fclose(f);
+    put_file(p, dir, name, text);
+}
+
+/* A database that is in use and has the tables of version 3. */
+static void from_version_3(struct place *p)
+{
+    static const char *const files[] = { "001_core.sql", "002_services.sql", "003_retention.sql" };
+    const char *where = next_place(p), *now = p->server != NULL ? "now()" : "5";
+    struct err e;
+    int applied;
+    char sql[400], version[32];
+
+    for (size_t i = 0; i < ARRAY_LEN(files); i++)
+        copy_file(p, "v3", files[i]);
+    is_int(migrate(p, where, own(p, "v3"), &applied, &e), 0, "%s: version 3%s", p->name, e.text);
+    is_int(applied, 3, "%s: three files", p->name);
+    (void)snprintf(sql, sizeof(sql), "INSERT INTO ai_cores (id, name, provider, created_at, updated_at) VALUES"
+                   " ('01890000-0000-7000-8000-000000000001', 'core', 'native', %s, %s)", now, now);
+    (void)query(p, where, sql);
+    (void)snprintf(sql, sizeof(sql), "INSERT INTO bots (id, bot_id, name, ai_core_id, settings, created_at, updated_at) VALUES"
+                   " ('01890000-0000-7000-8000-000000000002', 'b', 'B', '01890000-0000-7000-8000-000000000001', '[]', %s, %s)", now, now);
+    (void)query(p, where, sql);
+    (void)snprintf(sql, sizeof(sql), "INSERT INTO conversations (id, conversation_id, created_at, last_message_timestamp) VALUES"
+                   " ('01890000-0000-7000-8000-000000000003', 'c', %s, %s)", now, now);
+    (void)query(p, where, sql);
+    (void)snprintf(sql, sizeof(sql), "INSERT INTO jobs (id, conversation_id, status, created_at) VALUES"
+                   " ('01890000-0000-7000-8000-000000000004', 'c', 'completed', %s)", now);
+    (void)query(p, where, sql);
+    is_int(migrate(p, where, shipped(p), &applied, &e), 0, "%s: goes on to the newest%s%s", p->name, e.text[0] != '\0' ? ": " : "", e.text);
+    ok(applied >= 1, "%s: by what is missing", p->name);
+    is_str(query(p, where, "SELECT b.bot_id, b.settings, b.version, c.name, c.version FROM bots b JOIN ai_cores c ON c.id = b.ai_core_id"), "b|[]|1|core|1",
+           "%s: rows are as they were, even those that could not be written any more", p->name);
+    is_str(query(p, where, "SELECT status, fence FROM jobs"), "completed|0", "%s: a job of old gives way to any", p->name);
+    (void)snprintf(version, sizeof(version), "%s", query(p, where, "SELECT version FROM service_version"));
+    ok(strlen(version) == 13, "%s: the configuration has a version of about now", p->name);
+    (void)query(p, where, "UPDATE ai_cores SET model = 'x'");
+    ok(strcmp(query(p, where, "SELECT version FROM service_version"), version) > 0, "%s: that grows", p->name);
+    is_str(query(p, where, "SELECT version FROM ai_cores"), "2", "%s: with the row's own", p->name);
+}
+
+/* What restores a dump finds nothing by a bare name, and a dump has a version that readers have seen with other rows. */
+static void restored(struct place *p)
+{
+    const char *where = next_place(p);
+    struct err e;
+    int applied;
+
+    is_int(migrate(p, where, shipped(p), &applied, &e), 0, "a database for a dump");
+    is_str(pgserver_try(where, "SET search_path = ''; COPY public.ai_cores (id, name, provider) FROM PROGRAM 'true';"
+                               " INSERT INTO public.ai_cores (id, name, provider) VALUES (gen_random_uuid(), 'a', 'native');"
+                               " UPDATE public.ai_cores SET model = 'x'; DELETE FROM public.ai_cores"), "", "triggers need no search_path");
+    (void)pgserver_query(where, "UPDATE service_version SET version = 7");
+    (void)pgserver_query(where, "INSERT INTO ai_cores (id, name, provider) VALUES (gen_random_uuid(), 'a', 'native')");
+    is_str(pgserver_query(where, "SELECT version > extract(epoch FROM now() - interval '1 hour') * 1000 FROM service_version"), "t",
+           "the first change after it comes to a version that nobody has seen");
+    (void)pgserver_query(where, "UPDATE service_version SET version = 9007199254740000");
+    (void)pgserver_query(where, "DELETE FROM ai_cores");
+    is_str(pgserver_query(where, "SELECT version > 9007199254740000 FROM service_version"), "t", "and none goes back, whatever the clock says");
+    (void)pgserver_query(where, "TRUNCATE ai_cores CASCADE");
+    ok(strcmp(pgserver_query(where, "SELECT version > 9007199254740002 FROM service_version"), "t") == 0, "emptying a table is a change");
+}
+
 static void postgres_alone(struct place *p)
 {
     const char *where = next_place(p);
@@ -205,8 +277,11 @@ static void run(const char *name, struct pgserver *server)
     once_and_again(&p);
     many_at_once(&p);
     files_and_faults(&p);
-    if (server != NULL)
+    from_version_3(&p);
+    if (server != NULL) {
         postgres_alone(&p);
+        restored(&p);
+    }
     (void)nftw(p.dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 

@@ -227,6 +227,13 @@ void rig_start_message(struct rig *r, struct archive *a, struct answer *w, struc
     w->inside = false;
 }
 
+void rig_start_job(struct rig *r, struct archive *a, struct answer *w, struct sv id)
+{
+    begin(r, w);
+    archive_job(a, id, on_message, w);
+    w->inside = false;
+}
+
 void rig_start_stat(struct rig *r, struct archive *a, struct answer *w)
 {
     begin(r, w);
@@ -262,6 +269,17 @@ struct sv rig_message(struct rig *r, const char *conversation, const char *messa
 {
     struct answer *w = fresh(r);
     rig_start_message(r, r->a, w, sv_from(conversation), sv_from(message));
+    rig_wait(r, w);
+    return w->status == ARCHIVE_DONE ? w->outcome : SV("down");
+}
+
+struct sv rig_job(struct rig *r, unsigned turn)
+{
+    struct answer *w = fresh(r);
+    char id[37];
+
+    rig_uuid(turn, id);
+    rig_start_job(r, r->a, w, sv_from(id));
     rig_wait(r, w);
     return w->status == ARCHIVE_DONE ? w->outcome : SV("down");
 }
@@ -364,6 +382,8 @@ struct sv rig_turn_item(struct rig *r, const struct turn *t)
     json_arr_end(&o);
     put_outcome(&o, t);
     json_kstr(&o, "storage", SV("Redis"));
+    if (t->job != NULL)
+        json_kraw(&o, "job", sv_from(t->job));
     json_obj_end(&o);
     return finish(r, &b);
 }

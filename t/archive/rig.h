@@ -46,6 +46,7 @@ struct answer {
 void rig_start_write(struct rig *r, struct archive *a, struct answer *w, const struct sv *items, size_t n);
 void rig_start_context(struct rig *r, struct archive *a, struct answer *w, struct sv conversation, size_t max);
 void rig_start_message(struct rig *r, struct archive *a, struct answer *w, struct sv conversation, struct sv message);
+void rig_start_job(struct rig *r, struct archive *a, struct answer *w, struct sv id); /* its outcome is the job */
 void rig_start_stat(struct rig *r, struct archive *a, struct answer *w);
 void rig_wait(struct rig *r, const struct answer *w); /* bails out when it does not come */
 bool rig_until(struct rig *r, bool (*done)(void *arg), void *arg);
@@ -55,6 +56,7 @@ void rig_turn(struct rig *r); /* one round of the loop, at most 10 ms */
 const struct answer *rig_write(struct rig *r, const struct sv *items, size_t n);
 const struct answer *rig_context(struct rig *r, const char *conversation, size_t max);
 struct sv rig_message(struct rig *r, const char *conversation, const char *message);
+struct sv rig_job(struct rig *r, unsigned turn);
 /* Everything kept; a diagnosis when not. */
 bool rig_kept(struct rig *r, const struct sv *items, size_t n);
 
@@ -71,6 +73,7 @@ struct turn {
     const char *action;    /* status of the one action; NULL: none */
     int64_t at;
     int64_t received;      /* RIG_NOW + received */
+    const char *job;       /* JSON of the member; NULL: none */
 };
 struct sv rig_turn_item(struct rig *r, const struct turn *t);
 struct sv rig_message_item(struct rig *r, const char *conversation, const char *message, const char *sender_type, const char *reason,

@@ -364,6 +364,16 @@ void pgserver_let_go(void *held)
     PQfinish(held);
 }
 
+void pgserver_commit(void *held)
+{
+    PGresult *r = PQexec(held, "COMMIT");
+
+    if (PQresultStatus(r) != PGRES_COMMAND_OK)
+        bail_out("COMMIT: %s", PQerrorMessage(held));
+    PQclear(r);
+    PQfinish(held);
+}
+
 const char *pgserver_database(struct pgserver *s, const char *name)
 {
     char admin[160], conninfo[256], sql[96];

@@ -27,8 +27,9 @@ void pgserver_end(struct pgserver *s);
 const char *pgserver_query(const char *conninfo, const char *sql);
 /* The SQLSTATE, "" when it went well. */
 const char *pgserver_try(const char *conninfo, const char *sql);
-/* Runs `sql` in a transaction that stays open, with all its locks, until pgserver_let_go. */
+/* Runs `sql` in a transaction that stays open, with all its locks, until it is rolled back by pgserver_let_go or committed by pgserver_commit. */
 void *pgserver_hold(const char *conninfo, const char *sql);
 void pgserver_let_go(void *held);
+void pgserver_commit(void *held);
 
 #endif

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT
+ * Every statement that the archive runs on SQLite, by number; the texts stand in lite_sql.c. */
+#ifndef ARCHIVE_LITE_SQL_H
+#define ARCHIVE_LITE_SQL_H
+
+#include "archive/lite.h"
+
+enum lite_sql {
+    LITE_CONVERSATION,
+    LITE_MESSAGE,
+    LITE_COUNT,
+    LITE_ACTION,
+    LITE_SESSION,
+    LITE_JOB,
+    LITE_CONTEXT,
+    LITE_OUTCOME,
+    LITE_READ_JOB,
+    LITE_SIZE,
+    LITE_OLD,
+    LITE_FORGET_ACTIONS,
+    LITE_FORGET_JOB,
+    LITE_FORGET_MESSAGE,
+    LITE_VERSION,
+    /* three each, in the order of enum archive_service */
+    LITE_ROWS,                     /* id, NULL: all. The row's JSON and how many there are */
+    LITE_LOOK = LITE_ROWS + 3,     /* op, name, row, version: what is to be said, and the row's id */
+    LITE_INSERT = LITE_LOOK + 3,   /* id, row, milliseconds */
+    LITE_REPLACE = LITE_INSERT + 3, /* id, row */
+    LITE_DELETE = LITE_REPLACE + 3, /* id */
+    LITE_SQL_N = LITE_DELETE + 3,
+};
+extern const char *const lite_sql[LITE_SQL_N];
+
+#endif
