@@ -169,6 +169,8 @@ int setup_open(struct setup *u, const struct settings *s, struct arena *a, size_
     if (rc == 0)
         rc = setup_open_outside(u, e);
     if (rc == 0)
+        rc = setup_open_bots(u, e); /* before the turns, which begin with them */
+    if (rc == 0)
         rc = open_turns(u, turns_max, e);
     if (rc != 0)
         setup_close(u);
@@ -178,9 +180,11 @@ int setup_open(struct setup *u, const struct settings *s, struct arena *a, size_
 void setup_close(struct setup *u)
 {
     turns_free(u->turns);
+    bots_stop(u->bots);
     setup_close_outside(u);
     if (u->archive != NULL)
         archive_close(u->archive);
+    bots_free(u->bots);
     store_close(u->store);
     metrics_close(u->metrics);
     if (u->alive != NULL)

@@ -9,6 +9,7 @@
 #include "outside/platform.h"
 #include "settings.h"
 #include "store/store.h"
+#include "turn/bots.h"
 #include "turn/turn.h"
 
 struct alive;
@@ -28,6 +29,7 @@ struct setup {
     struct platform *platform; /* the same two */
     struct platform *platform_inner;
     struct breaker *ai_breaker, *platform_breaker; /* see breaker_stat */
+    struct bots *bots; /* of the database */
     struct turns *turns;
     const char *conninfo; /* NULL: no PostgreSQL */
 };
@@ -38,7 +40,7 @@ int setup_open(struct setup *u, const struct settings *s, struct arena *a, size_
 void setup_close(struct setup *u);
 /* Would setup_change take these settings? */
 int setup_check_change(const struct settings *s, struct err *e) MUST_CHECK;
-/* What reloads (see settings.c) of turns, AI, platform and breakers; the settings must live as long as the turn engine. -1: memory was short
+/* What reloads (see settings.c) of turns, AI, platform, breakers and bots; the settings must live as long as the turn engine. -1: memory was short
  * for the addresses of AI or platform, which stay as they were. */
 int setup_change(struct setup *u, const struct settings *s, struct err *e) MUST_CHECK;
 /* -tt: can every configured server be reached? Blocking. */

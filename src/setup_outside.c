@@ -115,5 +115,6 @@ int setup_change(struct setup *u, const struct settings *s, struct err *e)
         rc = -1;
     if (s->pancake_provider == PANCAKE_PROVIDER_ACTIONS && platform_actions_set(u->platform_inner, &actions, e) != 0)
         rc = -1;
+    setup_change_bots(u, s);
     return rc;
 }

@@ -9,6 +9,9 @@
 /* HTTP, AI and platform, each of the two behind its circuit breaker. -1: what was opened is closed by setup_close_outside. */
 int setup_open_outside(struct setup *u, struct err *e) MUST_CHECK;
 void setup_close_outside(struct setup *u);
+/* Behind setup_open_outside. The bots of the database are made in the background. */
+int setup_open_bots(struct setup *u, struct err *e) MUST_CHECK;
+void setup_change_bots(struct setup *u, const struct settings *s);
 struct policy setup_policy(const struct settings *s);
 
 #endif

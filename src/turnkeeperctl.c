@@ -33,7 +33,7 @@ static int migrate(struct arena *a)
 /* First words of the daemon's commands; what follows them is its to judge. */
 static const char *const commands[] = {
     "help", "ping", "version", "show", "get", "explain", "cancel", "pause", "resume", "cleanup", "sweep",
-    "archive", "retry", "discard", "reload", "log", "drain", "shutdown",
+    "archive", "retry", "discard", "bot", "core", "platform", "reload", "log", "drain", "shutdown",
 };
 
 static const char help_text[] =
@@ -47,6 +47,9 @@ static const char help_text[] =
     "  cleanup [--max-age-hours 24] [--dry-run]\n"
     "  sweep, archive                      do it now\n"
     "  retry ID, discard ID                of a dead letter (show dead)\n"
+    "  bot list [--limit N] [--cursor C]   bots of the database; also core (AI cores) and platform\n"
+    "  bot show ID, bot delete ID [version=N]\n"
+    "  bot set FILE|-                      create or replace: JSON of one, or an array of them\n"
     "  reload, log level LEVEL             this daemon\n"
     "  drain [--timeout-s N], shutdown     this daemon\n"
     "  raw LINE                            a line as it is\n"
@@ -85,10 +88,26 @@ static int misuse(void)
     return EXIT_USE;
 }
 
+static int misuse_of(const char *word)
+{
+    fprintf(stderr, "turnkeeperctl: %s set FILE, or - for standard input\n", word);
+    return EXIT_USE;
+}
+
 static int unknown(const char *word)
 {
     fprintf(stderr, "turnkeeperctl: there is no command \"%s\". See turnkeeperctl --help\n", word);
     return EXIT_USE;
+}
+
+/* `ai-core` is another word for `core`. The daemon's word for a kind of row, or NULL. */
+static const char *kind_of(const char *word)
+{
+    static const char *const kinds[][2] = { { "bot", "BOT" }, { "core", "CORE" }, { "ai-core", "CORE" }, { "platform", "PLATFORM" } };
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+        if (strcasecmp(word, kinds[i][0]) == 0)
+            return kinds[i][1];
+    return NULL;
 }
 
 static bool is_command(const char *word)
@@ -105,6 +124,11 @@ static int ask(const struct client_options *o, int argc, char **argv)
     int exit_code = EXIT_USE;
     bool raw = strcmp(argv[0], "raw") == 0;
     const char *command = argv[strcmp(argv[0], "--") == 0]; /* client_line() heeds the "--" */
+    char core[] = "core";
+    if (kind_of(argv[0]) != NULL && argc > 1 && strcasecmp(argv[1], "set") == 0)
+        return argc == 3 ? client_set(o, kind_of(argv[0]), argv[2]) : misuse_of(argv[0]);
+    if (strcasecmp(command, "ai-core") == 0)
+        command = argv[command != argv[0]] = core;
     if (!raw && !is_command(command))
         return unknown(command);
     for (int i = 1; raw && i < argc; i++)

@@ -212,11 +212,29 @@ static void put_upstream(struct json_out *o, const char *backend, const char *na
     json_obj_end(o);
 }
 
+/* Whom bots of the database ask. */
+static void put_backend(void *arg, const struct bots_backend *k)
+{
+    const char *what = k->service == ARCHIVE_AI_CORES ? "ai_core" : "platform";
+    struct json_out *o = arg;
+    if (k->breaker != NULL) {
+        put_upstream(o, what, k->name, k->breaker);
+        return;
+    }
+    json_obj(o);
+    json_kstr(o, "backend", sv_from(what));
+    json_kstr(o, "name", sv_from(k->name));
+    json_kstr(o, "state", SV("unusable"));
+    json_kstr(o, "detail", sv_from(k->trouble));
+    json_obj_end(o);
+}
+
 static void admin_backends(void *arg, struct json_out *o)
 {
     const struct daemon *d = arg;
     put_upstream(o, "ai", ai_of(d->setup.settings), d->setup.ai_breaker);
     put_upstream(o, "platform", platform_of(d->setup.settings), d->setup.platform_breaker);
+    bots_each(d->setup.bots, put_backend, o);
 }
 
 static void admin_shutdown(void *arg)
@@ -231,7 +249,7 @@ static int open_admin(struct daemon *d, struct err *e)
     const struct setup *u = &d->setup;
     const struct settings *s = u->settings;
     const struct commands_options o = {
-        .loop = u->loop, .store = u->store, .archive = u->archive, .alive = u->alive, .turns = u->turns,
+        .loop = u->loop, .store = u->store, .archive = u->archive, .alive = u->alive, .turns = u->turns, .bots = u->bots,
         .ai = ai_of(s), .platform = platform_of(s),
         .drain_ms = s->shutdown_grace_s * 1000,
         .hooks = { .reload = reload, .shutdown = admin_shutdown, .sweep = admin_sweep, .archive_now = admin_archive,

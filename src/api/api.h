@@ -14,6 +14,7 @@
 
 struct api;
 struct archive;
+struct bots;
 struct store;
 struct turns;
 
@@ -22,6 +23,7 @@ struct api_options {
     struct turns *turns;
     struct store *store;     /* asked whether it is up, no more */
     struct archive *archive; /* the same; NULL: none is configured */
+    struct bots *bots;       /* told of changes to their rows; NULL: none */
     int listen_fd;           /* 0 for a FastCGI program; api_is_listener() says whether it can be used */
 
     const char *platform_tokens, *admin_tokens; /* PANCAKE_ACCESS_TOKEN, ADMIN_ACCESS_TOKEN: lists with commas */

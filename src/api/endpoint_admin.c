@@ -21,7 +21,9 @@ static void fail(struct request *r, const struct control_answer *a)
     struct buf detail = { 0 };
     struct json_out o = { .b = &detail };
 
-    if (a->http_status == 422) { /* only the cursor is not checked by the table */
+    if (a->detail.p != NULL) {
+        e.detail = a->detail;
+    } else if (a->http_status == 422) { /* only the cursor is not checked by the table */
         json_arr(&o);
         validate_line(&o, "query", "cursor", message, code);
         json_arr_end(&o);
@@ -38,8 +40,8 @@ void admin_answer(void *arg, const struct control_answer *a)
 {
     struct request *r = arg;
 
-    if (a->http_status == 200)
-        request_answer(r, 200, a->result);
+    if (a->http_status == 200 || a->http_status == 201)
+        request_answer(r, a->http_status, a->result);
     else
         fail(r, a);
 }

@@ -6,7 +6,7 @@
 #include "api/endpoints.h"
 #include "turn/control.h"
 
-/* A control_fn whose arg is the request: 200 as it is, else an error with its code, its sentence and what `result` adds. */
+/* A control_fn whose arg is the request: 200 and 201 as they are, else an error with its code, its sentence and what `result` adds. */
 void admin_answer(void *arg, const struct control_answer *a);
 /* The same for answers that describe a state whatever their status is: a result is always the body. */
 void admin_answer_state(void *arg, const struct control_answer *a);

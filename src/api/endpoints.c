@@ -11,6 +11,14 @@
         __VA_ARGS__                                                                                                    \
     }
 #define V1 "/api/v1/admin/"
+/* Rows of one table: what its path is called. */
+#define SERVICES(name)                                                                                                 \
+    ADMIN(CGI_GET, V1 name, services, .query = &endpoint_admin_services_query),                                        \
+        ADMIN(CGI_POST, V1 name, service_create, .input = &endpoint_admin_service_input),                              \
+        ADMIN(CGI_GET, V1 name "/{id}", service, .query = NULL),                                                       \
+        ADMIN(CGI_PUT, V1 name "/{id}", service_replace, .input = &endpoint_admin_service_input,                       \
+              .query = &endpoint_admin_service_query),                                                                 \
+        ADMIN(CGI_DELETE, V1 name "/{id}", service_delete, .query = &endpoint_admin_service_query)
 #define CLEANUP .query = &endpoint_admin_cleanup_query
 
 const struct route endpoints[] = {
@@ -49,5 +57,8 @@ const struct route endpoints[] = {
     ADMIN(CGI_GET, V1 "queue/dead", dead, .query = &endpoint_admin_dead_query),
     ADMIN(CGI_POST, V1 "queue/dead/{id}/retry", dead_retry, .query = NULL),
     ADMIN(CGI_DELETE, V1 "queue/dead/{id}", dead_discard, .query = NULL),
+    SERVICES("bots"),
+    SERVICES("ai-cores"),
+    SERVICES("platforms"),
 };
 const size_t endpoints_n = ARRAY_LEN(endpoints);

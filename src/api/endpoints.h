@@ -34,5 +34,12 @@ void endpoint_admin_queue(struct request *r);
 void endpoint_admin_dead(struct request *r);
 void endpoint_admin_dead_retry(struct request *r);
 void endpoint_admin_dead_discard(struct request *r);
+/* endpoint_admin_services.c */
+extern const struct input endpoint_admin_services_query, endpoint_admin_service_query, endpoint_admin_service_input;
+void endpoint_admin_services(struct request *r);
+void endpoint_admin_service(struct request *r);
+void endpoint_admin_service_create(struct request *r);
+void endpoint_admin_service_replace(struct request *r);
+void endpoint_admin_service_delete(struct request *r);
 
 #endif

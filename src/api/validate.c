@@ -392,7 +392,9 @@ int validate(const struct input *in, const json_t *body, struct arena *a, void *
 
     set_defaults(in, target);
     json_arr(&c.out);
-    if (!json_is_object(body))
+    if (in->whole)
+        keep_json(&c, &(struct field){ .offset = 0 }, body, target);
+    else if (!json_is_object(body))
         wrong(&c, &whole, "dict_type", "Input should be a valid dictionary");
     else
         check_fields(&c, in->fields, in->fields_n, NULL, body, target);

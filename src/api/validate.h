@@ -42,6 +42,7 @@ struct input {
     size_t size;          /* of the struct */
     const void *defaults; /* the struct as it is when nothing is said; NULL: zeros */
     bool optional;        /* no body at all is as good as {} */
+    bool whole;           /* there are no fields: the struct is one struct sv, the body as JSON, whatever it holds */
 };
 
 /* `target` is set to the defaults, its strings are copied into the arena. Returns the number of wrong fields; `detail` then holds a JSON array

@@ -169,7 +169,7 @@ static bool run_line(struct connection *c)
     size_t n = end != NULL ? (size_t)(end - c->in.p) : c->in.n;
 
     if (n >= WORDS_LINE_MAX || (end == NULL && c->in.n >= WORDS_LINE_MAX)) {
-        refuse(c, SV("ERR line_too_long a line has at most 65536 bytes\n"));
+        refuse(c, SV("ERR line_too_long a line has at most 262144 bytes\n"));
         return true;
     }
     if (end == NULL)

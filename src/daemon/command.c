@@ -41,6 +41,18 @@ static const struct command table[] = {
     { "ARCHIVE", "", "carries message_queue into the archive now", 0, 0, command_archive },
     { "RETRY", "<id>", "gives a dead letter another try", 1, 1, command_retry },
     { "DISCARD", "<id>", "throws a dead letter away", 1, 1, command_discard },
+    { "BOT LIST", "[limit=50] [cursor=...]", "bots of the database, by name", 0, 2, command_service_list },
+    { "BOT SHOW", "<bot>", "one bot, and why it cannot be used if so", 1, 1, command_service_show },
+    { "BOT SET", "<JSON>", "creates or replaces a bot", 1, COMMAND_REST, command_service_set },
+    { "BOT DELETE", "<bot> [version=N]", "deletes a bot", 1, 2, command_service_delete },
+    { "CORE LIST", "[limit=50] [cursor=...]", "AI cores that bots may name", 0, 2, command_service_list },
+    { "CORE SHOW", "<core>", "one AI core", 1, 1, command_service_show },
+    { "CORE SET", "<JSON>", "creates or replaces an AI core", 1, COMMAND_REST, command_service_set },
+    { "CORE DELETE", "<core> [version=N]", "deletes an AI core that no bot names", 1, 2, command_service_delete },
+    { "PLATFORM LIST", "[limit=50] [cursor=...]", "platforms that bots may name", 0, 2, command_service_list },
+    { "PLATFORM SHOW", "<platform>", "one platform", 1, 1, command_service_show },
+    { "PLATFORM SET", "<JSON>", "creates or replaces a platform", 1, COMMAND_REST, command_service_set },
+    { "PLATFORM DELETE", "<platform> [version=N]", "deletes a platform that no bot names", 1, 2, command_service_delete },
     { "RELOAD", "", "reads the configuration anew, as HUP does", 0, 0, command_reload },
     { "LOG LEVEL", "<level>", "DEBUG, INFO, WARNING or ERROR, until the next reload", 1, 1, command_log_level },
     { "DRAIN", "[timeout_s=N]", "begins no turns, and waits until none runs here; RESUME takes it back", 0, 1, command_drain },
@@ -152,11 +164,32 @@ void call_out(struct call *c, struct buf *b)
         call_json(c, json);
 }
 
+/* Everything that is wrong with a row, in one line: "settings.debounce_ms: Input should be ...; name: Field required". */
+static void call_detail(struct call *c, const struct control_answer *answer)
+{
+    json_t *all = call_parse(c, answer->detail);
+    struct buf b = { 0 };
+    if (all == NULL)
+        return;
+    for (size_t i = 0; i < json_array_size(all); i++) {
+        const json_t *one = json_array_get(all, i), *loc = json_object_get(one, "loc");
+        buf_add(&b, i > 0 ? SV("; ") : SV(""));
+        for (size_t k = 1; k < json_array_size(loc); k++)
+            buf_printf(&b, "%s%s", k > 1 ? "." : "", json_string_value(json_array_get(loc, k)));
+        buf_add(&b, json_array_size(loc) > 1 ? SV(": ") : SV(""));
+        buf_add(&b, json_sv(one, "msg"));
+    }
+    call_err(c, answer->code, buf_ok(&b) && b.n > 0 ? buf_sv(&b) : sv_from(answer->message));
+    buf_fini(&b);
+}
+
 void call_control(void *call, const struct control_answer *answer)
 {
     struct call *c = call;
-    if (answer->http_status == 200)
+    if (answer->http_status == 200 || answer->http_status == 201)
         call_json(c, answer->result);
+    else if (answer->detail.p != NULL)
+        call_detail(c, answer);
     else if (answer->http_status == 503 && answer->code == NULL)
         call_json(c, answer->result); /* health that says "unhealthy" */
     else
@@ -304,15 +337,53 @@ static const struct command *find(const struct sv *words, size_t n, size_t *take
     return NULL;
 }
 
+/* A command that takes the rest of its line as it is. */
+static const struct command *find_rest(struct sv line, struct sv *rest)
+{
+    struct sv words[2];
+    line = sv_trim(line);
+    for (size_t i = 0; i < 2; i++) {
+        words[i] = sv_split(&line, ' ');
+        line = sv_trim(line);
+    }
+    *rest = line;
+    for (size_t i = 0; i < ARRAY_LEN(table); i++)
+        if (table[i].max == COMMAND_REST && is_command(&table[i], words, 2) == 2)
+            return &table[i];
+    return NULL;
+}
+
 static void wrong_count(struct call *c)
 {
     struct sv text = arena_printf(c->a, "usage: %s %s", c->command->name, c->command->args);
     call_err(c, "bad_arguments", text.p != NULL ? text : SV("wrong number of arguments"));
 }
 
+static void run(struct call *c)
+{
+    if (c->n < c->command->min || c->n > c->command->max) {
+        wrong_count(c);
+        return;
+    }
+    log_debug("admin command", "command", c->command->name, NULL);
+    c->command->run(c);
+}
+
+static void run_rest(struct call *c, struct sv rest)
+{
+    c->n = rest.n > 0;
+    c->args[0] = arena_sv(c->a, rest);
+    if (!sv_is_utf8(rest))
+        call_err(c, "bad_line", SV("the line is not UTF-8"));
+    else if (rest.n > 0 && c->args[0].p == NULL)
+        call_err(c, "unavailable", SV("no memory"));
+    else
+        run(c);
+}
+
 void commands_run(struct commands *owner, struct sv line, command_fn *fn, void *arg)
 {
-    struct sv words[WORDS_MAX];
+    struct sv words[WORDS_MAX], rest;
     struct err e;
     size_t n, taken = 0;
     if (owner->stopping) {
@@ -325,6 +396,11 @@ void commands_run(struct commands *owner, struct sv line, command_fn *fn, void *
         return;
     }
     c->json = words_take_json(&line);
+    c->command = find_rest(line, &rest);
+    if (c->command != NULL) {
+        run_rest(c, rest);
+        return;
+    }
     if (words_split(c->a, line, words, &n, &e) != 0) {
         call_err(c, e.code == ERR_MEMORY ? "unavailable" : "bad_line", sv_from(e.text));
         return;
@@ -336,12 +412,7 @@ void commands_run(struct commands *owner, struct sv line, command_fn *fn, void *
     }
     c->n = n - taken;
     memcpy(c->args, words + taken, c->n * sizeof(*words));
-    if (c->n < c->command->min || c->n > c->command->max) {
-        wrong_count(c);
-        return;
-    }
-    log_debug("admin command", "command", c->command->name, NULL);
-    c->command->run(c);
+    run(c);
 }
 
 struct commands *commands_new(const struct commands_options *o)

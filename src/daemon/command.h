@@ -11,6 +11,7 @@
 
 struct commands;
 struct alive;
+struct bots;
 struct loop;
 
 /* What only the main can do. Each may be NULL: the command then says that it cannot. */
@@ -32,6 +33,7 @@ struct commands_options {
     struct archive *archive; /* NULL: none */
     struct alive *alive;
     struct turns *turns;
+    struct bots *bots; /* NULL: none; then changes to their rows are seen later */
     const char *ai, *platform; /* who they are, for SHOW BACKENDS */
     const char *log_level;     /* so far; LOG LEVEL changes it until the next reload */
     int64_t drain_ms;          /* how long DRAIN waits for running turns */

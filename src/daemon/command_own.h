@@ -12,11 +12,13 @@
 struct call;
 struct loop_timer;
 
+#define COMMAND_REST (WORDS_MAX + 1)
+
 struct command {
     const char *name; /* upper case; two words are one name */
     const char *args; /* for HELP */
     const char *help;
-    size_t min, max;  /* arguments */
+    size_t min, max;  /* arguments; COMMAND_REST: one, the rest of the line as it is, quotes and all */
     void (*run)(struct call *c);
 };
 
@@ -85,5 +87,10 @@ void command_reload(struct call *c);
 void command_log_level(struct call *c);
 void command_drain(struct call *c);
 void command_shutdown(struct call *c);
+/* command_service.c: of BOT, CORE and PLATFORM */
+void command_service_list(struct call *c);
+void command_service_show(struct call *c);
+void command_service_set(struct call *c);
+void command_service_delete(struct call *c);
 
 #endif

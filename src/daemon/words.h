@@ -8,7 +8,7 @@
 #include "lib/buf.h"
 #include "lib/err.h"
 
-#define WORDS_LINE_MAX 65536 /* bytes of one line, its end included */
+#define WORDS_LINE_MAX 262144 /* bytes of one line, its end included */
 #define WORDS_MAX 16
 
 /* Inside quotes: \" \\ \n \r \t and \xHH. A quoted part may stand inside a word (limit="5"). The words live in the arena. -1, ERR_INVALID: not

@@ -46,13 +46,32 @@ static void tell(struct control_call *c, const struct control_answer *answer)
         fn(c->arg, answer);
 }
 
-void control_tell(struct control_call *c, struct buf *result)
+static void tell_result(struct control_call *c, int http_status, struct buf *result)
 {
     if (!buf_ok(result))
         control_refuse(c, 503, "unavailable", "Memory is short.", NULL);
     else
-        tell(c, &(struct control_answer){ .http_status = 200, .result = buf_sv(result) });
+        tell(c, &(struct control_answer){ .http_status = http_status, .result = buf_sv(result) });
     buf_fini(result);
+}
+
+void control_tell(struct control_call *c, struct buf *result)
+{
+    tell_result(c, 200, result);
+}
+
+void control_tell_made(struct control_call *c, struct buf *result)
+{
+    tell_result(c, 201, result);
+}
+
+void control_invalid(struct control_call *c, const char *code, const char *message, struct buf *detail)
+{
+    if (buf_ok(detail))
+        tell(c, &(struct control_answer){ .http_status = 422, .code = code, .message = message, .detail = buf_sv(detail) });
+    else
+        control_refuse(c, 503, "unavailable", "Memory is short.", NULL);
+    buf_fini(detail);
 }
 
 void control_refuse(struct control_call *c, int http_status, const char *code, const char *message, struct buf *result)

@@ -8,12 +8,13 @@
 
 #include "turn/turn.h"
 
-/* http_status 200: `result` is a JSON object. Else `code` (snake_case) and `message` (one sentence) say why; `result` may add to it. */
+/* http_status 200, or 201 for something new: `result` is a JSON object. Else `code` (snake_case) and `message` (one sentence) say why; `result` may add to it. */
 struct control_answer {
-    int http_status;       /* 200, 404, 409, 422, 503 */
-    const char *code;      /* NULL with 200 */
+    int http_status;       /* 200, 201, 404, 409, 422, 503 */
+    const char *code;      /* NULL with 200, 201 */
     const char *message;
     struct sv result;      /* SV_NONE: none */
+    struct sv detail;      /* of 422: JSON array of {"loc":["body","field"...],"msg","type"}; SV_NONE: `message` says it all */
     int64_t retry_after_ms; /* of 503 */
 };
 /* Exactly once, never from inside the call; the answer is borrowed until it returns. Arguments of all calls are borrowed until they return. */

@@ -22,7 +22,10 @@ struct control_call {
 void *control_begin(struct turns *t, size_t size, control_fn *fn, void *arg) MUST_CHECK;
 /* Tells the caller; what remains to be done goes on. Each of them at most once. */
 void control_tell(struct control_call *c, struct buf *result); /* 200, or 503 when the buffer failed; frees the buffer */
+void control_tell_made(struct control_call *c, struct buf *result); /* the same with 201 */
 void control_refuse(struct control_call *c, int http_status, const char *code, const char *message, struct buf *result); /* result NULL: none */
+/* 422 with every field that is wrong: a JSON array. */
+void control_invalid(struct control_call *c, const char *code, const char *message, struct buf *detail);
 void control_unavailable(struct control_call *c); /* the store gives no answer */
 void control_short_of_memory(struct control_call *c); /* from inside the caller's call: answered and ended on the loop */
 /* True while the store only takes messages in, so that no conversation can be changed: the call is then answered and ended. */

@@ -317,7 +317,8 @@ static void test_long_ids(void)
 /* Every route of the real table that belongs to administrators. */
 static void test_credentials(void)
 {
-    static const char *const method_names[] = { [CGI_GET] = "GET", [CGI_POST] = "POST", [CGI_DELETE] = "DELETE" };
+    static const char *const method_names[] = { [CGI_GET] = "GET", [CGI_POST] = "POST", [CGI_DELETE] = "DELETE",
+                                                [CGI_PUT] = "PUT" };
     static const char *const platform[] = { PLATFORM, NULL }, *const wrong[] = { "HTTP_AUTHORIZATION", "Bearer x",
                                                                                  NULL };
     int before = atomic_load(&control_calls), routes = 0;
@@ -344,7 +345,7 @@ static void test_credentials(void)
             answer_fini(&a);
         }
     }
-    is_int(routes, 14, "all of an administrator's routes were tried");
+    is_int(routes, 29, "all of an administrator's routes were tried");
     is_int(atomic_load(&control_calls), before, "nobody was asked");
 }
 

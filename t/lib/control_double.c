@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "t/lib/control_double.h"
+#include "turn/control_services.h"
 
 struct control_script control_script;
 struct buf control_seen;
@@ -181,4 +182,50 @@ void control_dead_discard(struct turns *t, struct sv id, control_fn *fn, void *a
 {
     (void)t;
     of_one("discard", id, fn, arg);
+}
+
+/* ---- turn/control_services.h: "write set bots NAME ROW 3" ---- */
+
+static const char *const tables[] = { [ARCHIVE_BOTS] = "bots", [ARCHIVE_AI_CORES] = "ai_cores", [ARCHIVE_PLATFORMS] = "platforms" };
+
+void control_services_list(struct turns *t, enum archive_service kind, const struct control_page *page, control_fn *fn, void *arg)
+{
+    (void)t;
+    begin("rows of ");
+    buf_printf(&control_seen, "%s %zu", tables[kind], page->limit);
+    add(page->cursor);
+    later(fn, arg);
+}
+
+void control_services_show(struct turns *t, struct bots *b, enum archive_service kind, struct sv name, control_fn *fn, void *arg)
+{
+    (void)t, (void)b;
+    begin("row of ");
+    buf_add(&control_seen, sv_from(tables[kind]));
+    add(name);
+    later(fn, arg);
+}
+
+void control_services_write(struct turns *t, struct bots *b, const struct control_service *what, control_fn *fn, void *arg)
+{
+    static const char *const ops[] = { [CONTROL_CREATE] = "create", [CONTROL_REPLACE] = "replace", [CONTROL_SET] = "set" };
+
+    (void)t, (void)b;
+    begin(ops[what->op]);
+    add(sv_from(tables[what->kind]));
+    add(what->name);
+    add(what->row);
+    buf_printf(&control_seen, " %" PRId64, what->expect_version);
+    later(fn, arg);
+}
+
+void control_services_delete(struct turns *t, struct bots *b, enum archive_service kind, struct sv name, int64_t expect_version, control_fn *fn,
+                             void *arg)
+{
+    (void)t, (void)b;
+    begin("delete");
+    add(sv_from(tables[kind]));
+    add(name);
+    buf_printf(&control_seen, " %" PRId64, expect_version);
+    later(fn, arg);
 }
