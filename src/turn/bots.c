@@ -183,8 +183,6 @@ static void take(struct bots *b, const struct archive_services *s)
 
 /* ---- looking ---- */
 
-static void look(void *arg);
-
 static void next_look(struct bots *b)
 {
     if (b->again)
