@@ -53,4 +53,20 @@ for my $name (grep { defined $default{$_} } @order) {
 }
 is(slurp('.env.example'), slurp('environment.example'), '.env.example is the same file');
 
+# What a bot may set for itself has the range that the default bot's has.
+my ($bot) = slurp('src/turn/bot_row.c') =~ /\bbot_settings\[\] = \{(.*?)^\};/ms;
+my %range = map { my ($n, $lo, $hi) = /^\s*NUMBER\("(\w+)", [\w.]+, "\d+", (\d+), (\d+),/; defined $n ? ($n => "$lo to $hi") : () } split /\n/, $table;
+my %same = (ai_timeout => 'AI_SERVICE_TIMEOUT');
+my $compared = 0;
+while ($bot =~ /NUMBER\("(\w+)", (\d+), (\d+)\)/g) {
+    my ($name, $range) = ($1, "$2 to $3");
+    is($range, $range{$same{$name} // uc $name}, "a bot's $name: its range");
+    $compared++;
+}
+cmp_ok($compared, '>', 7, 'which are many');
+my ($core) = slurp('src/turn/bot_row.c') =~ /\bcore_settings\[\] = \{(.*?)^\};/ms;
+my %core = map { /NUMBER\("(\w+)", (\d+), (\d+)\)/ ? ($1 => "$2 to $3") : () } split /\n/, $core;
+is($core{retries}, $range{AI_SERVICE_RETRIES}, 'retries of an AI core');
+is($core{delay_ms}, $range{AI_SIMULATED_DELAY_MS}, 'delay_ms of one that is simulated');
+
 done_testing;

@@ -162,7 +162,7 @@ static int make_all(struct bots *b)
 static void take(struct bots *b, const struct archive_services *s)
 {
     struct rows *rows = rows_new(s), *before = b->rows;
-    char n[24];
+    char n[24], version[24];
     if (rows == NULL) {
         tell_short(b);
         return;
@@ -176,13 +176,12 @@ static void take(struct bots *b, const struct archive_services *s)
     rows_free(before);
     b->version = s->version;
     (void)snprintf(n, sizeof(n), "%zu", map_count(b->bots));
+    (void)snprintf(version, sizeof(version), "%lld", (long long)s->version);
     if (before != NULL || map_count(b->bots) > 0)
-        log_info("bots are as the database has them now", "#bots", n, NULL);
+        log_info("bots are as the database has them now", "#bots", n, "#version", version, NULL);
 }
 
 /* ---- looking ---- */
-
-static void look(void *arg);
 
 static void next_look(struct bots *b)
 {

@@ -16,6 +16,7 @@ E2E_TESTS = \
     t/e2e/67-circuit.t \
     t/e2e/68-reload.t \
     t/e2e/69-logs.t \
+    t/e2e/70-bots.t \
     t/e2e/63-bursts.t \
     t/e2e/64-cancel.t \
     t/e2e/65-scale.t \
