@@ -10,7 +10,8 @@
 
 #define BODY_MAX (16 << 20)
 #define TIMEOUT_MS 30000
-#define LIMIT_PERCENT 90 /* of the descriptors are for requests, two each */
+#define KEEPALIVE_MS 15000 /* web servers and what lies before them give up after 60 s and more */
+#define LIMIT_PERCENT 90   /* of the descriptors are for requests, two each */
 
 bool api_is_listener(int fd)
 {
@@ -102,13 +103,15 @@ struct api *api_open(const struct api_options *o, struct err *e)
     a->o = *o;
     forget_strings(&a->o);
     a->rules = rules;
-    a->routes = endpoints;
-    a->routes_n = endpoints_n;
+    a->routes = o->routes != NULL ? o->routes : endpoints;
+    a->routes_n = o->routes != NULL ? o->routes_n : endpoints_n;
+    a->o.keepalive_ms = o->keepalive_ms > 0 ? o->keepalive_ms : KEEPALIVE_MS;
     take_limits(a, o);
     (void)pthread_rwlock_init(&a->lock, NULL);
     json_object_seed(0); /* before there are threads that read JSON */
     a->base_path = strdup(o->base_path);
-    if (a->base_path == NULL)
+    a->streams.timer = loop_timer_new(o->loop, request_stream_keep_alive, a);
+    if (a->base_path == NULL || a->streams.timer == NULL)
         (void)err_set(e, ERR_MEMORY, "out of memory");
     else
         a->fcgi = open_fcgi(a, o, e);
@@ -143,6 +146,7 @@ void api_close(struct api *a)
     if (a == NULL)
         return;
     fcgi_close(a->fcgi);
+    loop_timer_free(a->streams.timer);
     free_rules(&a->rules);
     free(a->base_path);
     buf_fini(&a->body);
@@ -160,5 +164,6 @@ void api_stat(const struct api *a, struct api_stat *out)
         .in_flight = atomic_load(&a->in_flight),
         .in_flight_max = atomic_load(&a->in_flight_max),
         .connections = (int64_t)fcgi_live(a->fcgi),
+        .streams = atomic_load(&a->streams.n),
     };
 }

@@ -3,11 +3,13 @@
  *
  *   api_open(&options, &e)          accepts from here on
  *   loop_run(...)
- *   on TERM: api_drain(a, fn, arg)  accepts nothing more; fn when all that was accepted has its answer. turns_drain, called at the
- *                                   same moment, sees to it that waiting clients get theirs
+ *   on TERM: api_drain(a, fn, arg)  accepts nothing more, ends event streams; fn when all that was accepted has its answer. turns_drain,
+ *                                   called at the same moment, sees to it that waiting clients get theirs
  *   api_close(a)                    outside the loop's callbacks, before turns_free */
 #ifndef API_API_H
 #define API_API_H
+
+#include <stddef.h>
 
 #include "lib/err.h"
 #include "lib/loop.h"
@@ -15,6 +17,7 @@
 struct api;
 struct archive;
 struct bots;
+struct route;
 struct store;
 struct turns;
 
@@ -35,6 +38,10 @@ struct api_options {
     unsigned readers_max;     /* threads; 0: all that are possible (64) */
     int64_t read_timeout_ms;  /* to read a whole request; 0: 30,000 */
     int64_t write_timeout_ms; /* without progress; 0: 30,000 */
+    int64_t keepalive_ms;     /* a line of comment on each event stream as often as this; 0: 15,000 */
+
+    const struct route *routes; /* who serves what; NULL: all endpoints of this program. Stays the caller's */
+    size_t routes_n;
 };
 
 /* A listening socket. When descriptor 0 is none, the program was started by hand: say how it is meant, exit 64. */
@@ -55,6 +62,7 @@ struct api_stat {
     uint64_t refused;  /* 401 and 403 */
     uint64_t busy;     /* 503 for want of room */
     int64_t in_flight, in_flight_max, connections;
+    int64_t streams; /* open, of the connections */
 };
 void api_stat(const struct api *a, struct api_stat *out);
 

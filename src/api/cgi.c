@@ -20,6 +20,7 @@ static const struct sv names[] = {
     [CGI_PREFER] = NAME("HTTP_PREFER"),
     [CGI_ORIGIN] = NAME("HTTP_ORIGIN"),
     [CGI_CORS_METHOD] = NAME("HTTP_ACCESS_CONTROL_REQUEST_METHOD"),
+    [CGI_LAST_EVENT_ID] = NAME("HTTP_LAST_EVENT_ID"),
     [CGI_REDIRECT_STATUS] = NAME("REDIRECT_STATUS"),
 };
 _Static_assert(ARRAY_LEN(names) == CGI_PARAMS, "every parameter has a name");
@@ -105,6 +106,15 @@ static bool is_hex(const char *p, size_t n, bool some)
     return seen || !some;
 }
 
+static bool is_visible(struct sv s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] <= ' ' || s.p[i] > '~')
+            return false;
+    }
+    return true;
+}
+
 /* version "-" trace-id "-" parent-id "-" trace-flags; later versions may append "-" and more. */
 bool cgi_is_traceparent(struct sv s)
 {
@@ -119,11 +129,12 @@ bool cgi_is_traceparent(struct sv s)
         return true;
     if (memcmp(s.p, "00", 2) == 0 || s.p[55] != '-')
         return false;
-    for (size_t i = 55; i < s.n; i++) {
-        if (s.p[i] <= ' ' || s.p[i] > '~')
-            return false;
-    }
-    return true;
+    return is_visible((struct sv){ s.p + 55, s.n - 55 });
+}
+
+bool cgi_is_event_id(struct sv s)
+{
+    return s.n > 0 && s.n <= CGI_EVENT_ID_MAX && is_visible(s);
 }
 
 bool cgi_is_request_id(struct sv s)

@@ -21,6 +21,7 @@ enum cgi_param {
     CGI_PREFER,
     CGI_ORIGIN,
     CGI_CORS_METHOD, /* Access-Control-Request-Method */
+    CGI_LAST_EVENT_ID,
     CGI_REDIRECT_STATUS, /* the web server's own verdict, where it hands over a request that it has refused; 200 otherwise */
     CGI_PARAMS
 };
@@ -42,5 +43,8 @@ bool cgi_is_traceparent(struct sv s);
 /* [A-Za-z0-9._-]{1,CGI_REQUEST_ID_MAX} */
 #define CGI_REQUEST_ID_MAX 128
 bool cgi_is_request_id(struct sv s);
+/* The id of an event that we may have given: visible ASCII, {1,CGI_EVENT_ID_MAX}. */
+#define CGI_EVENT_ID_MAX 64
+bool cgi_is_event_id(struct sv s);
 
 #endif

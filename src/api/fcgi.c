@@ -181,6 +181,8 @@ void fcgi_drain(struct fcgi *f, loop_fn *fn, void *arg)
     f->drained = fn;
     f->drained_arg = arg;
     stop(f);
+    for (struct fcgi_request *r = f->first; r != NULL; r = r->next)
+        fcgi_stream_leave(r);
     fcgi_check_drained(f);
 }
 
@@ -191,11 +193,11 @@ void fcgi_close(struct fcgi *f)
     f->drained = NULL;
     f->closing = true;
     stop(f);
-    while (!fcgi_pool_ended(f) || atomic_load(&f->posted) > 0) {
+    while (!fcgi_pool_ended(f) || atomic_load(&f->posted) > 0 || f->leaving > 0) {
         fcgi_pool_cut(f, INT64_MAX);
         loop_turn(f->o.loop, true);
     }
     while (f->first != NULL)
-        fcgi_request_end(f->first);
+        fcgi_stream_cut(f->first);
     release(f);
 }

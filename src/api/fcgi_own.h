@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
- * What fcgi.c, fcgi_read.c and fcgi_write.c share. */
+ * What fcgi.c, fcgi_pool.c, fcgi_keep.c, fcgi_read.c, fcgi_write.c and fcgi_stream.c share. */
 #ifndef API_FCGI_OWN_H
 #define API_FCGI_OWN_H
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/types.h>
 
 #include "api/fcgi.h"
 #include "lib/buf.h"
@@ -45,6 +46,7 @@ struct fcgi {
     /* the loop's */
     struct fcgi_request *first; /* handed over and not yet closed */
     bool closing;               /* nothing is handled any more */
+    size_t leaving;             /* streams whose `gone` comes by loop_soon */
     struct loop_timer *watch, *grow;
     struct buf frame;
     loop_fn *drained;
@@ -95,7 +97,35 @@ struct fcgi_request *fcgi_read(struct fcgi *f, int fd, struct buf *body) MUST_CH
 
 /* ---- fcgi_write.c ---- */
 
-/* Stops watching, forgets what was left to write. */
+/* A connection that needs more than one send. */
+struct fcgi_slow {
+    struct fcgi_request *r;
+    struct buf rest; /* empty: nothing waits */
+    size_t sent;     /* of it */
+    struct loop_fd *watch;
+    struct loop_timer *limit; /* a stream has one only while it is held up */
+};
+
+/* Becomes r->slow, arg of the callback. NULL: out of memory. */
+struct fcgi_slow *fcgi_slow_new(struct fcgi_request *r, loop_fd_fn *ready) MUST_CHECK;
+/* Stops watching, forgets what was left to write. NULL is allowed. */
 void fcgi_slow_free(struct fcgi_slow *s);
+/* The loop's buffer for records, empty. */
+struct buf *fcgi_frame(struct fcgi *f);
+/* Records with a part of the answer, none when it is empty; the end of the answer. */
+void fcgi_add_output(struct buf *b, uint16_t id, struct sv bytes);
+void fcgi_add_end(struct buf *b, uint16_t id);
+/* How much the socket takes now. -1: the web server is gone. */
+ssize_t fcgi_send(int fd, struct sv bytes);
+/* Reads what has come, into memory that the next call overwrites. *bytes: at most 64 KiB of it, empty when there was nothing. False: the
+ * web server has closed. */
+bool fcgi_hear(int fd, struct sv *bytes) MUST_CHECK;
+/* The last bytes of an answer are in fcgi_frame: sends them, and the request is gone. */
+void fcgi_finish(struct fcgi_request *r);
+
+/* ---- fcgi_stream.c ---- */
+
+/* The connection is to be cut: `gone` comes at once where it has not come. The request is gone after. */
+void fcgi_stream_cut(struct fcgi_request *r);
 
 #endif

@@ -22,15 +22,6 @@
 
 enum record { RECORD_END = 3, RECORD_STDOUT = 6 };
 
-/* A connection that needs more than one send. */
-struct fcgi_slow {
-    struct fcgi_request *r;
-    struct buf rest; /* empty: lingering */
-    size_t sent;
-    struct loop_fd *watch;
-    struct loop_timer *limit;
-};
-
 static void add_header(struct buf *b, enum record type, uint16_t id, size_t n)
 {
     const char header[RECORD_HEADER] = {
@@ -40,22 +31,48 @@ static void add_header(struct buf *b, enum record type, uint16_t id, size_t n)
     buf_add(b, (struct sv){ header, sizeof(header) });
 }
 
-static void frame(struct buf *b, uint16_t id, struct sv answer)
+struct buf *fcgi_frame(struct fcgi *f)
+{
+    buf_clear(&f->frame);
+    if (f->frame.size > FRAME_KEEP)
+        buf_fini(&f->frame);
+    return &f->frame;
+}
+
+void fcgi_add_output(struct buf *b, uint16_t id, struct sv bytes)
+{
+    while (bytes.n > 0) {
+        size_t n = bytes.n < RECORD_MAX ? bytes.n : RECORD_MAX;
+        add_header(b, RECORD_STDOUT, id, n);
+        buf_add(b, (struct sv){ bytes.p, n });
+        bytes = (struct sv){ bytes.p + n, bytes.n - n };
+    }
+}
+
+void fcgi_add_end(struct buf *b, uint16_t id)
 {
     static const char complete[RECORD_HEADER]; /* exit status 0, FCGI_REQUEST_COMPLETE */
 
-    buf_clear(b);
-    if (b->size > FRAME_KEEP)
-        buf_fini(b);
-    while (answer.n > 0) {
-        size_t n = answer.n < RECORD_MAX ? answer.n : RECORD_MAX;
-        add_header(b, RECORD_STDOUT, id, n);
-        buf_add(b, (struct sv){ answer.p, n });
-        answer = (struct sv){ answer.p + n, answer.n - n };
-    }
     add_header(b, RECORD_STDOUT, id, 0);
     add_header(b, RECORD_END, id, sizeof(complete));
     buf_add(b, (struct sv){ complete, sizeof(complete) });
+}
+
+struct fcgi_slow *fcgi_slow_new(struct fcgi_request *r, loop_fd_fn *ready)
+{
+    struct fcgi_slow *s = calloc(1, sizeof(*s));
+
+    if (s == NULL)
+        return NULL;
+    s->watch = loop_fd_new(r->fcgi->o.loop, r->fd, ready, s);
+    if (s->watch == NULL) {
+        free(s);
+        return NULL;
+    }
+    s->r = r;
+    r->slow = s;
+    r->nonblocking = true;
+    return s;
 }
 
 void fcgi_slow_free(struct fcgi_slow *s)
@@ -86,35 +103,41 @@ static void linger(struct fcgi_slow *s)
     loop_timer_set(s->limit, LINGER_MS);
 }
 
+bool fcgi_hear(int fd, struct sv *bytes)
+{
+    static char heard[65536]; /* the loop's thread alone uses it */
+    ssize_t n = recv(fd, heard, sizeof(heard), MSG_DONTWAIT);
+
+    *bytes = (struct sv){ heard, n > 0 ? (size_t)n : 0 };
+    return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
+}
+
 static void discard(struct fcgi_slow *s)
 {
-    static char trash[65536]; /* the loop's thread alone writes it, nobody reads it */
-    ssize_t n = recv(s->r->fd, trash, sizeof(trash), MSG_DONTWAIT);
+    struct sv forgotten;
 
-    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+    if (!fcgi_hear(s->r->fd, &forgotten))
         fcgi_request_end(s->r);
 }
 
-/* How much of p the socket takes now. -1: the web server is gone. */
-static ssize_t send_some(int fd, const char *p, size_t n)
+ssize_t fcgi_send(int fd, struct sv bytes)
 {
-    ssize_t sent = send(fd, p, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+    ssize_t sent = send(fd, bytes.p, bytes.n, MSG_DONTWAIT | MSG_NOSIGNAL);
 
     if (sent >= 0)
         return sent;
     return errno == EAGAIN || errno == EINTR ? 0 : -1;
 }
 
-/* The answer has left. libuv has made the descriptor of a slow one non-blocking, which libfcgi does not understand. */
+/* The answer has left. libuv makes a descriptor that it watches non-blocking, which libfcgi does not understand. */
 static void done(struct fcgi_request *r)
 {
     bool usable = r->keep;
 
-    if (usable && r->slow != NULL) {
-        fcgi_slow_free(r->slow);
-        r->slow = NULL;
+    fcgi_slow_free(r->slow);
+    r->slow = NULL;
+    if (usable && r->nonblocking)
         usable = fcntl(r->fd, F_SETFL, 0) == 0;
-    }
     if (usable && fcgi_keep(r->fcgi, r->fd))
         r->fd = -1;
     fcgi_request_end(r);
@@ -131,7 +154,7 @@ static void on_ready(void *arg, int events)
         discard(s);
         return;
     }
-    n = send_some(r->fd, s->rest.p + s->sent, s->rest.n - s->sent);
+    n = fcgi_send(r->fd, (struct sv){ s->rest.p + s->sent, s->rest.n - s->sent });
     if (n < 0) {
         fcgi_request_end(r);
         return;
@@ -148,18 +171,13 @@ static void on_ready(void *arg, int events)
 /* The rest goes out when the socket is ready; nothing left: only what comes is to be read. */
 static void go_on(struct fcgi_request *r, struct sv rest)
 {
-    struct fcgi_slow *s = calloc(1, sizeof(*s));
+    struct fcgi_slow *s = fcgi_slow_new(r, on_ready);
 
-    if (s == NULL) {
-        fcgi_request_end(r);
-        return;
+    if (s != NULL) {
+        s->limit = loop_timer_new(r->fcgi->o.loop, on_limit, s);
+        buf_add(&s->rest, rest);
     }
-    s->r = r;
-    r->slow = s;
-    s->watch = loop_fd_new(r->fcgi->o.loop, r->fd, on_ready, s);
-    s->limit = loop_timer_new(r->fcgi->o.loop, on_limit, s);
-    buf_add(&s->rest, rest);
-    if (s->watch == NULL || s->limit == NULL || !buf_ok(&s->rest)) {
+    if (s == NULL || s->limit == NULL || !buf_ok(&s->rest)) {
         log_error("an answer was dropped: out of memory", NULL);
         fcgi_request_end(r);
         return;
@@ -172,22 +190,30 @@ static void go_on(struct fcgi_request *r, struct sv rest)
     loop_timer_set(s->limit, r->fcgi->o.write_timeout_ms);
 }
 
-void fcgi_reply(struct fcgi_request *r, struct sv answer)
+void fcgi_finish(struct fcgi_request *r)
 {
-    struct buf *b = &r->fcgi->frame;
+    const struct buf *b = &r->fcgi->frame;
     ssize_t n;
 
-    frame(b, r->id, answer);
     if (!buf_ok(b)) {
         log_error("an answer was dropped: out of memory", NULL);
         fcgi_request_end(r);
         return;
     }
-    n = send_some(r->fd, b->p, b->n);
+    n = fcgi_send(r->fd, buf_sv(b));
     if (n < 0)
         fcgi_request_end(r);
     else if ((size_t)n == b->n && !r->body_left)
         done(r);
     else
         go_on(r, (struct sv){ b->p + n, b->n - (size_t)n });
+}
+
+void fcgi_reply(struct fcgi_request *r, struct sv answer)
+{
+    struct buf *b = fcgi_frame(r->fcgi);
+
+    fcgi_add_output(b, r->id, answer);
+    fcgi_add_end(b, r->id);
+    fcgi_finish(r);
 }

@@ -158,7 +158,8 @@ static void add_cors(struct buf *out, const struct reply *r)
     if (r->preflight) {
         add_methods(out, SV("Access-Control-Allow-Methods: "), r->allow);
         buf_add(out,
-                SV("Access-Control-Allow-Headers: Authorization, Content-Type, Prefer, X-Request-ID, traceparent\r\n"
+                SV("Access-Control-Allow-Headers: Authorization, Content-Type, Last-Event-ID, Prefer, X-Request-ID, "
+                   "traceparent\r\n"
                    "Access-Control-Max-Age: 600\r\n"));
     } else {
         buf_add(out, SV("Access-Control-Expose-Headers: Retry-After, X-Request-ID\r\n"));
@@ -172,6 +173,8 @@ void reply_format(struct buf *out, const struct reply *r)
         buf_add(out, SV("Content-Type: application/json\r\n"));
         add_number(out, SV("Content-Length: "), (int64_t)r->body.n);
     }
+    if (r->events) /* X-Accel-Buffering: nginx, and what has learned it from nginx, is not to collect them */
+        buf_add(out, SV("Content-Type: text/event-stream\r\nX-Accel-Buffering: no\r\n"));
     buf_add(out, SV("X-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n"));
     add_header(out, SV("X-Request-ID: "), r->request_id);
     if (r->status == 401)

@@ -36,6 +36,7 @@ struct reply {
     unsigned allow;         /* 1u << enum cgi_method, for 405 and preflights; 0: not said */
     int64_t retry_after_ms; /* of 409 and 503 */
     bool head;              /* the answer to HEAD: headers only */
+    bool events;            /* server-sent events follow; nobody knows how many */
     bool preflight;         /* the answer to a CORS preflight (https://fetch.spec.whatwg.org/#http-cors-protocol) */
     bool async;             /* respond-async was heeded (RFC 7240 3) */
 };

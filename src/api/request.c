@@ -160,13 +160,18 @@ static bool read_query(struct request *r, struct sv uri)
 
 static bool keep_headers(struct request *r, const struct cgi_head *h)
 {
-    struct sv traceparent = h->param[CGI_TRACEPARENT];
+    struct sv traceparent = h->param[CGI_TRACEPARENT], event_id = h->param[CGI_LAST_EVENT_ID];
 
     r->respond_async = cgi_prefers(h->param[CGI_PREFER], SV("respond-async"));
     if (!cgi_is_traceparent(traceparent))
-        return true;
+        traceparent = SV_NONE;
+    if (!cgi_is_event_id(event_id))
+        event_id = SV_NONE;
     r->traceparent = arena_sv(r->f.scratch, traceparent);
-    return r->traceparent.p != NULL || refuse(r, PROBLEM_INTERNAL);
+    r->last_event_id = arena_sv(r->f.scratch, event_id);
+    if (r->traceparent.n == traceparent.n && r->last_event_id.n == event_id.n)
+        return true;
+    return refuse(r, PROBLEM_INTERNAL);
 }
 
 /* lighttpd passes on what it has refused, and what its backends did not answer, as GET (server.error-handler in fcgi-conf), so that the error is
@@ -313,7 +318,7 @@ void request_park(struct request *r)
     fcgi_park(&r->f);
 }
 
-static void send_reply(struct request *r, struct reply *reply)
+struct sv request_format(struct request *r, struct reply *reply)
 {
     struct buf *b = &r->api->answer;
 
@@ -334,7 +339,12 @@ static void send_reply(struct request *r, struct reply *reply)
         log_debug("answered", "request_id", r->id, "method", cgi_method_name(r->method), "route",
                   r->route != NULL ? r->route->path : "-", "status", status, "ms", took, NULL);
     }
-    fcgi_reply(&r->f, buf_sv(b));
+    return buf_sv(b);
+}
+
+static void send_reply(struct request *r, struct reply *reply)
+{
+    fcgi_reply(&r->f, request_format(r, reply));
 }
 
 void request_answer(struct request *r, int status, struct sv json)

@@ -40,6 +40,11 @@ struct api {
     /* the loop's */
     uint64_t requests;
     struct buf body, answer;
+    struct {
+        struct request *first, *last; /* in the order in which they are to be kept alive */
+        struct loop_timer *timer;
+        atomic_llong n; /* read by any thread */
+    } streams;
 };
 
 struct request {
@@ -50,15 +55,22 @@ struct request {
     enum cgi_method method;
     enum auth_role role;
     atomic_llong *counted; /* of the api's: where it is counted; NULL: nowhere */
-    bool respond_async; /* Prefer: respond-async */
+    bool respond_async;    /* Prefer: respond-async */
     bool preflight;
-    struct sv traceparent; /* scratch */
-    void *input, *query;   /* the structs that route->input and route->query describe; scratch */
-    bool typeless;         /* an optional body that would not be JSON if one came */
-    int64_t declared;      /* Content-Length, -1: not said */
+    struct sv traceparent, last_event_id; /* SV_NONE: none, or no proper one; scratch */
+    void *input, *query;                  /* the structs that route->input and route->query describe; scratch */
+    bool typeless;                        /* an optional body that would not be JSON if one came */
+    int64_t declared;                     /* Content-Length, -1: not said */
     unsigned allow;
     char *origin; /* of a browser that may read the answer; owned */
     char id[CGI_REQUEST_ID_MAX + 1];
+
+    struct {
+        struct request *prev, *next; /* in the api's list */
+        int64_t due_ms;              /* clock_mono_ms: when it is to be kept alive */
+        loop_fn *gone;
+        void *arg;
+    } stream;
 
     enum problem problem;                   /* found by a reader */
     struct sv problem_text, problem_detail; /* SV_NONE: none; scratch */
@@ -81,10 +93,31 @@ struct request_error {
 };
 void request_error(struct request *r, const struct request_error *e);
 
-/* Frees what the request needed so far (args, input, traceparent). It waits for its answer with a descriptor and some hundred bytes. */
+/* Frees what the request needed so far (args, input, query, traceparent, last_event_id). It waits for its answer with a descriptor and some hundred bytes. */
 void request_park(struct request *r);
 /* An empty buffer for the answer's body; good until the request is answered. */
 struct buf *request_body(struct request *r);
 double request_took_ms(const struct request *r);
+
+/* ---- an answer of server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html), on the loop ---- */
+
+/* Status 200 and the headers; parks the request. After it only the functions below are allowed, until the end or `gone`. That is
+ * fcgi_stream's, and comes also soon after the answer to a HEAD, which is headers only. Silence is broken by comments. A client that does not
+ * read is dropped once some 64 KiB wait. */
+void request_stream(struct request *r, loop_fn *gone, void *arg);
+/* id SV_NONE: none; event SV_NONE: "message"; both end at a line break. data: text, of as many lines as it has. The id is what comes back
+ * as last_event_id, if cgi_is_event_id. -1: `gone` is on its way. */
+int request_event(struct request *r, struct sv id, struct sv event, struct sv data);
+/* How long the client is to wait before it comes back after a loss. -1: `gone` is on its way. */
+int request_event_retry(struct request *r, int64_t ms);
+/* The proper end; `gone` does not come. An EventSource takes it for a loss and comes back, unless an event told it not to. */
+void request_stream_end(struct request *r);
+
+/* ---- between request.c, request_stream.c and api.c ---- */
+
+/* The answer as it is to be sent, counted and logged; empty when memory is short. Good until the next one. */
+struct sv request_format(struct request *r, struct reply *reply);
+/* The timer's; arg: struct api *. */
+void request_stream_keep_alive(void *arg);
 
 #endif

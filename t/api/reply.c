@@ -45,7 +45,8 @@ static void test_format(void)
           { .status = 204, .origin = "*", .preflight = true, .allow = 1u << CGI_POST },
           "Status: 204 No Content\r\n" SAFE "Access-Control-Allow-Origin: *\r\nVary: Origin\r\n"
           "Access-Control-Allow-Methods: POST\r\n"
-          "Access-Control-Allow-Headers: Authorization, Content-Type, Prefer, X-Request-ID, traceparent\r\n"
+          "Access-Control-Allow-Headers: Authorization, Content-Type, Last-Event-ID, Prefer, X-Request-ID, "
+          "traceparent\r\n"
           "Access-Control-Max-Age: 600\r\n\r\n" },
     };
 

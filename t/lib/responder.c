@@ -2,8 +2,9 @@
  * The HTTP side as a FastCGI program with doubles behind it: what web servers are tested against, and what /health is measured with.
  *
  *   t/lib/responder [--delay-ms N] [--in-flight N] [--body-max N] [--cors LIST] [--base-path P] [--readers N]
+ *                   [--keepalive-ms N] [--write-timeout-ms N]
  *
- * Listens on descriptor 0. Tokens: platform-token-1, admin-token-1. TERM drains; USR1 prints its figures on stderr. */
+ * Listens on descriptor 0. Besides the endpoints: t/lib/stream_rig.h. Tokens: platform-token-1, admin-token-1. TERM drains; USR1 prints its figures on stderr. */
 #include "config.h"
 
 #include <getopt.h>
@@ -13,6 +14,7 @@
 
 #include "lib/log.h"
 #include "t/lib/api_rig.h"
+#include "t/lib/stream_rig.h"
 
 static struct loop *loop;
 static struct api *api;
@@ -34,9 +36,9 @@ static void on_usr1(void *arg)
 
     (void)arg;
     api_stat(api, &s);
-    (void)fprintf(stderr, "requests %llu refused %llu busy %llu in_flight %lld connections %lld\n",
+    (void)fprintf(stderr, "requests %llu refused %llu busy %llu in_flight %lld connections %lld streams %lld\n",
                   (unsigned long long)s.requests, (unsigned long long)s.refused, (unsigned long long)s.busy,
-                  (long long)s.in_flight, (long long)s.connections);
+                  (long long)s.in_flight, (long long)s.connections, (long long)s.streams);
 }
 
 static void read_options(int argc, char **argv, struct api_options *o)
@@ -48,6 +50,8 @@ static void read_options(int argc, char **argv, struct api_options *o)
         { "cors", required_argument, NULL, 'c' },
         { "base-path", required_argument, NULL, 'p' },
         { "readers", required_argument, NULL, 'r' },
+        { "keepalive-ms", required_argument, NULL, 'k' },
+        { "write-timeout-ms", required_argument, NULL, 'w' },
         { NULL, 0, NULL, 0 },
     };
     int letter;
@@ -72,6 +76,12 @@ static void read_options(int argc, char **argv, struct api_options *o)
         case 'r':
             o->readers_max = (unsigned)strtoul(optarg, NULL, 10);
             break;
+        case 'k':
+            o->keepalive_ms = strtoll(optarg, NULL, 10);
+            break;
+        case 'w':
+            o->write_timeout_ms = strtoll(optarg, NULL, 10);
+            break;
         default:
             exit(64);
         }
@@ -92,6 +102,7 @@ int main(int argc, char **argv)
         return 75;
     rig_doubles(loop);
     o.loop = loop;
+    o.routes = stream_rig_routes(&o.routes_n);
     api = api_open(&o, &e);
     if (api == NULL) {
         (void)fprintf(stderr, "%s\n", e.text);

@@ -185,7 +185,7 @@ sub open_sockets {
     return;
 }
 
-# Returns its process; `name` of a second one in front of the same responders, which has a port of its own.
+# What is in {more} is appended to its configuration. Returns its process; `name` of a second one in front of the same responders, which has a port of its own.
 sub start_web {
     my ($self, $port, $name) = @_;
     my $web = $self->{web};
@@ -197,6 +197,11 @@ sub start_web {
     );
     $self->_configure("$web/$_->[0]", "$self->{dir}/$_->[1]", %values)
         for ['turnkeeper.conf', "$name-turnkeeper.conf"], ['standalone.conf', "$name.conf"];
+    if (defined $self->{more}) {
+        open my $out, '>>', "$self->{dir}/$name.conf" or die "$name.conf: $!";
+        print {$out} $self->{more};
+        close $out or die "$name.conf: $!";
+    }
     return Stack::Process->start(
         name => $name, log => "$self->{dir}/logs/$name.log", limit => $self->{descriptors},
         command => $web eq 'apache'
