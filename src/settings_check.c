@@ -7,6 +7,7 @@
 #include "api/api.h"
 #include "lib/buf.h"
 #include "lib/log.h"
+#include "outside/callback.h"
 #include "settings_check.h"
 
 static const char *const sslmodes[] = { "disable", "allow", "prefer", "require", "verify-ca", "verify-full" };
@@ -231,6 +232,10 @@ static int check_names(const struct settings *s, const char **name, struct err *
         return err_set(e, ERR_RANGE, "LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR");
     *name = "CORS_ORIGINS";
     if (api_check_origins(s->cors_origins, e) != 0)
+        return -1;
+    const struct callback_options callbacks = { s->callback_allowlist, s->callback_secret, s->callback_timeout_s * 1000 };
+    *name = s->callback_allowlist[0] != '\0' && s->callback_secret[0] == '\0' ? "CALLBACK_SECRET" : "CALLBACK_ALLOWLIST";
+    if (callback_check_options(&callbacks, e) != 0)
         return -1;
     *name = "BASE_PATH";
     if (s->base_path[0] != '\0' && (s->base_path[0] != '/' || s->base_path[strlen(s->base_path) - 1] == '/'))

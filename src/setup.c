@@ -17,6 +17,7 @@
 
 #define HOUR_MS 3600000LL
 #define CONNECT_PATIENCE_MS 5000
+#define BOTS_PATIENCE_MS 1000
 
 static const char *state_path(const struct settings *s, struct arena *a, const char *name)
 {
@@ -141,6 +142,7 @@ static int open_turns(struct setup *u, size_t turns_max, struct err *e)
     const struct turns_options o = {
         .loop = u->loop, .store = u->store, .ai = u->ai, .platform = u->platform, .archive = u->archive, .alive = u->alive,
         .metrics = u->metrics, .log_content = u->settings->log_content,
+        .bots = u->bots, .job_ttl_ms = u->settings->job_ttl_s * 1000,
         .policy = setup_policy(u->settings), .bot_id = "default", .bot_name = u->settings->bot_name,
         .context_max = (size_t)u->settings->context_messages, .mark_ttl_ms = 48 * HOUR_MS, .answer_ttl_ms = HOUR_MS,
         .turns_max = turns_max, .stuck_after_ms = u->settings->stuck_after_s * 1000,
@@ -192,6 +194,17 @@ void setup_close(struct setup *u)
     if (u->loop != NULL)
         loop_free(u->loop);
     *u = (struct setup){ 0 };
+}
+
+void setup_await_bots(struct setup *u)
+{
+    int64_t until_ms = clock_mono_ms() + BOTS_PATIENCE_MS;
+    struct loop_timer *tick = u->archive == NULL ? NULL : loop_timer_new(u->loop, (loop_fn *)loop_stop, u->loop);
+    while (tick != NULL && !bots_is_known(u->bots) && clock_mono_ms() < until_ms) {
+        loop_timer_set(tick, 10);
+        loop_run(u->loop);
+    }
+    loop_timer_free(tick);
 }
 
 int setup_connect(const struct settings *s, struct err *e)

@@ -14,6 +14,7 @@
 
 struct alive;
 struct breaker;
+struct callback;
 struct metrics;
 
 struct setup {
@@ -29,6 +30,7 @@ struct setup {
     struct platform *platform; /* the same two */
     struct platform *platform_inner;
     struct breaker *ai_breaker, *platform_breaker; /* see breaker_stat */
+    struct callback *callback; /* where results of jobs may go */
     struct bots *bots; /* of the database */
     struct turns *turns;
     const char *conninfo; /* NULL: no PostgreSQL */
@@ -38,6 +40,9 @@ struct setup {
  * failure everything that was opened is closed again. */
 int setup_open(struct setup *u, const struct settings *s, struct arena *a, size_t turns_max, struct err *e) MUST_CHECK;
 void setup_close(struct setup *u);
+/* Runs the loop until the bots of the database are known, a second at most: a message that names one must not be answered by the default bot only
+ * because this process has just begun. */
+void setup_await_bots(struct setup *u);
 /* Would setup_change take these settings? */
 int setup_check_change(const struct settings *s, struct err *e) MUST_CHECK;
 /* What reloads (see settings.c) of turns, AI, platform, breakers and bots; the settings must live as long as the turn engine. -1: memory was short

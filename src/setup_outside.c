@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "outside/breaker.h"
+#include "outside/callback.h"
 #include "setup_parts.h"
 
 #define MINUTE_MS 60000LL
@@ -17,6 +18,11 @@ static struct ai_native_options native_options(const struct settings *s)
 static struct platform_actions_options actions_options(const struct settings *s)
 {
     return (struct platform_actions_options){ .url = s->pancake_url, .path = s->pancake_path, .token = s->pancake_token };
+}
+
+static struct callback_options callback_options(const struct settings *s)
+{
+    return (struct callback_options){ .allowlist = s->callback_allowlist, .secrets = s->callback_secret, .timeout_ms = s->callback_timeout_s * 1000 };
 }
 
 static int open_ai(struct setup *u, struct err *e)
@@ -58,7 +64,9 @@ int setup_open_outside(struct setup *u, struct err *e)
     const struct http_options h = { 0 };
     if ((u->http = http_open(u->loop, &h, e)) == NULL)
         return -1;
-    return open_ai(u, e) == 0 && open_platform(u, e) == 0 ? 0 : -1;
+    const struct callback_options callbacks = callback_options(u->settings);
+    u->callback = callback_open(u->loop, u->http, &callbacks, e);
+    return u->callback != NULL && open_ai(u, e) == 0 && open_platform(u, e) == 0 ? 0 : -1;
 }
 
 void setup_close_outside(struct setup *u)
@@ -69,6 +77,7 @@ void setup_close_outside(struct setup *u)
         ai_close(u->ai);
     breaker_free(u->platform_breaker);
     breaker_free(u->ai_breaker);
+    callback_close(u->callback);
     if (u->http != NULL)
         http_close(u->http);
 }
@@ -96,7 +105,10 @@ struct policy setup_policy(const struct settings *s)
 
 int setup_check_change(const struct settings *s, struct err *e)
 {
+    const struct callback_options callbacks = callback_options(s);
     if (s->ai_provider == AI_PROVIDER_NATIVE && http_check_url(s->ai_url, e) != 0)
+        return -1;
+    if (callback_check_options(&callbacks, e) != 0)
         return -1;
     return s->pancake_provider == PANCAKE_PROVIDER_ACTIONS ? http_check_url(s->pancake_url, e) : 0;
 }
@@ -105,7 +117,8 @@ int setup_change(struct setup *u, const struct settings *s, struct err *e)
 {
     const struct ai_native_options native = native_options(s);
     const struct platform_actions_options actions = actions_options(s);
-    const struct turns_change turns = { .policy = setup_policy(s), .bot_name = s->bot_name,
+    const struct callback_options callbacks = callback_options(s);
+    const struct turns_change turns = { .policy = setup_policy(s), .bot_name = s->bot_name, .job_ttl_ms = s->job_ttl_s * 1000,
                                         .context_max = (size_t)s->context_messages, .log_content = s->log_content };
     int rc = 0;
     turns_set(u->turns, &turns);
@@ -114,6 +127,8 @@ int setup_change(struct setup *u, const struct settings *s, struct err *e)
     if (s->ai_provider == AI_PROVIDER_NATIVE && ai_native_set(u->ai_inner, &native, e) != 0)
         rc = -1;
     if (s->pancake_provider == PANCAKE_PROVIDER_ACTIONS && platform_actions_set(u->platform_inner, &actions, e) != 0)
+        rc = -1;
+    if (callback_set(u->callback, &callbacks, e) != 0)
         rc = -1;
     setup_change_bots(u, s);
     return rc;

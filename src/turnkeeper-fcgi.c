@@ -26,15 +26,16 @@ struct responder {
 static void event(void *arg, struct sv text)
 {
     struct responder *r = arg;
-    turns_event(r->setup.turns, text);
+    (void)turns_event(r->setup.turns, text);
 }
 
 static struct api_options api_options_of(const struct setup *u, const struct settings *s)
 {
     return (struct api_options){
-        .loop = u->loop, .turns = u->turns, .store = u->store, .archive = u->archive, .bots = u->bots, .listen_fd = 0,
+        .loop = u->loop, .turns = u->turns, .store = u->store, .archive = u->archive, .bots = u->bots, .callback = u->callback, .listen_fd = 0,
         .platform_tokens = s->platform_token, .admin_tokens = s->admin_token, .cors_origins = s->cors_origins,
         .base_path = s->base_path, .body_max = s->max_body_bytes, .in_flight_max = s->max_in_flight, .sync_wait_ms = s->sync_wait_ms,
+        .closed_status = !s->public_status,
     };
 }
 
@@ -91,6 +92,7 @@ static int start(struct responder *r, struct err *e)
     struct setup *u = &r->setup;
     const struct api_options o = api_options_of(u, u->settings);
     store_subscribe(u->store, event, r);
+    setup_await_bots(u);
     r->api = api_open(&o, e);
     if (r->api == NULL)
         return -1;

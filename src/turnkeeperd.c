@@ -10,6 +10,7 @@
 #include "daemon/admin.h"
 #include "daemon/archiver.h"
 #include "daemon/cleaner.h"
+#include "daemon/courier.h"
 #include "daemon/heartbeat.h"
 #include "daemon/migration.h"
 #include "daemon/sweep.h"
@@ -22,7 +23,6 @@
 #include "reload.h"
 #include "setup.h"
 
-#define TURNS_MAX 1000 /* running at once in one daemon */
 #define DAY_MS 86400000LL
 
 struct daemon {
@@ -33,6 +33,7 @@ struct daemon {
     struct archiver *archiver;
     struct migration *migration;
     struct cleaner *cleaner;
+    struct courier *courier;
     struct heartbeat *heartbeat;
     struct absent *absent; /* daemons of other hosts that are not heard of */
     struct commands *commands;
@@ -48,8 +49,11 @@ struct daemon {
 static void event(void *arg, struct sv text)
 {
     struct daemon *d = arg;
-    if (turns_event(d->setup.turns, text) && d->sweep != NULL)
+    unsigned what = turns_event(d->setup.turns, text);
+    if ((what & TURNS_DUE) != 0 && d->sweep != NULL)
         sweep_wake(d->sweep);
+    if ((what & TURNS_CALLBACK) != 0 && d->courier != NULL)
+        courier_wake(d->courier);
 }
 
 static struct cleaner_options cleaner_options_of(const struct setup *u, const struct settings *s)
@@ -69,6 +73,8 @@ static int also(void *arg, const struct settings *fresh, struct err *e)
     const struct cleaner_options o = cleaner_options_of(&d->setup, fresh);
     (void)e;
     cleaner_set(d->cleaner, &o);
+    sweep_set(d->sweep, (size_t)fresh->job_concurrency);
+    courier_set(d->courier, (unsigned)fresh->job_max_attempts);
     return 0;
 }
 
@@ -118,10 +124,11 @@ static void terminate(void *arg)
     }
     d->draining = true;
     log_info("draining", NULL);
-    d->parts_left = 3 + (d->archiver != NULL);
+    d->parts_left = 4 + (d->archiver != NULL);
     heartbeat_stop(d->heartbeat);
     cleaner_stop(d->cleaner, part_done, d);
     sweep_stop(d->sweep, part_done, d);
+    courier_stop(d->courier, part_done, d);
     turns_drain(d->setup.turns, d->setup.settings->shutdown_grace_s * 1000, part_done, d);
     if (d->archiver != NULL)
         archiver_stop(d->archiver, part_done, d);
@@ -269,11 +276,14 @@ static int open_duties(struct daemon *d, struct err *e)
     const struct setup *u = &d->setup;
     const struct settings *s = u->settings;
     const struct cleaner_options o = cleaner_options_of(u, s);
-    d->sweep = sweep_new(u->loop, u->store, u->turns, TURNS_MAX, s->stuck_after_s * 1000);
+    d->sweep = sweep_new(u->loop, u->store, u->turns, (size_t)s->job_concurrency, s->stuck_after_s * 1000);
     d->cleaner = cleaner_new(&o);
     d->heartbeat = heartbeat_new(u->loop, u->store, u->alive, PACKAGE_VERSION);
     d->absent = absent_new(u->loop, u->store, s->lock_cleanup_ttl_s * 1000, 0);
-    if (d->sweep == NULL || d->cleaner == NULL || d->heartbeat == NULL || d->absent == NULL)
+    const struct courier_options errands = { .loop = u->loop, .store = u->store, .callback = u->callback, .alive = u->alive, .absent = d->absent,
+                                             .attempts_max = (unsigned)s->job_max_attempts };
+    d->courier = d->absent != NULL ? courier_new(&errands) : NULL;
+    if (d->sweep == NULL || d->cleaner == NULL || d->courier == NULL || d->heartbeat == NULL || d->absent == NULL)
         return err_set(e, ERR_MEMORY, "no memory");
     return open_admin(d, e);
 }
@@ -282,6 +292,7 @@ static int start(struct daemon *d, struct err *e)
 {
     struct setup *u = &d->setup;
     store_subscribe(u->store, event, d);
+    setup_await_bots(u);
     if (open_duties(d, e) != 0)
         return -1;
     d->term = loop_signal_new(u->loop, SIGTERM, terminate, d);
@@ -315,8 +326,10 @@ static void finish(struct daemon *d)
     cleaner_free(d->cleaner);
     heartbeat_stop(d->heartbeat);
     absent_stop(d->absent);
+    courier_end(d->courier);
     setup_close(&d->setup); /* what was under way comes back here */
     heartbeat_free(d->heartbeat);
+    courier_free(d->courier);
     absent_free(d->absent);
     reload_fini(&d->reload);
 }

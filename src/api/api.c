@@ -35,7 +35,7 @@ static void free_rules(struct request_rules *rules)
 
 static int make_rules(const struct api_options *o, struct request_rules *rules, struct err *e)
 {
-    *rules = (struct request_rules){ .body_max = o->body_max };
+    *rules = (struct request_rules){ .body_max = o->body_max, .closed_status = o->closed_status };
     if (o->body_max < 1 || o->body_max > BODY_MAX)
         return err_set(e, ERR_RANGE, "a body is limited to 1 to %d bytes", BODY_MAX);
     if (o->in_flight_max < 0 || o->sync_wait_ms < 0)

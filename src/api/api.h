@@ -16,6 +16,7 @@
 
 struct api;
 struct archive;
+struct callback;
 struct bots;
 struct route;
 struct store;
@@ -27,6 +28,7 @@ struct api_options {
     struct store *store;     /* asked whether it is up, no more */
     struct archive *archive; /* the same; NULL: none is configured */
     struct bots *bots;       /* told of changes to their rows; NULL: none */
+    const struct callback *callback; /* asked where results may go */
     int listen_fd;           /* 0 for a FastCGI program; api_is_listener() says whether it can be used */
 
     const char *platform_tokens, *admin_tokens; /* PANCAKE_ACCESS_TOKEN, ADMIN_ACCESS_TOKEN: lists with commas */
@@ -35,6 +37,7 @@ struct api_options {
     int64_t body_max;                           /* MAX_BODY_BYTES, at most 16 MiB */
     int64_t in_flight_max;    /* MAX_IN_FLIGHT; 0: what the descriptor limit carries at two a request */
     int64_t sync_wait_ms;     /* SYNC_WAIT_MS */
+    bool closed_status;       /* PUBLIC_STATUS=no: the handler's status needs a credential */
     unsigned readers_max;     /* threads; 0: all that are possible (64) */
     int64_t read_timeout_ms;  /* to read a whole request; 0: 30,000 */
     int64_t write_timeout_ms; /* without progress; 0: 30,000 */
@@ -50,7 +53,7 @@ bool api_is_listener(int fd);
 int api_check_origins(const char *list, struct err *e) MUST_CHECK;
 /* -1 (ERR_INVALID: a token, origin or base path; ERR_RANGE). */
 struct api *api_open(const struct api_options *o, struct err *e) MUST_CHECK;
-/* Takes over tokens, origins, body_max, in_flight_max, sync_wait_ms. -1: nothing has changed. Loop thread. */
+/* Takes over tokens, origins, body_max, in_flight_max, sync_wait_ms, closed_status. -1: nothing has changed. Loop thread. */
 int api_reload(struct api *a, const struct api_options *o, struct err *e) MUST_CHECK;
 void api_drain(struct api *a, loop_fn *fn, void *arg);
 /* Connections that are still open are cut. NULL is allowed. */

@@ -102,6 +102,7 @@ bool auth_allows(enum auth_role role, enum auth_access access)
     switch (access) {
     case ACCESS_PUBLIC:
         return true;
+    case ACCESS_STATUS:
     case ACCESS_PLATFORM:
         return role == ROLE_PLATFORM || role == ROLE_ADMIN;
     case ACCESS_ADMIN:

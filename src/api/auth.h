@@ -14,6 +14,7 @@ enum auth_role { ROLE_NOBODY, ROLE_PLATFORM, ROLE_ADMIN };
 /* Whom a route is for. */
 enum auth_access {
     ACCESS_PUBLIC,   /* no credential is looked at */
+    ACCESS_STATUS,   /* the same unless PUBLIC_STATUS=no; then as PLATFORM */
     ACCESS_PLATFORM, /* platform, admin */
     ACCESS_ADMIN,
 };

@@ -2,7 +2,7 @@
  * GET /health for load balancers: what this process knows already. No server is asked, nothing waits, nobody needs a credential. */
 #include "config.h"
 
-#include "api/endpoints.h"
+#include "api/endpoint_admin.h"
 #include "archive/archive.h"
 #include "store/store.h"
 
@@ -16,4 +16,11 @@ void endpoint_health(struct request *r)
         request_answer(r, 200, SV("{\"status\":\"degraded\"}"));
     else
         request_answer(r, 200, SV("{\"status\":\"ok\"}"));
+}
+
+/* The parts of the handler; PUBLIC_STATUS says whether a credential is needed. */
+void endpoint_handler(struct request *r)
+{
+    control_handler(r->api->o.turns, admin_answer_state, r);
+    request_park(r);
 }

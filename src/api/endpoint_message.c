@@ -13,7 +13,7 @@ static const char *const sender_types[] = {
 _Static_assert(sizeof(enum sender_type) == sizeof(int), "a choice is stored as int");
 
 static const struct field metadata[] = {
-    { .name = "bot_id", .kind = FIELD_ID, .max = MESSAGE_ID_MAX, .offset = FIELD_UNKEPT },
+    { .name = "bot_id", .kind = FIELD_ID, .max = MESSAGE_ID_MAX, .offset = offsetof(struct message, bot_id) },
 };
 
 #define MESSAGE_FIELD(label, type, member) .name = label, .kind = type, .offset = offsetof(struct message, member)

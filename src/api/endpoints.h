@@ -11,10 +11,18 @@ extern const size_t endpoints_n;
 /* endpoint_message.c */
 extern const struct input endpoint_message_input;
 void endpoint_message(struct request *r);
+/* endpoint_chat.c */
+extern const struct input endpoint_chat_input;
+void endpoint_chat(struct request *r);
 /* endpoint_job.c */
+extern const struct input endpoint_job_query;
 void endpoint_job(struct request *r);
+void endpoint_job_cancel(struct request *r);
+/* endpoint_job_events.c */
+void endpoint_job_events(struct request *r);
 /* endpoint_health.c */
 void endpoint_health(struct request *r);
+void endpoint_handler(struct request *r);
 /* endpoint_admin_conversations.c */
 extern const struct input endpoint_admin_list_query, endpoint_admin_fate_query, endpoint_admin_pause_input;
 void endpoint_admin_list(struct request *r);

@@ -86,7 +86,7 @@ static bool find_route(struct request *r, const struct cgi_head *h)
 
 static bool authorise(struct request *r, struct sv authorization)
 {
-    if (r->route->access == ACCESS_PUBLIC)
+    if (r->route->access == ACCESS_PUBLIC || (r->route->access == ACCESS_STATUS && !r->api->rules.closed_status))
         return true;
     r->role = auth_check(r->api->rules.auth, authorization);
     if (auth_allows(r->role, r->route->access))
@@ -297,6 +297,8 @@ static void on_closed(void *arg, struct fcgi_request *f)
     (void)arg;
     if (r->counted != NULL)
         atomic_fetch_sub(r->counted, 1);
+    if (r->on_closed != NULL)
+        r->on_closed(r->on_closed_arg);
     free(r->origin);
 }
 
@@ -368,13 +370,34 @@ void request_fail(struct request *r, enum problem p, int64_t retry_after_ms)
     answer_problem(r, p, retry_after_ms, SV_NONE, SV_NONE);
 }
 
+void request_on_closed(struct request *r, loop_fn *fn, void *arg)
+{
+    r->on_closed = fn;
+    r->on_closed_arg = arg;
+}
+
 void request_invalid(struct request *r, const char *place, const char *field, const char *msg, const char *type)
+{
+    request_invalid_in(r, place, NULL, field, msg, type);
+}
+
+void request_invalid_in(struct request *r, const char *place, const char *object, const char *field, const char *msg, const char *type)
 {
     struct buf detail = { 0 };
     struct json_out o = { .b = &detail };
 
     json_arr(&o);
-    validate_line(&o, place, field, msg, type);
+    json_obj(&o);
+    json_key(&o, "loc");
+    json_arr(&o);
+    json_str(&o, sv_from(place));
+    if (object != NULL)
+        json_str(&o, sv_from(object));
+    json_str(&o, sv_from(field));
+    json_arr_end(&o);
+    json_kstr(&o, "msg", sv_from(msg));
+    json_kstr(&o, "type", sv_from(type));
+    json_obj_end(&o);
     json_arr_end(&o);
     if (buf_ok(&detail))
         answer_problem(r, PROBLEM_FIELDS, 0, SV_NONE, buf_sv(&detail));

@@ -19,6 +19,7 @@ struct request_rules {
     struct auth *auth;
     char *origins; /* comma separated, checked */
     int64_t body_max;
+    bool closed_status;
 };
 
 struct api {
@@ -60,6 +61,8 @@ struct request {
     struct sv traceparent, last_event_id; /* SV_NONE: none, or no proper one; scratch */
     void *input, *query;                  /* the structs that route->input and route->query describe; scratch */
     bool typeless;                        /* an optional body that would not be JSON if one came */
+    loop_fn *on_closed;                   /* see request_on_closed */
+    void *on_closed_arg;
     int64_t declared;                     /* Content-Length, -1: not said */
     unsigned allow;
     char *origin; /* of a browser that may read the answer; owned */
@@ -85,6 +88,8 @@ void request_answer(struct request *r, int status, struct sv json);
 void request_fail(struct request *r, enum problem p, int64_t retry_after_ms);
 /* 422 about one field: "body" or "query", its name, what is wrong with it, and that as a type. */
 void request_invalid(struct request *r, const char *place, const char *field, const char *msg, const char *type);
+/* The same about a member of an object. */
+void request_invalid_in(struct request *r, const char *place, const char *object, const char *field, const char *msg, const char *type);
 /* An error that is not in reply.c's table; for detail and more see reply_error. */
 struct request_error {
     int status;
@@ -95,6 +100,8 @@ void request_error(struct request *r, const struct request_error *e);
 
 /* Frees what the request needed so far (args, input, query, traceparent, last_event_id). It waits for its answer with a descriptor and some hundred bytes. */
 void request_park(struct request *r);
+/* fn(arg) when the request goes away without having been answered, as at the end of the program. Whoever answers says NULL before. */
+void request_on_closed(struct request *r, loop_fn *fn, void *arg);
 /* An empty buffer for the answer's body; good until the request is answered. */
 struct buf *request_body(struct request *r);
 double request_took_ms(const struct request *r);

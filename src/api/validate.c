@@ -116,6 +116,12 @@ static void check_id(struct check *c, const struct field *f, const struct where 
 {
     struct sv s;
 
+    if (f->number_too && json_is_integer(value)) {
+        s = arena_printf(c->a, "%lld", (long long)json_integer_value(value));
+        c->memory = c->memory || s.p == NULL;
+        keep(c, f, target, s);
+        return;
+    }
     if (!take_string(c, w, value, &s))
         return;
     if (characters(s) > VALIDATE_ID_CHARACTERS)

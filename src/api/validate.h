@@ -28,6 +28,7 @@ struct field {
     const char *name;
     enum field_kind kind;
     bool required;
+    bool number_too; /* of ID: an integer counts as its digits */
     size_t offset; /* in the struct that is filled; an optional field that is absent leaves it zero */
     size_t max;
     double least, most;         /* of INT and NUMBER, both included */

@@ -209,6 +209,11 @@ void sweep_wake(struct sweep *w)
         loop_timer_set(w->timer, 0);
 }
 
+void sweep_set(struct sweep *w, size_t running_max)
+{
+    w->running_max = running_max;
+}
+
 void sweep_pause(struct sweep *w, bool yes)
 {
     w->paused = yes;

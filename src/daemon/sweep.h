@@ -16,6 +16,8 @@ struct loop;
 struct sweep *sweep_new(struct loop *l, struct store *s, struct turns *t, size_t running_max, int64_t stuck_after_ms) MUST_CHECK;
 /* Something became due: look now. */
 void sweep_wake(struct sweep *w);
+/* From now on; what runs goes on. */
+void sweep_set(struct sweep *w, size_t running_max);
 /* No visits until it is taken back: other daemons do the work. A lease that expires meanwhile is theirs to free, too. */
 void sweep_pause(struct sweep *w, bool yes);
 bool sweep_is_paused(const struct sweep *w);

@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <string.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,6 +69,14 @@ static void put_uuid(char *out, unsigned char bytes[16], unsigned version)
     *out = '\0';
 }
 
+void id_uuid8(char out[ID_UUID_SIZE], const unsigned char bits[16])
+{
+    unsigned char bytes[16];
+
+    memcpy(bytes, bits, sizeof(bytes));
+    put_uuid(out, bytes, 8);
+}
+
 void id_uuid4(char out[ID_UUID_SIZE])
 {
     unsigned char bytes[16];
@@ -101,5 +110,7 @@ void id_token(char out[ID_TOKEN_SIZE])
     unsigned char bytes[16];
 
     id_random(bytes, sizeof(bytes));
+    bytes[6] = (unsigned char)((bytes[6] & 15) | 0x40);
+    bytes[8] = (unsigned char)((bytes[8] & 63) | 0x80);
     *put_hex(out, bytes, sizeof(bytes)) = '\0';
 }

@@ -128,6 +128,13 @@ void control_end(struct control_call *c)
 
 /* ---- pieces ---- */
 
+void control_tell_owner(struct turns *t, struct sv conversation_id)
+{
+    struct turn *turn = map_find(t->running, conversation_id);
+    if (turn != NULL)
+        turn_hint(turn);
+}
+
 void control_put_ms(struct json_out *o, const char *key, int64_t ms)
 {
     json_key(o, key);

@@ -25,6 +25,10 @@ typedef void control_fn(void *arg, const struct control_answer *answer);
 /* {"cancelled":true,"conversation_id","turn_id","messages":[ids],"phase"}, {"cancelled":false,...} when idle. 409 `too_late`: a live owner
  * is sending, or a lost one may have sent ("freed":true then). 404 `unknown_conversation`. */
 void control_cancel(struct turns *t, struct sv conversation_id, control_fn *fn, void *arg);
+/* The same for the turn that a job is, whatever it has been merged into. 200 {"success","cancelled":true,"job_id","conversation_id","status"}: no
+ * reply of it ever goes out; also when it was cancelled or had failed before ("cancelled":false for the latter). 409 `too_late`: its reply is
+ * being sent, or was. 404 `unknown_job`. */
+void control_cancel_job(struct turns *t, struct sv job_id, control_fn *fn, void *arg);
 /* {"conversation_id","check_reply":bool,"check_reply_until":seconds|null}. until_ms 0: until resumed. 404. */
 void control_pause(struct turns *t, struct sv conversation_id, int64_t until_ms, control_fn *fn, void *arg);
 void control_resume(struct turns *t, struct sv conversation_id, control_fn *fn, void *arg);
@@ -47,6 +51,9 @@ struct control_list {
 void control_list(struct turns *t, const struct control_list *what, control_fn *fn, void *arg);
 void control_health(struct turns *t, control_fn *fn, void *arg); /* 200 with "status":"healthy|degraded"; 503 with "unhealthy" and the result */
 void control_stats(struct turns *t, control_fn *fn, void *arg);
+/* The handler's components, at most a second old: {"initialized","components":{"redis_connected","lock_manager","background_job_manager":{..},
+ * "store","archive","daemon"},"status":"healthy|degraded"}; 503 with "unhealthy" and the result. */
+void control_handler(struct turns *t, control_fn *fn, void *arg);
 
 struct control_cleanup {
     int64_t max_age_ms;

@@ -13,10 +13,16 @@ struct dead {
     struct sv id;
     size_t limit;
     struct buf items;
-    bool listed, counted, down, more;
+    bool listed, counted, down, more, callback;
     char last[ID_UUID_SIZE];
     int64_t total;
 };
+
+/* What stands in an item that is no turn. */
+static bool is_callback(struct sv item)
+{
+    return sv_eq(json_raw_member(item, "type"), SV("\"callback\""));
+}
 
 static void unknown_letter(struct control_call *c)
 {
@@ -38,7 +44,7 @@ static void put_letter(struct json_out *o, const struct store_letter *letter)
     json_kraw(o, "at", at.p != NULL ? at : SV("null"));
     json_kraw(o, "reason", reason.p != NULL ? reason : SV("null"));
     json_kraw(o, "attempts", attempts.p != NULL ? attempts : SV("null"));
-    json_kstr(o, "type", turn ? SV("turn") : SV("history"));
+    json_kstr(o, "type", turn ? SV("turn") : is_callback(item) ? SV("callback") : SV("history"));
     json_kraw(o, "conversation_id", conversation.p != NULL ? conversation : SV("null"));
     json_kraw(o, "item", turn ? letter->item : item.p != NULL ? item : SV("null"));
     json_obj_end(o);
@@ -139,7 +145,7 @@ static void tell_done(struct dead *q, const char *what)
     json_obj(&o);
     json_kstr(&o, "id", q->id);
     json_kbool(&o, what, true);
-    json_kstr(&o, "type", SV("history"));
+    json_kstr(&o, "type", q->callback ? SV("callback") : SV("history"));
     json_obj_end(&o);
     control_tell(&q->c, &b);
 }
@@ -199,7 +205,9 @@ static void got(void *arg, enum store_status status, const struct store_letter *
         control_end(&q->c);
         return;
     }
-    struct store_letters what = { .op = STORE_LETTERS_AGAIN, .id = q->id, .item = item };
+    q->callback = is_callback(item);
+    struct store_letters what = { .op = STORE_LETTERS_AGAIN, .id = q->id, .item = item,
+                                  .queue = q->callback ? STORE_QUEUE_CALLBACKS : STORE_QUEUE_MESSAGES };
     store_letters(q->c.t->o.store, &what, queued, q);
 }
 

@@ -84,9 +84,7 @@ static void tell_too_late(struct cancel *q, bool freed)
 
 static void tell_owner(struct cancel *q)
 {
-    struct turn *turn = map_find(q->c.t->running, q->id);
-    if (turn != NULL)
-        turn_hint(turn);
+    control_tell_owner(q->c.t, q->id);
 }
 
 /* The turn that was meant is not there any more: was it this request that ended it? */
@@ -165,6 +163,7 @@ static void cancel_verdict(struct transact *x, struct cancel *q)
     case VERDICT_RETRY:
     case VERDICT_FAILED:
     case VERDICT_LOST:
+    case VERDICT_CANCELLED_NEXT:
         control_unavailable(&q->c);
         control_end(&q->c);
         return;

@@ -33,6 +33,9 @@ bool control_is_spooling(struct control_call *c);
 /* Frees it. */
 void control_end(struct control_call *c);
 
+/* The turn that this process runs there looks whether it still is one. */
+void control_tell_owner(struct turns *t, struct sv conversation_id);
+
 /* Seconds, or null when there is no such time. */
 void control_put_ms(struct json_out *o, const char *key, int64_t ms);
 /* "check_reply" and "check_reply_until". */

@@ -163,6 +163,7 @@ static void put_state(struct json_out *o, const struct show *q)
     control_put_ms(o, "last_activity", c->activity_ms);
     json_kraw(o, "total_messages", q->context.p == NULL ? arena_printf(q->c.a, "%" PRId64, c->total) : SV("null"));
     json_kint(o, "context_size", (int64_t)c->context_n + c->pending_n);
+    json_kstr(o, "bot_id", c->bot_id[0] != '\0' ? sv_from(c->bot_id) : SV_NONE);
     json_kbool(o, "closed", c->closed);
     control_put_pause(o, c, q->now_ms);
     json_kbool(o, "stuck", lost || control_is_stuck(q->c.t, c, q->now_ms, 0));

@@ -33,13 +33,19 @@ static const struct member members[] = {
     MEMBER("total", I64, total),
     MEMBER("closed", FLAG, closed),
     MEMBER("context", U32, context_n),
+    MEMBER("bot", TEXT, bot_id),
     MEMBER("recalled", FLAG, recalled),
     MEMBER("pending", U32, pending_n),
     MEMBER("oldest", I64, oldest_ms),
     MEMBER("newer", I64, newer_ms),
+    MEMBER("told", FLAG, told),
+    MEMBER("job", FLAG, job),
     MEMBER("turn", TEXT, turn_id),
     MEMBER("next_turn", TEXT, next_turn_id),
     MEMBER("covered", U32, covered_n),
+    MEMBER("cancelled", U32, cancelled_n),
+    MEMBER("cancelled_turn", TEXT, cancelled_turn_id),
+    MEMBER("cancelled_after", I64, cancelled_after_ms),
     MEMBER("began", I64, began_ms),
     MEMBER("restarts", U32, restarts),
     MEMBER("attempts", U32, attempts),
@@ -49,6 +55,7 @@ static const struct member members[] = {
     MEMBER("retry_at", I64, retry_at_ms),
     MEMBER("reason", TEXT, reason),
     MEMBER("token", TEXT, token),
+    MEMBER("lock", TEXT, lock_token),
     MEMBER("fence", U64, fence),
     MEMBER("owner", TEXT, owner),
     MEMBER("send_deadline", I64, send_deadline_ms),
@@ -178,6 +185,8 @@ int conversation_parse(struct sv record, struct conversation *c, struct err *e)
         member_read(&members[i], j, (char *)c + members[i].offset);
     if (c->covered_n > c->pending_n)
         c->covered_n = c->pending_n;
+    if (c->cancelled_n > c->pending_n - c->covered_n)
+        c->cancelled_n = c->pending_n - c->covered_n;
     if (known)
         read_superseded(c, json_object_get(j, "superseded"));
     json_decref(j);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The record of a conversation: everything that decides what happens next, under 2 KB, without its messages. It is kept as JSON in the store,
- * which does not look inside.
+ * The record of a conversation: everything that decides what happens next, without its messages. It is kept as JSON in the store, which does
+ * not look inside: under 2 KB, and under 3 KB where three ids are as long as ids may be and consist of what JSON escapes.
  *
  *   IDLE ──message──> THINKING ──AI answered, gate──> SENDING ──outcome──> IDLE
  *     │                 ^  │  │                          │                   (or QUEUED: newer ones wait)
@@ -42,16 +42,22 @@ struct conversation {
     int64_t total;           /* customer messages accepted */
     bool closed;
     uint32_t context_n; /* length of the context list */
+    char bot_id[MESSAGE_ID_MAX + 1]; /* that a message named last; "": the default bot */
     bool recalled;      /* what the archive had of it, from before it was forgotten, is in there */
 
     uint32_t pending_n; /* length of the pending list: customer messages that nothing covers yet */
     int64_t oldest_ms;  /* arrival of its first; 0: empty */
     int64_t newer_ms;   /* arrival of the first one after the snapshot; 0: none */
+    bool told;          /* somebody was told the id of a turn that is to answer them: its record is kept for long, its changes are published */
+    bool job;           /* some of them came as a job: tried JOB_MAX_ATTEMPTS times, whatever the reason */
 
     enum phase phase;
     char turn_id[ID_UUID_SIZE];      /* the turn that runs, or that will (QUEUED) */
     char next_turn_id[ID_UUID_SIZE]; /* of the messages that came after the snapshot; "" none came */
     uint32_t covered_n;              /* the turn's snapshot: this many from the front of the pending list */
+    uint32_t cancelled_n;            /* so many behind those were cancelled while they waited: the next visit ends them, as ... */
+    char cancelled_turn_id[ID_UUID_SIZE]; /* ... the turn that they had been promised */
+    int64_t cancelled_after_ms;           /* arrival of the first one behind those; 0: none came */
     int64_t began_ms;
     uint32_t restarts; /* replies withheld since the last one that was sent */
     uint32_t superseded_n;
@@ -63,6 +69,7 @@ struct conversation {
     char reason[48];                  /* QUEUED: why */
 
     char token[ID_TOKEN_SIZE]; /* "" no lease */
+    char lock_token[ID_TOKEN_SIZE]; /* QUEUED: what the first lease will hold, since a client was told; "" a fresh one */
     uint64_t fence;            /* grows with every lease, never starts over */
     char owner[OWNER_SIZE];    /* alive_name() of the process that took the lease */
 

@@ -136,8 +136,9 @@ static struct sv reply_entry(struct transact *x, const struct ending *end)
 /* What the archive recalled, then what was covered, then the reply. */
 static int fill_context(struct transact *x, struct store_change *c, const struct ending *end)
 {
-    bool said = end->reply != NULL && end->send != NULL && end->reply->text.n > 0 &&
-                (strcmp(end->send, "success") == 0 || strcmp(end->send, "unknown") == 0);
+    bool sent = end->send != NULL && (strcmp(end->send, "success") == 0 || strcmp(end->send, "unknown") == 0);
+    bool proposed = end->action_status != NULL && strcmp(end->action_status, "proposed") == 0;
+    bool said = end->reply != NULL && end->reply->text.n > 0 && (sent || proposed);
     bool recalls = end->recalled_n > 0 && c->pending_drop_to_context && c->pending_drop == end->covered_n;
     size_t n = (recalls ? end->recalled_n + end->covered_n : 0) + said;
     x->decision.next.recalled = x->decision.next.recalled || end->recall_done;
@@ -180,6 +181,33 @@ static void put_actions(struct json_out *o, struct sv list, const char *status)
     }
 }
 
+static bool is_failed(const struct ending *end)
+{
+    return strcmp(end->status, "failed") == 0;
+}
+
+/* For the table of jobs: only turns whose id somebody was told. */
+static void put_job(struct json_out *o, struct transact *x, const struct ending *end)
+{
+    const struct conversation *c = &x->before;
+    if (!c->told && !x->told)
+        return;
+    json_key(o, "job");
+    json_obj(o);
+    json_kint(o, "attempts", (int64_t)c->attempts + 1);
+    json_kint(o, "created_at", c->oldest_ms != 0 ? c->oldest_ms : x->event.now_ms);
+    json_key(o, "started_at");
+    if (c->began_ms != 0)
+        json_int(o, c->began_ms);
+    else
+        json_nul(o);
+    json_kstr(o, "bot_id", end->bot != NULL ? sv_from(end->bot->bot_id) : SV_NONE);
+    json_key(o, "callback_urls");
+    callbacks_put_urls(o, end);
+    json_kstr(o, "error", is_failed(end) ? sv_from(end->reason) : SV_NONE);
+    json_obj_end(o);
+}
+
 static void put_item(struct json_out *o, struct transact *x, const struct ending *end)
 {
     const struct decision *d = &x->decision;
@@ -209,6 +237,7 @@ static void put_item(struct json_out *o, struct transact *x, const struct ending
         json_kraw(o, "reply", end->reply->response);
         json_kint(o, "ai_ms", end->reply->ai_ms);
     }
+    put_job(o, x, end);
     json_kint(o, "restarts", x->before.restarts);
     json_kint(o, "fence", (int64_t)x->before.fence);
     json_kstr(o, "storage", sv_from(store_backend(x->t->o.store)));
@@ -300,22 +329,24 @@ struct sv job_format(struct arena *a, struct sv id, struct sv conversation_id, c
     return s;
 }
 
-static int fill_job(struct transact *x, struct store_change *c, const struct ending *end, struct sv newest_id)
+struct sv ending_job(struct transact *x, const struct ending *end, struct sv id, struct sv message_id)
 {
-    bool failed = strcmp(end->status, "failed") == 0;
+    bool failed = is_failed(end);
     const char *status = failed || strcmp(end->status, "cancelled") == 0 ? end->status : "completed";
     struct buf b = { 0 };
-    ending_result(&b, x->t, x->decision.turn_id, end, newest_id);
-    struct sv id = sv_from(x->decision.turn_id);
-    struct sv result = buf_sv(&b);
+    ending_result(&b, x->t, x->decision.turn_id, end, message_id);
     struct sv value = !buf_ok(&b) ? SV_NONE
-                                  : job_format(x->scratch, id, x->id, status, &x->before, x->event.now_ms, end->covered_n, result,
+                                  : job_format(x->scratch, id, x->id, status, &x->before, x->event.now_ms, end->covered_n, buf_sv(&b),
                                                failed ? end->reason : NULL, SV_NONE);
     buf_fini(&b);
-    if (value.p == NULL)
-        return -1;
-    c->job = (struct store_pair){ id, value };
-    return 0;
+    return value;
+}
+
+static int fill_job(struct transact *x, struct store_change *c, const struct ending *end, struct sv newest_id)
+{
+    struct sv id = sv_from(x->decision.turn_id);
+    c->job = (struct store_pair){ id, ending_job(x, end, id, newest_id) };
+    return c->job.value.p == NULL ? -1 : callbacks_fill(x, c, end, newest_id);
 }
 
 int ending_fill(struct transact *x, struct store_change *c, const struct ending *end)
@@ -336,7 +367,7 @@ int ending_fill(struct transact *x, struct store_change *c, const struct ending 
     struct sv newest = end->covered_n > 0 ? items[end->covered_n - 1].id : SV_NONE;
     if (fill_marks(x, c, end, items) != 0 || fill_context(x, c, end) != 0 || fill_item(x, c, end) != 0)
         return -1;
-    if (strcmp(end->status, "failed") == 0 && fill_letter(x, c, end) != 0)
+    if (is_failed(end) && fill_letter(x, c, end) != 0)
         return -1;
     return fill_job(x, c, end, newest);
 }

@@ -39,7 +39,10 @@ static void join_basics(struct conversation *c, const struct conversation *a, co
     c->restarts = c->attempts = c->faults = c->superseded_n = 0; /* which of the joined messages those turns were about is not known */
     if (early->send_deadline_ms > c->send_deadline_ms)
         c->send_deadline_ms = early->send_deadline_ms;
-    c->next_turn_id[0] = '\0';
+    c->next_turn_id[0] = c->lock_token[0] = '\0';
+    step_forget_cancelled(c);
+    c->job = a->job || b->job;
+    c->told = a->told || b->told;
     c->opened_ms = c->wait_until_ms = 0;
     join_pauses(c, a, b, now_ms);
 }

@@ -51,6 +51,13 @@ void message_format(struct buf *b, const struct message *m, int64_t received_ms,
         json_kraw(&o, "metadata", m->metadata);
     if (m->attachments.p != NULL)
         json_kraw(&o, "attachments", m->attachments);
+    if (m->callback_url.n > 0) {
+        json_key(&o, "callback");
+        json_obj(&o);
+        json_kstr(&o, "url", m->callback_url);
+        json_kstr(&o, "job_id", m->callback_job_id);
+        json_obj_end(&o);
+    }
     json_obj_end(&o);
 }
 

@@ -18,6 +18,9 @@ struct message {
     int64_t timestamp_ms; /* the platform's */
     struct sv metadata;    /* JSON object or SV_NONE */
     struct sv attachments; /* JSON array or SV_NONE */
+    struct sv bot_id;      /* the bot that is to answer; SV_NONE: the conversation's */
+    struct sv callback_url;    /* where its job's result goes besides; SV_NONE: nowhere */
+    struct sv callback_job_id; /* under this id, which its sender was told */
 };
 
 /* "user", "agent", "bot", "system". */
@@ -27,7 +30,7 @@ bool sender_type_parse(struct sv name, enum sender_type *out);
 const char *sender_type_role(enum sender_type t);
 
 /* The item: {"message_id":..,"content":..,"sender_id":..,"sender_type":..,"timestamp":ms,"received":ms,"seq":n,"metadata":..,
- * "attachments":..}. Appended to b. */
+ * "attachments":..,"callback":{"url":..,"job_id":..}}. Appended to b. */
 void message_format(struct buf *b, const struct message *m, int64_t received_ms, uint64_t seq);
 
 /* What an item says, without a parse: of the pending list, the context ("role" instead of "sender_type" for replies) or the archive. All

@@ -15,6 +15,7 @@
 #define REASON_EARLIER_SEND_UNKNOWN "earlier_send_unknown"
 #define REASON_NEWER_MESSAGES "newer_messages"
 #define REASON_RESTART "restart"
+#define REASON_JOB_QUEUED "job_queued"
 #define REASON_REVIVED "revived"
 
 /* it is recorded and nothing answers it */
@@ -22,11 +23,14 @@
 #define REASON_OWN_MESSAGE "own_message"
 #define REASON_SYSTEM_MESSAGE "system_message"
 #define REASON_BOT_PAUSED "bot_paused"
+#define REASON_BOT_DISABLED "bot_disabled"
+#define REASON_HISTORY "history"
 #define REASON_FORGOTTEN "forgotten"
 
 /* how a turn ended */
 #define REASON_ANSWERED "answered"
 #define REASON_NO_ACTIONS "no_actions"
+#define REASON_NOT_DELIVERED "not_delivered"
 #define REASON_SUPERSEDED "superseded"
 #define REASON_CANCELLED "cancelled"
 #define REASON_PLATFORM_REFUSED "platform_refused"
@@ -34,6 +38,7 @@
 #define REASON_OWNER_LOST "owner_lost"
 
 /* why it is tried again, or was given up */
+#define REASON_BOT_UNUSABLE "bot_unusable"
 #define REASON_AI_UNREACHABLE "ai_unreachable"
 #define REASON_AI_REFUSED "ai_refused"
 #define REASON_AI_INVALID_ANSWER "ai_invalid_answer"

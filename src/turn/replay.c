@@ -134,7 +134,7 @@ struct asked {
     struct arena *a;
     json_t *job;
     struct sv id, wanted; /* as it was asked for; behind the alias */
-    bool followed, open; /* an alias; what a client that was sent away left */
+    bool followed, open, archived; /* an alias; what a client that was sent away left; the archive was asked */
     turn_job_fn *fn;
     void *arg;
 };
@@ -145,6 +145,9 @@ static void asked_done(struct asked *q, enum store_status status, const char *li
     bool known = status == STORE_DONE && q->job != NULL;
     if (known) {
         json_object_del(q->job, "intent");
+        struct sv own = json_sv(q->job, "job_id");
+        if (own.p != NULL && !sv_eq(own, q->id))
+            json_object_set_new(q->job, "merged_into", json_stringn(own.p, own.n));
         json_object_set_new(q->job, "job_id", json_stringn(q->id.p, q->id.n));
         if (live_status != NULL)
             json_object_set_new(q->job, "status", json_string(live_status));
@@ -164,14 +167,26 @@ static void asked_done(struct asked *q, enum store_status status, const char *li
 /* An open job's record says only that it was begun: the conversation says how far it is. */
 static void got_job(void *arg, enum store_status status, struct sv value);
 
+/* What the conversation knows better than the record of its open job. */
+static void put_live(struct asked *q, const struct conversation *c)
+{
+    bool runs = c->phase == PHASE_THINKING || c->phase == PHASE_SENDING;
+    json_object_set_new(q->job, "attempts", json_integer((json_int_t)c->attempts + 1));
+    json_object_set_new(q->job, "consolidated_messages", json_integer(runs ? c->covered_n : c->pending_n));
+    if (runs && c->began_ms != 0)
+        json_object_set_new(q->job, "started_at", json_real((double)c->began_ms / 1000));
+}
+
 static void got_record(void *arg, enum store_status status, const struct store_view *v)
 {
     struct asked *q = arg;
     struct conversation c;
     struct err e;
     const char *live = NULL;
-    if (status == STORE_DONE && conversation_parse(v->record, &c, &e) == 0 && sv_eq(sv_from(c.turn_id), json_sv(q->job, "job_id")))
+    if (status == STORE_DONE && conversation_parse(v->record, &c, &e) == 0 && sv_eq(sv_from(c.turn_id), json_sv(q->job, "job_id"))) {
         live = c.phase == PHASE_THINKING || c.phase == PHASE_SENDING ? "processing" : "queued";
+        put_live(q, &c);
+    }
     json_t *mark = live == NULL && status == STORE_DONE && v->mark.p != NULL ? json_read_in(q->a, v->mark, false, NULL) : NULL;
     struct sv turn = json_sv(mark, "turn");
     if (json_sv(mark, "status").p != NULL && turn.p != NULL && !q->followed) { /* another turn has answered its message */
@@ -186,6 +201,14 @@ static void got_record(void *arg, enum store_status status, const struct store_v
     asked_done(q, status, live);
 }
 
+/* Its time in the store is over. */
+static void got_archived(void *arg, enum archive_status status, struct sv job)
+{
+    struct asked *q = arg;
+    q->job = status == ARCHIVE_DONE && job.p != NULL ? json_read_in(q->a, job, false, NULL) : NULL;
+    asked_done(q, status == ARCHIVE_DONE ? STORE_DONE : STORE_DOWN, NULL);
+}
+
 static void got_job(void *arg, enum store_status status, struct sv value)
 {
     struct asked *q = arg;
@@ -198,6 +221,11 @@ static void got_job(void *arg, enum store_status status, struct sv value)
             store_get(q->t->o.store, name, got_job, q);
             return;
         }
+    }
+    if (q->job == NULL && status == STORE_DONE && !q->archived && q->t->o.archive != NULL && archive_is_up(q->t->o.archive)) {
+        q->archived = true;
+        archive_job(q->t->o.archive, q->wanted, got_archived, q);
+        return;
     }
     if (same.p != NULL && !q->followed) {
         q->followed = true;
@@ -217,14 +245,30 @@ static void got_job(void *arg, enum store_status status, struct sv value)
         asked_done(q, status, NULL);
 }
 
+struct unasked { /* for want of memory */
+    turn_job_fn *fn;
+    void *arg;
+};
+
+static void answer_unasked(void *arg)
+{
+    struct unasked *x = arg;
+    x->fn(x->arg, STORE_FULL, SV_NONE);
+    free(x);
+}
+
 void turns_job(struct turns *t, struct sv job_id, turn_job_fn *fn, void *arg)
 {
     struct arena *a = arena_new(0, TURN_ARENA_CAP);
     struct asked *q = a == NULL ? NULL : arena_alloc(a, sizeof(*q));
     struct sv name = q == NULL ? SV_NONE : arena_printf(a, "job:%.*s", SV_FMT(job_id));
     if (name.p == NULL) {
+        struct unasked *x = malloc(sizeof(*x));
+        if (x == NULL)
+            abort(); /* as loop_soon would */
         arena_free(a);
-        fn(arg, STORE_FULL, SV_NONE);
+        *x = (struct unasked){ fn, arg };
+        loop_soon(t->o.loop, answer_unasked, x);
         return;
     }
     *q = (struct asked){ .t = t, .a = a, .id = arena_sv(a, job_id), .fn = fn, .arg = arg };
@@ -251,7 +295,7 @@ void job_alias(struct turns *t, const char *from, const char *to)
     struct sv value = a == NULL ? SV_NONE : arena_printf(a, "{\"same_as\":\"%s\"}", to);
     if (name.p != NULL && value.p != NULL) {
         t->transactions++;
-        store_put(t->o.store, name, value, t->o.answer_ttl_ms, aliased, t);
+        store_put(t->o.store, name, value, JOB_OPEN_TTL_MS, aliased, t);
     }
     if (a != NULL)
         turns_scratch_back(t, a);

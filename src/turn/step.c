@@ -48,7 +48,8 @@ void step_take_lease(struct decision *d, const struct event *ev, const struct po
 {
     struct conversation *c = &d->next;
     step_raise_fence(c, ev);
-    step_copy(c->token, sizeof(c->token), ev->token);
+    step_copy(c->token, sizeof(c->token), c->lock_token[0] != '\0' ? c->lock_token : ev->token);
+    c->lock_token[0] = '\0';
     step_copy(c->owner, sizeof(c->owner), ev->owner);
     d->lease = STORE_LEASE_TAKE;
     d->lease_ttl_ms = p->lease_ttl_ms;
@@ -70,6 +71,13 @@ void step_silence(struct conversation *c, const struct event *ev, const struct p
     c->paused = true;
 }
 
+void step_forget_cancelled(struct conversation *c)
+{
+    c->cancelled_n = 0;
+    c->cancelled_turn_id[0] = '\0';
+    c->cancelled_after_ms = 0;
+}
+
 void step_run(struct decision *d, const struct event *ev, const struct policy *p)
 {
     struct conversation *c = &d->next;
@@ -79,6 +87,7 @@ void step_run(struct decision *d, const struct event *ev, const struct policy *p
     c->newer_ms = 0;
     c->phase = PHASE_THINKING;
     c->covered_n = c->pending_n;
+    step_forget_cancelled(c);
     c->began_ms = ev->now_ms;
     c->retry_at_ms = c->opened_ms = c->wait_until_ms = 0;
     c->reason[0] = '\0';
@@ -92,6 +101,7 @@ void step_queue(struct decision *d, int64_t at_ms, const char *reason)
     struct conversation *c = &d->next;
     c->phase = PHASE_QUEUED;
     c->covered_n = 0;
+    step_forget_cancelled(c); /* whoever answers those before them answers them, too */
     c->retry_at_ms = at_ms;
     step_copy(c->reason, sizeof(c->reason), reason);
     d->due_ms = at_ms;
@@ -117,7 +127,7 @@ static void name_next_turn(struct decision *d, const struct event *ev)
     struct conversation *c = &d->next;
     if (c->next_turn_id[0] == '\0') {
         step_copy(c->next_turn_id, sizeof(c->next_turn_id), ev->fresh_id);
-        c->newer_ms = ev->now_ms;
+        c->newer_ms = c->newer_ms != 0 ? c->newer_ms : ev->now_ms; /* cancelled ones may stand before it */
         d->named_next = true;
     }
     d->turn_id = c->next_turn_id;
@@ -131,7 +141,12 @@ static void open_turn(struct decision *d, const struct event *ev, const struct p
     int64_t until_ms = ev->now_ms + min_ms(p->debounce_ms, p->max_wait_ms);
     if (ev->hand_over || barred) {
         step_copy(c->turn_id, sizeof(c->turn_id), ev->fresh_id);
-        step_queue(d, max_ms(until_ms, c->send_deadline_ms), barred ? REASON_EARLIER_SEND_UNKNOWN : REASON_HANDED_OVER);
+        step_queue(d, max_ms(until_ms, c->send_deadline_ms),
+                   barred        ? REASON_EARLIER_SEND_UNKNOWN
+                   : ev->as_job ? REASON_JOB_QUEUED
+                                : REASON_HANDED_OVER);
+        if (ev->as_job)
+            step_copy(c->lock_token, sizeof(c->lock_token), ev->token);
         c->opened_ms = p->debounce_ms > 0 ? ev->now_ms : 0;
         d->reason = c->reason;
         d->wake = d->due_ms == ev->now_ms;
@@ -187,7 +202,7 @@ static void arrive_running(struct decision *d, const struct event *ev, const str
         d->verdict = VERDICT_LOCKED;
         return;
     case PHASE_QUEUED:
-        if (ev->now_ms >= ready_ms(c) && !ev->hand_over) {
+        if (ev->now_ms >= ready_ms(c) && !ev->hand_over && c->cancelled_n == 0) {
             step_run(d, ev, p);
             return;
         }
@@ -203,21 +218,33 @@ static void arrive_running(struct decision *d, const struct event *ev, const str
     }
 }
 
+static void note_pending(struct conversation *c, uint32_t n, int64_t now_ms)
+{
+    c->pending_n += n;
+    if (c->oldest_ms == 0)
+        c->oldest_ms = now_ms;
+    if (c->cancelled_n > 0 && c->cancelled_after_ms == 0)
+        c->cancelled_after_ms = now_ms;
+}
+
 static void arrive_customer(const struct conversation *before, const struct event *ev, const struct policy *p, struct decision *d)
 {
     struct conversation *c = &d->next;
+    uint32_t n = ev->together_n > 0 ? ev->together_n : 1;
     c->closed = false;
-    c->total++;
+    c->total += n;
+    if (ev->message->bot_id.n > 0)
+        snprintf(c->bot_id, sizeof(c->bot_id), "%.*s", SV_FMT(ev->message->bot_id));
     if (c->user_id[0] == '\0')
         snprintf(c->user_id, sizeof(c->user_id), "%.*s", SV_FMT(ev->message->sender_id));
     if (c->paused && !paused_now(c, ev->now_ms)) {
         c->paused = false;
         c->paused_until_ms = 0;
     }
-    if (c->paused) {
+    if (c->paused || p->silent) {
         d->add_context = true;
         d->verdict = VERDICT_RECORDED;
-        d->reason = REASON_BOT_PAUSED;
+        d->reason = c->paused ? REASON_BOT_PAUSED : REASON_BOT_DISABLED;
         return;
     }
     bool running = before->phase == PHASE_SENDING || (before->phase == PHASE_THINKING && step_lease_live(before, ev));
@@ -225,15 +252,15 @@ static void arrive_customer(const struct conversation *before, const struct even
         *d = (struct decision){ .verdict = VERDICT_REJECTED, .next = *before };
         return;
     }
-    if (before->pending_n >= p->pending_max) {
+    if (n > p->pending_max || before->pending_n > p->pending_max - n) {
         *d = (struct decision){ .verdict = VERDICT_FULL, .next = *before };
         return;
     }
     d->add_pending = true;
-    c->pending_n++;
-    if (c->oldest_ms == 0)
-        c->oldest_ms = ev->now_ms;
+    note_pending(c, n, ev->now_ms);
     arrive_running(d, ev, p);
+    c->job = c->job || ev->as_job;
+    c->told = c->told || ev->as_job || d->named_next || d->verdict == VERDICT_QUEUED;
 }
 
 static void arrive(const struct conversation *before, const struct event *ev, const struct policy *p, struct decision *d)
@@ -244,7 +271,7 @@ static void arrive(const struct conversation *before, const struct event *ev, co
     if (c->created_ms == 0)
         c->created_ms = ev->now_ms;
     c->activity_ms = ev->now_ms;
-    c->seq++;
+    c->seq += ev->history_n + (ev->together_n > 0 ? ev->together_n : 1);
     snprintf(c->last_message_id, sizeof(c->last_message_id), "%.*s", SV_FMT(m->message_id));
     c->last_message_ms = m->timestamp_ms;
     switch (m->sender_type) {
@@ -294,9 +321,8 @@ static void revive(const struct conversation *before, const struct event *ev, co
     c->paused = false;
     c->paused_until_ms = 0;
     c->closed = false;
-    c->pending_n += ev->revive_n;
-    if (c->oldest_ms == 0)
-        c->oldest_ms = ev->now_ms;
+    step_forget_cancelled(c); /* they come to stand anywhere behind what is covered */
+    note_pending(c, ev->revive_n, ev->now_ms);
     d->reason = REASON_REVIVED;
     switch (c->phase) {
     case PHASE_IDLE:
@@ -382,6 +408,21 @@ static void begin_sending(const struct conversation *before, const struct event 
     d->verdict = VERDICT_UNKNOWN;
 }
 
+/* They stand at the front of the pending list, since the turn before them has ended. The turn behind them keeps the id that it was promised. */
+static void end_cancelled(const struct conversation *before, const struct event *ev, struct decision *d)
+{
+    struct conversation *c = &d->next;
+    d->changed = true;
+    c->covered_n = c->cancelled_n;
+    c->newer_ms = c->cancelled_after_ms;
+    step_forget_cancelled(c);
+    step_copy(c->next_turn_id, sizeof(c->next_turn_id), before->turn_id);
+    step_settle(d, ev);
+    d->turn_id = before->cancelled_turn_id;
+    d->reason = REASON_CANCELLED;
+    d->verdict = VERDICT_CANCELLED;
+}
+
 static void begin(const struct conversation *before, const struct event *ev, const struct policy *p, struct decision *d)
 {
     struct conversation *c = &d->next;
@@ -403,12 +444,17 @@ static void begin(const struct conversation *before, const struct event *ev, con
         d->changed = true; /* the lease was renewed after this due time was set */
         return;
     }
-    if (paused_now(c, ev->now_ms) && !(c->phase == PHASE_WAITING && live && strcmp(c->token, ev->token) != 0)) {
+    if (c->phase == PHASE_QUEUED && c->cancelled_n > 0) {
+        end_cancelled(before, ev, d);
+        return;
+    }
+    bool paused = paused_now(c, ev->now_ms);
+    if ((paused || p->silent) && !(c->phase == PHASE_WAITING && live && strcmp(c->token, ev->token) != 0)) {
         d->changed = true;
         d->turn_id = before->turn_id;
         c->covered_n = c->pending_n;
         step_settle(d, ev);
-        d->reason = REASON_BOT_PAUSED;
+        d->reason = paused ? REASON_BOT_PAUSED : REASON_BOT_DISABLED;
         d->verdict = VERDICT_SILENCED;
         return;
     }
@@ -486,7 +532,7 @@ static const char *const verdicts[] = {
     [VERDICT_QUEUED] = "queued",     [VERDICT_RECORDED] = "recorded",   [VERDICT_REJECTED] = "rejected",
     [VERDICT_FULL] = "full",         [VERDICT_COMPLETED] = "completed", [VERDICT_RESTART] = "restart",
     [VERDICT_SILENCED] = "silenced", [VERDICT_RETRY] = "retry",         [VERDICT_FAILED] = "failed",
-    [VERDICT_CANCELLED] = "cancelled", [VERDICT_UNKNOWN] = "unknown",   [VERDICT_LOST] = "lost",
+    [VERDICT_CANCELLED] = "cancelled", [VERDICT_CANCELLED_NEXT] = "cancelled_next", [VERDICT_UNKNOWN] = "unknown",   [VERDICT_LOST] = "lost",
     [VERDICT_NOTHING] = "nothing",   [VERDICT_TOO_LATE] = "too_late",
 };
 _Static_assert(ARRAY_LEN(verdicts) == VERDICT_TOO_LATE + 1, "a name for each verdict");

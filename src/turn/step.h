@@ -39,6 +39,9 @@ struct event {
 
     const struct message *message; /* ARRIVE */
     bool hand_over;                /* ARRIVE: only record it; the daemon runs the turn */
+    bool as_job;                   /* ARRIVE: its sender asks for the turn's outcome later; with hand_over, `token` is what the lease will hold */
+    uint32_t together_n;           /* ARRIVE: so many customer messages at once, `message` is the newest; 0 counts as 1 */
+    uint32_t history_n;            /* ARRIVE: so many older ones come before them, for the context alone */
 
     bool has_actions;      /* ANSWERED: something to send */
     bool interrupted;      /* ANSWERED: no answer yet, is it worth waiting for? NOTHING: yes */
@@ -46,9 +49,10 @@ struct event {
     enum sent sent;        /* SENT */
     bool transferred, ended; /* SENT: transfer_to_agent / end_conversation was among the executed actions */
     int64_t jitter_ms;     /* AI_FAILED, SENT: backoff for this attempt */
+    bool not_asked;        /* AI_FAILED, SENT: nobody was asked (an open circuit): no attempt */
     const char *reason;    /* AI_FAILED, SENT: for the record */
     int64_t until_ms;      /* PAUSE: 0 until resumed. ANSWERED: the archive knows of a person who has taken over until then; 0: of none */
-    const char *target;    /* CANCEL: this turn, or what it was restarted as; NULL: whichever there is */
+    const char *target;    /* CANCEL: this turn, what it was restarted as, or the next one that was promised; NULL: whichever there is */
     uint32_t revive_n;     /* REVIVE: so many messages; they come behind what a running turn covers */
     uint64_t revive_seq;   /* REVIVE: the highest arrival number among them */
 };
@@ -73,6 +77,7 @@ enum verdict {
     VERDICT_RETRY,     /* kept for later; `reason` */
     VERDICT_FAILED,    /* given up; `reason` */
     VERDICT_CANCELLED,
+    VERDICT_CANCELLED_NEXT, /* CANCEL: the promised turn will not be; the running one goes on */
     VERDICT_UNKNOWN,   /* BEGIN: a send of a lost owner ends as unknown */
     /* no turn of ours */
     VERDICT_LOST,     /* not ours any more: nothing changed */

@@ -21,6 +21,7 @@ int64_t step_send_window_ms(const struct policy *p)
 void step_settle(struct decision *d, const struct event *ev)
 {
     struct conversation *c = &d->next;
+    struct conversation kept = *c;
     d->settled_n = c->covered_n;
     d->settled_to_context = true;
     c->pending_n -= c->covered_n;
@@ -37,13 +38,19 @@ void step_settle(struct decision *d, const struct event *ev)
     c->activity_ms = ev->now_ms;
     step_drop_lease(d);
     step_copy(c->turn_id, sizeof(c->turn_id), c->pending_n == 0 ? "" : c->next_turn_id[0] != '\0' ? c->next_turn_id : ev->fresh_id);
-    c->next_turn_id[0] = '\0';
+    c->next_turn_id[0] = c->lock_token[0] = '\0';
     d->due_ms = 0;
     c->phase = PHASE_IDLE;
-    if (c->pending_n > 0) {
-        step_queue(d, c->send_deadline_ms != 0 ? c->send_deadline_ms : ev->now_ms, REASON_NEWER_MESSAGES);
-        d->wake = true;
+    step_forget_cancelled(c);
+    if (c->pending_n == 0) {
+        c->told = c->job = false;
+        return;
     }
+    step_queue(d, c->send_deadline_ms != 0 ? c->send_deadline_ms : ev->now_ms, REASON_NEWER_MESSAGES);
+    d->wake = true;
+    c->cancelled_n = kept.cancelled_n; /* now at the front */
+    c->cancelled_after_ms = kept.cancelled_after_ms;
+    step_copy(c->cancelled_turn_id, sizeof(c->cancelled_turn_id), kept.cancelled_turn_id);
 }
 
 static bool is_mine(const struct conversation *c, const struct event *ev)
@@ -52,6 +59,11 @@ static bool is_mine(const struct conversation *c, const struct event *ev)
 }
 
 /* ---- the gate ---- */
+
+bool step_may_restart(const struct conversation *c, const struct policy *p)
+{
+    return (p->on_newer == ON_NEWER_RESTART || p->on_newer == ON_NEWER_INTERRUPT) && c->restarts < p->restart_max;
+}
 
 /* Remembered until the burst ends; of more than there is room for, the last ones. */
 static void note_superseded(struct conversation *c)
@@ -108,9 +120,8 @@ static void answered(const struct conversation *before, const struct event *ev, 
         d->verdict = VERDICT_SILENCED;
         return;
     }
-    bool newer = c->pending_n > c->covered_n;
-    bool restarts = p->on_newer == ON_NEWER_RESTART || p->on_newer == ON_NEWER_INTERRUPT;
-    if (newer && restarts && c->restarts < p->restart_max) {
+    bool newer = c->pending_n - c->covered_n > c->cancelled_n;
+    if (newer && step_may_restart(c, p)) {
         restart(d, ev);
         return;
     }
@@ -143,9 +154,10 @@ static void retry_or_fail(const struct conversation *before, const struct event 
     d->changed = true;
     d->reason = ev->reason;
     c->send_deadline_ms = 0; /* nothing was sent */
-    c->attempts++;
+    c->attempts += !ev->not_asked;
     c->faults += !unreachable;
-    bool given_up = unreachable ? ev->now_ms - c->oldest_ms >= p->retry_for_ms : c->faults >= p->attempts_max;
+    bool too_long = ev->now_ms - c->oldest_ms >= p->retry_for_ms, too_often = c->job && c->attempts >= p->attempts_max;
+    bool given_up = unreachable ? too_long || too_often : c->faults >= p->attempts_max;
     if (given_up) {
         step_settle(d, ev);
         d->turn_id = before->turn_id;
@@ -219,13 +231,34 @@ static bool is_meant(const struct conversation *c, const char *turn_id)
     return meant;
 }
 
-static void cancel(const struct conversation *before, const struct event *ev, struct decision *d)
+/* The turn that was promised to what came during this one, which goes on. */
+static void cancel_next(const struct conversation *before, struct decision *d)
 {
     struct conversation *c = &d->next;
+    d->changed = true;
+    c->cancelled_n = c->pending_n - c->covered_n;
+    c->cancelled_after_ms = 0;
+    step_copy(c->cancelled_turn_id, sizeof(c->cancelled_turn_id), before->next_turn_id);
+    c->next_turn_id[0] = '\0';
+    d->turn_id = before->next_turn_id;
+    d->reason = REASON_CANCELLED;
+    d->verdict = VERDICT_CANCELLED_NEXT;
+}
+
+static void cancel(const struct conversation *before, const struct event *ev, const struct policy *p, struct decision *d)
+{
+    struct conversation *c = &d->next;
+    bool next = ev->target != NULL && strcmp(c->next_turn_id, ev->target) == 0 && !is_meant(c, ev->target);
     d->verdict = VERDICT_NOTHING;
     d->turn_id = before->turn_id;
-    if (c->phase == PHASE_IDLE || !is_meant(c, ev->target))
+    if (c->phase == PHASE_IDLE || (!next && !is_meant(c, ev->target)))
         return;
+    if (next && (c->phase == PHASE_SENDING || (c->phase == PHASE_THINKING && !step_may_restart(c, p)))) {
+        cancel_next(before, d);
+        return;
+    }
+    if (next) /* one turn is to answer all of it, at the latest when the reply that is being made is withheld: it is cancelled as a whole */
+        c->covered_n = c->pending_n;
     if (c->phase == PHASE_SENDING && step_lease_live(c, ev)) {
         d->verdict = VERDICT_TOO_LATE;
         return;
@@ -285,7 +318,7 @@ void step_turn(const struct conversation *before, const struct event *ev, const 
         sent(before, ev, p, d);
         return;
     case EVENT_CANCEL:
-        cancel(before, ev, d);
+        cancel(before, ev, p, d);
         return;
     case EVENT_PAUSE:
     case EVENT_RESUME:

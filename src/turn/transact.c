@@ -26,8 +26,9 @@ struct transact *transact_new(struct turns *t, struct sv id, enum event_kind kin
     }
     x->t = t;
     x->id = id;
-    x->pinned = t->o.policy;
+    x->pinned = t->base.policy;
     x->policy = &x->pinned;
+    x->context_max = t->base.context_max;
     x->done = done;
     x->arg = arg;
     id_uuid7(x->fresh_id);
@@ -41,6 +42,7 @@ static void finish_outside(void *arg)
     struct transact *x = arg;
     struct turns *t = x->t;
     x->done(x);
+    bot_release(x->bot);
     loop_timer_free(x->pause);
     turns_scratch_back(t, x->scratch);
     free(x);
@@ -82,34 +84,64 @@ void transact_listings(struct store_change *c, const struct conversation *n, int
     }
 }
 
+/* The i-th of all messages that the event brings: history, older ones, the newest. */
+static struct sv item_of(struct transact *x, size_t i, size_t n)
+{
+    const struct event *ev = &x->event;
+    struct message m = i < ev->history_n ? x->history[i] : i + 1 < n ? x->older[i - ev->history_n] : *ev->message;
+    struct buf b = { 0 };
+    m.callback_job_id = sv_from(x->decision.turn_id);
+    message_format(&b, &m, ev->now_ms, x->decision.next.seq - (n - 1) + i);
+    struct sv item = buf_ok(&b) ? arena_sv(x->scratch, buf_sv(&b)) : SV_NONE;
+    buf_fini(&b);
+    return item;
+}
+
 static int fill_message(struct transact *x, struct store_change *c)
 {
     const struct decision *d = &x->decision;
     if (!d->add_pending && !d->add_context)
         return 0;
-    struct buf b = { 0 };
-    message_format(&b, x->event.message, x->event.now_ms, d->next.seq);
-    struct sv item = buf_ok(&b) ? arena_sv(x->scratch, buf_sv(&b)) : SV_NONE;
-    buf_fini(&b);
-    struct sv *list = arena_alloc(x->scratch, sizeof(*list));
-    if (item.p == NULL || list == NULL)
+    size_t history_n = x->event.history_n;
+    size_t n = history_n + (x->event.together_n > 0 ? x->event.together_n : 1);
+    struct sv *list = arena_array(x->scratch, n, sizeof(*list));
+    for (size_t i = 0; list != NULL && i < n; i++) {
+        list[i] = item_of(x, i, n);
+        if (list[i].p == NULL)
+            return -1;
+    }
+    if (list == NULL)
         return -1;
-    *list = item;
-    if (d->add_pending)
-        c->pending_add = item;
-    else {
-        c->context_add = list;
-        c->context_add_n = 1;
+    c->context_add = list;
+    c->context_add_n = d->add_pending ? history_n : n;
+    if (d->add_pending) {
+        c->pending_add = list[history_n];
+        c->pending_more = &list[history_n + 1];
+        c->pending_more_n = n - history_n - 1;
     }
     return 0;
 }
 
-static const char *event_text(const struct transact *x)
+/* Who waits for the outcome of a turn looks again. */
+static bool is_told(const struct transact *x)
+{
+    const struct conversation *a = &x->before, *b = &x->decision.next;
+    bool changes = a->phase != b->phase || strcmp(a->turn_id, b->turn_id) != 0 || strcmp(a->next_turn_id, b->next_turn_id) != 0;
+    return x->event.kind != EVENT_ARRIVE && changes && (a->told || b->told || x->told);
+}
+
+/* Lines, see turns_event. SV_NONE: nobody needs to know. */
+static struct sv event_text(const struct transact *x, const struct store_change *c)
 {
     const struct decision *d = &x->decision;
-    if (d->interrupt)
-        return arena_str(x->scratch, arena_printf(x->scratch, "interrupt %.*s", SV_FMT(x->id)));
-    return d->wake ? "due" : NULL;
+    const char *due = d->wake ? "due\n" : "", *callback = c->callbacks_add_n > 0 ? "callback\n" : "";
+    struct sv interrupted = d->interrupt ? x->id : SV_NONE, told = is_told(x) ? x->id : SV_NONE;
+    if (*due == '\0' && *callback == '\0' && interrupted.p == NULL && told.p == NULL)
+        return SV_NONE;
+    struct sv text = arena_printf(x->scratch, "%s%s%s%.*s%s%s%.*s%s", due, callback, interrupted.p != NULL ? "interrupt " : "",
+                                  SV_FMT(interrupted), interrupted.p != NULL ? "\n" : "", told.p != NULL ? "job " : "", SV_FMT(told),
+                                  told.p != NULL ? "\n" : "");
+    return text.p == NULL ? SV_NONE : (struct sv){ text.p, text.n - 1 };
 }
 
 /* After everything else: how long the context will be is known then. */
@@ -139,12 +171,11 @@ static int build(struct transact *x, struct store_change *c)
         .lease_token = d->lease == STORE_LEASE_TAKE ? sv_from(d->next.token) : SV_NONE,
         .lease_ttl_ms = d->lease_ttl_ms,
         .mark_ttl_ms = x->t->o.mark_ttl_ms,
-        .job_ttl_ms = x->t->o.answer_ttl_ms,
+        .job_ttl_ms = x->before.told || d->next.told || x->told ? job_ttl_ms(x->t) : x->t->o.answer_ttl_ms,
         .pending_drop = d->settled_n,
         .pending_drop_to_context = d->settled_to_context,
-        .context_max = x->t->o.context_max,
+        .context_max = x->context_max,
         .due_ms = d->due_ms,
-        .event = sv_from(event_text(x)),
         .finishing = x->event.kind != EVENT_ARRIVE,
     };
     transact_listings(c, &d->next, x->event.now_ms);
@@ -152,6 +183,7 @@ static int build(struct transact *x, struct store_change *c)
         return -1;
     if (x->fill != NULL && x->fill(x, c) != 0)
         return -1;
+    c->event = event_text(x, c);
     return fill_record(x, c);
 }
 
@@ -184,6 +216,8 @@ static void keep_alias(struct transact *x)
     const struct conversation *n = &x->decision.next;
     const char *promised = x->before.next_turn_id;
     if (promised[0] == '\0' || strcmp(promised, n->next_turn_id) == 0 || strcmp(promised, n->turn_id) == 0)
+        return;
+    if (x->decision.verdict == VERDICT_CANCELLED_NEXT) /* it has a record of its own */
         return;
     job_alias(x->t, promised, n->turn_id[0] != '\0' ? n->turn_id : x->before.turn_id);
 }
@@ -237,8 +271,23 @@ static void got_job(void *arg, enum store_status status, struct sv value)
     apply(x);
 }
 
+/* The bot that the message names, else the one that the conversation has had so far. Not for a turn that runs: it keeps its own. */
+static void choose_bot(struct transact *x)
+{
+    struct sv id = x->event.kind == EVENT_ARRIVE ? x->event.message->bot_id : SV_NONE;
+    if (x->policy != &x->pinned)
+        return;
+    bot_release(x->bot);
+    x->bot = turns_bot(x->t, id.n > 0 ? id : sv_from(x->before.bot_id));
+    x->pinned = x->bot != NULL ? x->bot->policy : x->t->base.policy;
+    x->pinned.lease_ttl_ms = x->t->base.policy.lease_ttl_ms;
+    x->context_max = x->bot != NULL ? x->bot->context_max : x->t->base.context_max;
+    x->pinned.silent = x->bot != NULL && !x->bot->enabled;
+}
+
 static void decide(struct transact *x)
 {
+    choose_bot(x);
     /* asked here, not before the load: that may be what finds out that the host has gone over to its spool */
     if (x->event.kind == EVENT_ARRIVE && store_is_spooling(x->t->o.store))
         x->event.hand_over = true;
@@ -331,6 +380,8 @@ static void loaded(void *arg, enum store_status status, const struct store_view 
     bool other = (x->only_existing && v->version == 0 && v->pending_n == 0) || (x->only_this && v->version != x->this_version);
     if (x->only_known || other)
         finish(x, TRANSACT_STRANGE);
+    else if (x->look != NULL && !x->look(x))
+        finish(x, TRANSACT_KNOWN);
     else
         decide(x);
 }

@@ -6,6 +6,7 @@
 #define TURN_TRANSACT_H
 
 #include "store/store.h"
+#include "turn/bots.h"
 #include "turn/lanes.h"
 #include "turn/step.h"
 #include "turn/turn.h"
@@ -17,6 +18,8 @@ struct transact;
 typedef int transact_fill_fn(struct transact *x, struct store_change *change);
 /* The outcome. Everything in x is gone after it returns, but what it copied. */
 typedef void transact_done_fn(struct transact *x);
+/* Between the load and the decision: what it is about may depend on the lists. False: there is nothing to decide (TRANSACT_KNOWN). */
+typedef bool transact_look_fn(struct transact *x);
 
 enum transact_status {
     TRANSACT_DONE,      /* the decision is made, and applied when it had changes */
@@ -32,7 +35,11 @@ struct transact {
     struct sv id;        /* borrowed: lives longer than x */
     struct event event;  /* now_ms, lease_* and owner_dead are filled in for each try */
     const struct policy *policy; /* `pinned`, or the turn's own */
-    struct policy pinned;        /* the engine's when this began */
+    struct policy pinned;        /* of the conversation's bot, as it is when the decision is made */
+    size_t context_max;          /* the same bot's */
+    struct bot *bot;             /* whose that is; held; NULL: the default bot, or the turn's own */
+    const struct message *history, *older; /* ARRIVE: event.history_n entries for the context, event.together_n - 1 messages before event.message */
+    transact_look_fn *look;                /* ARRIVE: NULL: nothing to look at */
     bool want_lists, want_job; /* job: of the turn, for UNKNOWN and RESEND */
     bool only_known;           /* ARRIVE: nothing is done for a message that the store does not know */
     bool only_existing;        /* nothing is done for a conversation without a record and without messages */
@@ -53,6 +60,7 @@ struct transact {
     struct sv *pending, *context;
     size_t pending_n, context_n;
     bool loaded; /* the lists are there */
+    bool told;   /* somebody was told of this turn without it standing in the record */
 
     /* the outcome */
     enum transact_status status;

@@ -13,16 +13,24 @@
 #define SCRATCH_FIRST 4096
 #define SCRATCH_CAP (48u << 20) /* PENDING_MAX messages of 64 KiB, and what is made of them */
 
+static void set_base(struct turns *t)
+{
+    t->base = (struct bot){ .bot_id = t->o.bot_id, .name = t->o.bot_name, .enabled = true, .policy = t->o.policy, .context_max = t->o.context_max,
+                            .ai = t->o.ai, .platform = t->o.platform, .deliver = true };
+}
+
 struct turns *turns_new(const struct turns_options *o, struct err *e)
 {
     struct turns *t = calloc(1, sizeof(*t));
     if (t != NULL) {
         t->o = *o;
+        set_base(t);
         t->clock_offset_ms = clock_wall_ms() - clock_mono_ms();
         t->lanes = lanes_new(o->loop);
         t->running = map_new();
+        t->watched = map_new();
     }
-    if (t == NULL || t->lanes == NULL || t->running == NULL) {
+    if (t == NULL || t->lanes == NULL || t->running == NULL || t->watched == NULL) {
         turns_free(t);
         err_set(e, ERR_MEMORY, "no memory for the turn engine");
         return NULL;
@@ -38,6 +46,13 @@ void turns_set(struct turns *t, const struct turns_change *change)
     t->o.bot_name = change->bot_name;
     t->o.context_max = change->context_max;
     t->o.log_content = change->log_content;
+    t->o.job_ttl_ms = change->job_ttl_ms;
+    set_base(t);
+}
+
+struct bot *turns_bot(struct turns *t, struct sv bot_id)
+{
+    return t->o.bots == NULL || bot_id.n == 0 ? NULL : bots_find(t->o.bots, bot_id);
 }
 
 static void drop(void *arg, struct sv key, void *value)
@@ -53,8 +68,10 @@ void turns_free(struct turns *t)
     if (t->running != NULL)
         map_each(t->running, drop, NULL);
     map_free(t->running);
+    watches_free(t);
     lanes_free(t->lanes);
     loop_timer_free(t->grace);
+    buf_fini(&t->handler.text);
     for (size_t i = 0; i < t->spare_n; i++)
         arena_free(t->spare[i]);
     free(t);
@@ -63,6 +80,11 @@ void turns_free(struct turns *t)
 int64_t turns_store_now(const struct turns *t)
 {
     return clock_mono_ms() + t->clock_offset_ms;
+}
+
+int64_t job_ttl_ms(const struct turns *t)
+{
+    return t->o.job_ttl_ms > 0 ? t->o.job_ttl_ms : t->o.answer_ttl_ms;
 }
 
 struct arena *turns_scratch(struct turns *t)
@@ -136,20 +158,40 @@ static void renew_now(void *arg, struct sv key, void *value)
     loop_timer_set(turn->lease_timer, (int64_t)id_random_below(RENEW_SPREAD_MS));
 }
 
-bool turns_event(struct turns *t, struct sv event)
+/* One line of an event. */
+static unsigned take_line(struct turns *t, struct sv line)
 {
-    static const char interrupt[] = "interrupt ";
-    if (event.p == NULL)
+    static const char interrupt[] = "interrupt ", job[] = "job ";
+    if (sv_eq(line, SV("due")))
+        return TURNS_DUE;
+    if (sv_eq(line, SV("callback")))
+        return TURNS_CALLBACK;
+    if (sv_starts(line, SV("interrupt "))) {
+        struct turn *turn = map_find(t->running, (struct sv){ line.p + sizeof(interrupt) - 1, line.n - (sizeof(interrupt) - 1) });
+        if (turn != NULL)
+            turn_hint(turn);
+    } else if (sv_starts(line, SV("job "))) {
+        watches_wake(t, (struct sv){ line.p + sizeof(job) - 1, line.n - (sizeof(job) - 1) });
+    }
+    return 0;
+}
+
+unsigned turns_event(struct turns *t, struct sv event)
+{
+    unsigned what = 0;
+    if (event.p == NULL) {
         map_each(t->running, renew_now, NULL);
-    if (event.p == NULL || sv_eq(event, SV("due")))
-        return true;
-    if (!sv_starts(event, SV("interrupt ")))
-        return false;
-    struct sv id = { event.p + sizeof(interrupt) - 1, event.n - (sizeof(interrupt) - 1) };
-    struct turn *turn = map_find(t->running, id);
-    if (turn != NULL)
-        turn_hint(turn);
-    return false;
+        watches_wake_all(t);
+        return TURNS_DUE | TURNS_CALLBACK;
+    }
+    while (event.n > 0) {
+        const char *end = memchr(event.p, '\n', event.n);
+        size_t n = end != NULL ? (size_t)(end - event.p) : event.n;
+        what |= take_line(t, (struct sv){ event.p, n });
+        n += end != NULL;
+        event = (struct sv){ event.p + n, event.n - n };
+    }
+    return what;
 }
 
 /* ---- drain ---- */
@@ -196,6 +238,7 @@ void turns_drain(struct turns *t, int64_t grace_ms, turns_fn *fn, void *arg)
     t->draining = true;
     t->drained = fn;
     t->drained_arg = arg;
+    watches_wake_all(t);
     if (t->grace == NULL)
         t->grace = loop_timer_new(t->o.loop, grace_over, t);
     if (t->grace != NULL)

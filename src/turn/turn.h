@@ -32,9 +32,11 @@ struct turns_options {
     struct alive *alive;
     struct metrics *metrics; /* NULL: nothing is counted there; see turn/figures.h */
     struct policy policy;    /* of the default bot */
+    struct bots *bots;       /* those of the database; NULL: there is only the default bot */
     const char *bot_id, *bot_name;
     size_t context_max;      /* CONTEXT_MESSAGES */
     int64_t mark_ttl_ms, answer_ttl_ms;
+    int64_t job_ttl_ms;      /* JOB_TTL: of the record of a turn whose id somebody was told; 0: as answer_ttl_ms */
     int64_t stuck_after_ms;  /* STUCK_AFTER_SECONDS: a message that waits longer is shown as stuck; 0: two minutes */
     size_t turns_max;        /* running at once in this process; 0: no bound */
     bool log_content;        /* LOG_CONTENT: texts of customers may stand in the log */
@@ -47,6 +49,7 @@ struct turns_change {
     struct policy policy;
     const char *bot_name;
     size_t context_max;
+    int64_t job_ttl_ms;
     bool log_content;
 };
 void turns_set(struct turns *t, const struct turns_change *change);
@@ -88,8 +91,11 @@ void turns_begin(struct turns *t, struct sv conversation_id, turns_fn *fn, void 
 typedef void turn_job_fn(void *arg, enum store_status status, struct sv job);
 void turns_job(struct turns *t, struct sv job_id, turn_job_fn *fn, void *arg);
 
-/* To be called with every event of the store's subscription. True when it says that something is due. */
-bool turns_event(struct turns *t, struct sv event);
+/* To be called with every event of the store's subscription: lines "due", "callback", "interrupt <conversation>", "job <conversation>". What
+ * it says is to be looked at by the daemon: */
+#define TURNS_DUE 1u      /* a conversation is due */
+#define TURNS_CALLBACK 2u /* something is in callback_queue */
+unsigned turns_event(struct turns *t, struct sv event);
 size_t turns_running(const struct turns *t);
 /* No new turns; waiting and thinking ones are handed back after `grace_ms`, waiting clients are told `processing`; fn when none is left. */
 void turns_drain(struct turns *t, int64_t grace_ms, turns_fn *fn, void *arg);

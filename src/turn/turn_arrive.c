@@ -44,46 +44,37 @@ static void fail_later(void *arg)
 
 /* ---- what the arrival adds to the change ---- */
 
-static int fill_item(struct transact *x, struct store_change *c)
+struct sv arrival_item(struct transact *x, const struct message *m, uint64_t seq, const char *reason)
 {
-    const struct arrival *r = x->arg;
-    struct buf b = { 0 };
+    struct buf b = { 0 }, item = { 0 };
     struct json_out o = { .b = &b };
     json_obj(&o);
     json_kstr(&o, "type", SV("message"));
     json_kint(&o, "v", 1);
-    json_kstr(&o, "conversation_id", r->m.conversation_id);
-    json_kint(&o, "seq", (int64_t)x->decision.next.seq);
-    json_kstr(&o, "reason", sv_from(x->decision.reason));
+    json_kstr(&o, "conversation_id", x->id);
+    json_kint(&o, "seq", (int64_t)seq);
+    json_kstr(&o, "reason", sv_from(reason));
     json_kint(&o, "at", x->event.now_ms);
     json_key(&o, "message");
-    struct buf item = { 0 };
-    message_format(&item, &r->m, x->event.now_ms, x->decision.next.seq);
+    message_format(&item, m, x->event.now_ms, seq);
     json_raw(&o, buf_sv(&item));
     json_obj_end(&o);
-    struct sv *list = arena_alloc(x->scratch, sizeof(*list));
-    if (list != NULL && buf_ok(&b) && buf_ok(&item))
-        *list = arena_sv(x->scratch, buf_sv(&b));
+    struct sv s = buf_ok(&b) && buf_ok(&item) ? arena_sv(x->scratch, buf_sv(&b)) : SV_NONE;
     buf_fini(&b);
     buf_fini(&item);
-    if (list == NULL || list->p == NULL)
-        return -1;
-    c->queue_add = list;
-    c->queue_add_n = 1;
-    return 0;
+    return s;
 }
 
-static int fill_arrival(struct transact *x, struct store_change *c)
+struct sv arrival_mark(struct transact *x, uint64_t seq, const char *hash)
 {
-    const struct arrival *r = x->arg;
     const struct decision *d = &x->decision;
     struct buf b = { 0 };
     struct json_out o = { .b = &b };
     json_obj(&o);
-    json_kint(&o, "seq", (int64_t)d->next.seq);
+    json_kint(&o, "seq", (int64_t)seq);
     if (d->turn_id != NULL)
         json_kstr(&o, "turn", sv_from(d->turn_id));
-    json_kstr(&o, "h", sv_from(r->client.hash));
+    json_kstr(&o, "h", sv_from(hash));
     json_kint(&o, "received", x->event.now_ms);
     if (d->verdict == VERDICT_RECORDED) {
         json_kstr(&o, "status", SV("recorded"));
@@ -91,19 +82,39 @@ static int fill_arrival(struct transact *x, struct store_change *c)
         json_kint(&o, "at", x->event.now_ms);
     }
     json_obj_end(&o);
-    c->mark_new = (struct store_pair){ r->m.message_id, buf_ok(&b) ? arena_sv(x->scratch, buf_sv(&b)) : SV_NONE };
+    struct sv s = buf_ok(&b) ? arena_sv(x->scratch, buf_sv(&b)) : SV_NONE;
     buf_fini(&b);
+    return s;
+}
+
+int arrival_job(struct transact *x, struct store_change *c, struct sv message_id)
+{
+    const struct decision *d = &x->decision;
+    struct sv id = sv_from(d->turn_id);
+    c->job = (struct store_pair){ id, job_format(x->scratch, id, x->id, "queued", &d->next, x->event.now_ms, d->next.pending_n, SV_NONE,
+                                                 NULL, message_id) };
+    c->job_ttl_ms = JOB_OPEN_TTL_MS;
+    return c->job.value.p == NULL ? -1 : 0;
+}
+
+static int fill_arrival(struct transact *x, struct store_change *c)
+{
+    const struct arrival *r = x->arg;
+    const struct decision *d = &x->decision;
+    c->mark_new = (struct store_pair){ r->m.message_id, arrival_mark(x, d->next.seq, r->client.hash) };
     if (c->mark_new.value.p == NULL)
         return -1;
-    bool names_job = d->named_next || d->verdict == VERDICT_QUEUED;
-    if (names_job && d->turn_id != NULL) {
-        struct sv id = sv_from(d->turn_id);
-        c->job = (struct store_pair){ id, job_format(x->scratch, id, x->id, "queued", &d->next, x->event.now_ms, d->next.pending_n,
-                                                     SV_NONE, NULL, r->m.message_id) };
-        if (c->job.value.p == NULL)
-            return -1;
-    }
-    return d->verdict == VERDICT_RECORDED ? fill_item(x, c) : 0;
+    if ((d->named_next || d->verdict == VERDICT_QUEUED) && d->turn_id != NULL && arrival_job(x, c, r->m.message_id) != 0)
+        return -1;
+    if (d->verdict != VERDICT_RECORDED)
+        return 0;
+    struct sv *item = arena_alloc(x->scratch, sizeof(*item));
+    if (item == NULL)
+        return -1;
+    *item = arrival_item(x, &r->m, d->next.seq, d->reason);
+    c->queue_add = item;
+    c->queue_add_n = 1;
+    return item->p == NULL ? -1 : 0;
 }
 
 /* ---- the answers ---- */
@@ -204,6 +215,7 @@ static void verdict(struct transact *x, struct arrival *r)
     case VERDICT_RETRY:
     case VERDICT_FAILED:
     case VERDICT_CANCELLED:
+    case VERDICT_CANCELLED_NEXT:
     case VERDICT_UNKNOWN:
     case VERDICT_LOST:
     case VERDICT_NOTHING:
@@ -310,7 +322,8 @@ static struct arrival *copy(struct turns *t, const struct message *m, const stru
                              .sender_type = m->sender_type,
                              .timestamp_ms = m->timestamp_ms,
                              .metadata = m->metadata.p != NULL ? arena_sv(a, m->metadata) : SV_NONE,
-                             .attachments = m->attachments.p != NULL ? arena_sv(a, m->attachments) : SV_NONE };
+                             .attachments = m->attachments.p != NULL ? arena_sv(a, m->attachments) : SV_NONE,
+                             .bot_id = m->bot_id.n > 0 ? arena_sv(a, m->bot_id) : SV_NONE };
     r->client = (struct client){ .message_id = r->m.message_id,
                                  .respond_async = o->respond_async,
                                  .wait_ms = o->wait_ms,
@@ -318,7 +331,8 @@ static struct arrival *copy(struct turns *t, const struct message *m, const stru
                                  .request_id = o->request_id.p != NULL ? arena_sv(a, o->request_id) : SV_NONE,
                                  .traceparent = o->traceparent.p != NULL ? arena_sv(a, o->traceparent) : SV_NONE };
     bool short_of_memory = r->m.conversation_id.p == NULL || r->m.message_id.p == NULL || r->m.content.p == NULL || r->m.sender_id.p == NULL ||
-                           (m->metadata.p != NULL && r->m.metadata.p == NULL) || (m->attachments.p != NULL && r->m.attachments.p == NULL);
+                           (m->metadata.p != NULL && r->m.metadata.p == NULL) || (m->attachments.p != NULL && r->m.attachments.p == NULL) ||
+                           (m->bot_id.n > 0 && r->m.bot_id.p == NULL);
     if (short_of_memory) {
         arena_free(a);
         return NULL;
@@ -328,12 +342,22 @@ static struct arrival *copy(struct turns *t, const struct message *m, const stru
     return r;
 }
 
+static void refuse(void *arg)
+{
+    struct client *c = arg;
+    client_answer(c, ANSWER_TOO_LARGE, SV_NONE, 0);
+    free(c);
+}
+
 void turns_submit(struct turns *t, const struct message *m, const struct submit_options *o, turn_answer_fn *fn, void *arg)
 {
     struct arrival *r = copy(t, m, o);
     if (r == NULL) {
-        struct client c = { .fn = fn, .arg = arg };
-        client_answer(&c, ANSWER_TOO_LARGE, SV_NONE, 0);
+        struct client *c = calloc(1, sizeof(*c));
+        if (c == NULL)
+            abort(); /* as loop_soon would */
+        *c = (struct client){ .fn = fn, .arg = arg };
+        loop_soon(t->o.loop, refuse, c);
         return;
     }
     r->client.fn = fn;

@@ -33,7 +33,7 @@ int turn_fill_visit(struct transact *x, struct store_change *c)
     if (x->decision.settled_n == 0)
         return 0;
     struct reply reply = { 0 };
-    struct ending end = { .status = "recorded", .reason = x->decision.reason, .covered = x->pending };
+    struct ending end = { .status = "recorded", .bot = x->bot != NULL ? x->bot : &x->t->base, .reason = x->decision.reason, .covered = x->pending };
     end.covered_n = x->decision.settled_n < x->pending_n ? x->decision.settled_n : x->pending_n;
     if (v == VERDICT_UNKNOWN) {
         reply_of_intent(x, &reply);

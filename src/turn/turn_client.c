@@ -81,7 +81,7 @@ static void outcome_looked_up(void *arg, enum store_status status, struct sv val
         told_free(told);
         return;
     }
-    store_put(told->t->o.store, told->open_name, told->open_value, told->t->o.answer_ttl_ms, open_stored, told);
+    store_put(told->t->o.store, told->open_name, told->open_value, job_ttl_ms(told->t), open_stored, told);
 }
 
 static struct told *told_new(struct turn *turn)
@@ -94,6 +94,7 @@ static struct told *told_new(struct turn *turn)
         return NULL;
     }
     *told = (struct told){ .a = a, .t = t, .client = turn->client, .turn_id = arena_sv(a, sv_from(turn->record.turn_id)) };
+    turn->told = true;
     told->client.message_id = keep(a, turn->client.message_id);
     told->open_name = arena_printf(a, "job_open:%s", turn->record.turn_id);
     told->open_value = told->turn_id.p == NULL ? SV_NONE
@@ -122,7 +123,7 @@ void turn_answer_processing(struct turn *turn, bool lost)
     if (lost && name.p != NULL)
         store_get(t->o.store, name, outcome_looked_up, told);
     else
-        store_put(t->o.store, told->open_name, told->open_value, t->o.answer_ttl_ms, open_stored, told);
+        store_put(t->o.store, told->open_name, told->open_value, job_ttl_ms(t), open_stored, told);
 }
 
 static void client_tick(void *arg)

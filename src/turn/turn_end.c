@@ -88,12 +88,25 @@ static int fill_intent(struct transact *x, struct store_change *c)
     return c->job.value.p == NULL ? -1 : 0;
 }
 
+/* Of the newest message that the turn covers; whoever asks for the job finds its outcome by it when another turn answers it. */
+static struct sv newest_id(struct transact *x, const struct turn *turn)
+{
+    struct message_item m;
+    struct err e;
+    if (turn->client.message_id.n > 0)
+        return turn->client.message_id;
+    return turn->covered_n > 0 && message_look(turn->covered[turn->covered_n - 1], &m, &e) == 0 && m.message_id_json.p != NULL
+               ? message_text(x->scratch, m.message_id_json)
+               : SV_NONE;
+}
+
 static int fill_queued(struct transact *x, struct store_change *c)
 {
     const struct conversation *n = &x->decision.next;
     struct sv id = arena_sv(x->scratch, sv_from(n->turn_id));
     c->job = (struct store_pair){ id, job_format(x->scratch, id, x->id, "queued", n, x->event.now_ms, n->pending_n, SV_NONE, NULL,
-                                             x->arg != NULL ? ((struct turn *)x->arg)->client.message_id : SV_NONE) };
+                                             newest_id(x, x->arg)) };
+    c->job_ttl_ms = JOB_OPEN_TTL_MS;
     return c->job.value.p == NULL ? -1 : 0;
 }
 
@@ -101,7 +114,7 @@ static int fill_queued(struct transact *x, struct store_change *c)
 
 static struct ending ending_of(const struct turn *turn, enum verdict v, const char *reason)
 {
-    struct ending end = { .status = "completed", .covered = turn->covered, .covered_n = turn->covered_n,
+    struct ending end = { .status = "completed", .bot = turn_bot(turn), .covered = turn->covered, .covered_n = turn->covered_n,
                           .context_size = turn->context_size, .reply = turn->has_reply ? &turn->reply : NULL };
     end.took_ms = clock_mono_ms() - turn->began_mono_ms;
     end.recalled = turn->recalled;
@@ -122,6 +135,10 @@ static struct ending ending_of(const struct turn *turn, enum verdict v, const ch
         end.send = "skipped";
         end.action_status = "withheld";
         end.reason = REASON_NO_ACTIONS;
+    } else if (turn->record.phase != PHASE_SENDING) { /* whoever asks for the job gets it, the platform does not */
+        end.send = "skipped";
+        end.action_status = "proposed";
+        end.reason = REASON_NOT_DELIVERED;
     } else {
         bool ok = turn->sent == SENT_OK;
         end.send = ok ? "success" : "failed";
@@ -286,6 +303,7 @@ bool turn_ended(struct turn *turn, struct transact *x)
     case VERDICT_REJECTED:
     case VERDICT_FULL:
     case VERDICT_CANCELLED:
+    case VERDICT_CANCELLED_NEXT:
     case VERDICT_NOTHING:
     case VERDICT_TOO_LATE:
         return false;
@@ -333,7 +351,10 @@ static struct transact *closing(struct turn *turn, enum event_kind kind)
     x->event.token = turn->record.token;
     x->event.fence = turn->record.fence;
     x->policy = &turn->policy;
+    x->context_max = turn_bot(turn)->context_max;
+    x->told = turn->told;
     x->event.jitter_ms = retry_in_ms(turn);
+    x->event.not_asked = turn->not_asked;
     x->event.reason = turn->failure;
     x->cached = turn->finish_tries == 0 && turn->wait_timer == NULL;
     x->before = turn->record;
@@ -348,7 +369,7 @@ void turn_finish(struct turn *turn, enum sent sent)
     turn->state = TURN_FINISHING;
     turn->sent = sent;
     snprintf(turn->failure, sizeof(turn->failure), "%s", sent == SENT_TOO_LATE      ? REASON_SEND_TOO_LATE
-                                                          : turn->send_refused       ? REASON_PLATFORM_CIRCUIT_OPEN
+                                                          : turn->not_asked          ? REASON_PLATFORM_CIRCUIT_OPEN
                                                                                      : REASON_PLATFORM_UNREACHABLE);
     struct transact *x = closing(turn, EVENT_SENT);
     if (x == NULL)
@@ -388,10 +409,7 @@ void turn_hand_back(struct turn *turn)
     turn->handing_back = true;
     if (turn->deciding || (turn->state != TURN_WAITING && turn->state != TURN_CONTEXT && turn->state != TURN_THINKING))
         return;
-    if (turn->ai_call != NULL) {
-        ai_abort(turn->t->o.ai, turn->ai_call);
-        turn->ai_call = NULL;
-    }
+    turn_drop_calls(turn);
     loop_timer_free(turn->wait_timer);
     turn->wait_timer = NULL;
     hand_back(turn);

@@ -7,6 +7,7 @@
 #include "lib/loop.h"
 #include "lib/map.h"
 #include "turn/actions.h"
+#include "turn/bots.h"
 #include "turn/figures.h"
 #include "turn/transact.h"
 #include "turn/turn.h"
@@ -16,7 +17,9 @@
 
 struct turns {
     struct turns_options o;
+    struct bot base; /* the default bot; not counted */
     struct lanes *lanes;
+    struct map *watched; /* conversation id -> struct watch, the first of a list */
     struct map *running; /* conversation id -> struct turn */
     int64_t clock_offset_ms; /* the store's clock less clock_mono_ms */
     struct turns_stat stat;
@@ -28,14 +31,27 @@ struct turns {
     turns_fn *drained;
     void *drained_arg;
     struct loop_timer *grace;
+    struct {
+        struct handler_call *waiting;
+        struct buf text;
+        int http_status;
+        int64_t at_mono_ms;
+        bool looking;
+    } handler; /* control_handler.c */
     struct arena *spare[SCRATCH_SPARE_MAX];
     size_t spare_n;
 };
 
+/* A job that has not ended keeps its record for as long as it may take: the end sets another TTL. */
+#define JOB_OPEN_TTL_MS (30 * 86400 * INT64_C(1000))
+/* How long the record of a job is kept after its end. */
+int64_t job_ttl_ms(const struct turns *t);
 /* The store's clock now, as far as this process knows it. */
 int64_t turns_store_now(const struct turns *t);
 struct arena *turns_scratch(struct turns *t) MUST_CHECK;
 void turns_scratch_back(struct turns *t, struct arena *a);
+/* Held, NULL: the default bot. */
+struct bot *turns_bot(struct turns *t, struct sv bot_id);
 /* Calls the drain's callback when nothing is left. */
 void turns_look_drained(struct turns *t);
 
@@ -73,6 +89,8 @@ struct turn {
     struct conversation record;  /* as this turn last applied it */
     uint64_t version;
     struct policy policy;        /* that it began with */
+    struct bot *bot;             /* the same; held; NULL: the default one */
+    bool told;                   /* a client was sent away with its id */
     int64_t lease_until_mono_ms; /* by the own clock: counted from before the store set it */
     int64_t send_before_mono_ms;
     int64_t began_mono_ms;
@@ -105,7 +123,7 @@ struct turn {
     int64_t executed;
     char failure[160];           /* reason of AI_FAILED, SENT */
     int64_t retry_after_ms;      /* how long the peer is not to be tried again; 0: it did not say */
-    bool send_refused;           /* by the platform's circuit breaker: nothing left */
+    bool not_asked;              /* nobody was: a circuit was open, or the bot is unusable */
     enum event_kind closing; /* the event that ends it, for the next try */
     unsigned finish_tries;
 
@@ -133,6 +151,10 @@ void turn_look(struct turn *turn);
 int turn_fill_visit(struct transact *x, struct store_change *c);
 /* What each decision about a running turn adds to its change (a transact_fill_fn). */
 int turn_fill_outcome(struct transact *x, struct store_change *c);
+/* Whom it asks, where it sends: the pinned bot's. */
+const struct bot *turn_bot(const struct turn *turn);
+/* Nobody is asked any more. What was sent stays sent. */
+void turn_drop_calls(struct turn *turn);
 /* After a decision that ends the turn: answers, counts, frees it. False: it does not end it. */
 bool turn_ended(struct turn *turn, struct transact *x);
 /* fn(turn) in a moment: the store could not be asked. */
@@ -148,6 +170,22 @@ void turn_took(struct turn *turn, const struct transact *x);
 void turn_answer_processing(struct turn *turn, bool lost);
 void turn_renew_soon(struct turn *turn);
 void turn_begun_by_client(struct turn *turn, const struct client *c);
+
+/* ---- what arrivals leave behind (turn_arrive.c) ---- */
+
+/* Values in the scratch arena, SV_NONE: memory. The dedupe mark of a message that has just come (`hash`: message_hash); the history item of one
+ * that nothing answers. */
+struct sv arrival_mark(struct transact *x, uint64_t seq, const char *hash);
+struct sv arrival_item(struct transact *x, const struct message *m, uint64_t seq, const char *reason);
+/* The record of the job that is to answer it. */
+int arrival_job(struct transact *x, struct store_change *c, struct sv message_id) MUST_CHECK;
+
+/* ---- who waits for a job (watch.c) ---- */
+
+void watches_wake(struct turns *t, struct sv conversation_id);
+void watches_wake_all(struct turns *t);
+/* Those that are left are forgotten, not told. */
+void watches_free(struct turns *t);
 
 /* ---- figures and the log (turn_figures.c) ---- */
 
@@ -166,6 +204,7 @@ void turns_note_end(struct transact *x, const char *status);
 /* ---- what the end of a turn leaves behind ---- */
 
 struct ending {
+    const struct bot *bot; /* NULL: not known (any more) */
     const char *status; /* completed, recorded, cancelled, failed */
     const char *reason; /* NULL: none */
     const char *send;   /* pancake_result.status; NULL: none */
@@ -186,7 +225,12 @@ int ending_fill(struct transact *x, struct store_change *change, const struct en
 /* The value of "result" of an ended turn, appended. message_id SV_NONE: the newest covered one. */
 void ending_result(struct buf *b, struct turns *t, const char *turn_id, const struct ending *end, struct sv message_id);
 void result_backend(struct json_out *o, struct turns *t);
-/* Job records. message_id (SV_NONE: none): of an open job, so that its outcome is found when another turn answers the message. */
+/* The record of a job that has ended, under the id that somebody was told. SV_NONE: memory. */
+struct sv ending_job(struct transact *x, const struct ending *end, struct sv id, struct sv message_id);
+/* callbacks.c: what the senders of covered messages wanted to be told goes to callback_queue; their URLs as an array. */
+int callbacks_fill(struct transact *x, struct store_change *change, const struct ending *end, struct sv message_id) MUST_CHECK;
+void callbacks_put_urls(struct json_out *o, const struct ending *end);
+/* {"job_id","conversation_id","status",...}. message_id (SV_NONE: none): of an open job, so that its outcome is found when another turn answers the message. */
 struct sv job_format(struct arena *a, struct sv id, struct sv conversation_id, const char *status, const struct conversation *c, int64_t now_ms,
                      size_t messages, struct sv result, const char *error, struct sv message_id);
 void job_alias(struct turns *t, const char *from, const char *to);

@@ -62,6 +62,8 @@ struct turn *turn_start(struct transact *x, const struct message *own)
     turn->a = a;
     turn->id = arena_sv(a, x->id);
     turn->policy = *x->policy;
+    turn->bot = x->bot; /* the transaction's hold goes over */
+    x->bot = NULL;
     turn->began_mono_ms = clock_mono_ms();
     turn->arrived_us = clock_mono_us();
     turn->lease_timer = loop_timer_new(t->o.loop, lease_tick, turn);
@@ -71,6 +73,7 @@ struct turn *turn_start(struct transact *x, const struct message *own)
         log_error("no memory to run a turn; its lease will run out", "conversation_id", x->id.p, NULL);
         loop_timer_free(turn->lease_timer);
         arena_free(turn->context_arena);
+        bot_release(turn->bot);
         arena_free(a);
         return NULL;
     }
@@ -86,18 +89,31 @@ void turn_took(struct turn *turn, const struct transact *x)
         turn->lease_until_mono_ms = x->issued_mono_ms + x->decision.lease_ttl_ms;
 }
 
+const struct bot *turn_bot(const struct turn *turn)
+{
+    return turn->bot != NULL ? turn->bot : &turn->t->base;
+}
+
+void turn_drop_calls(struct turn *turn)
+{
+    if (turn->ai_call != NULL)
+        ai_abort(turn_bot(turn)->ai, turn->ai_call);
+    if (turn->send_call != NULL)
+        platform_abort(turn_bot(turn)->platform, turn->send_call);
+    turn->ai_call = NULL;
+    turn->send_call = NULL;
+}
+
 void turn_end(struct turn *turn)
 {
     struct turns *t = turn->t;
-    if (turn->ai_call != NULL)
-        ai_abort(t->o.ai, turn->ai_call);
-    if (turn->send_call != NULL)
-        platform_abort(t->o.platform, turn->send_call);
+    turn_drop_calls(turn);
     if (map_find(t->running, turn->id) == turn)
         map_take(t->running, turn->id);
     loop_timer_free(turn->lease_timer);
     loop_timer_free(turn->client_timer);
     loop_timer_free(turn->wait_timer);
+    bot_release(turn->bot);
     arena_free(turn->context_arena);
     arena_free(turn->a);
     turns_look_drained(t);
@@ -173,7 +189,7 @@ static void lease_tick(void *arg)
 static void silenced(struct turn *turn)
 {
     struct buf b = { 0 };
-    struct ending end = { .status = "recorded", .reason = REASON_BOT_PAUSED };
+    struct ending end = { .status = "recorded", .bot = turn_bot(turn), .reason = REASON_BOT_PAUSED };
     ending_result(&b, turn->t, turn->record.turn_id, &end, turn->client.message_id);
     turns_count(turn->t, FIGURE_RECORDED);
     turn_note_end(turn, "recorded", REASON_BOT_PAUSED, NULL, turn->record.restarts);
@@ -230,6 +246,7 @@ static void waited(struct transact *x)
     case VERDICT_RETRY:
     case VERDICT_FAILED:
     case VERDICT_CANCELLED:
+    case VERDICT_CANCELLED_NEXT:
     case VERDICT_UNKNOWN:
     case VERDICT_LOST:
     case VERDICT_NOTHING:
@@ -243,7 +260,8 @@ static int fill_silenced(struct transact *x, struct store_change *c)
 {
     if (x->decision.verdict != VERDICT_SILENCED)
         return 0;
-    struct ending end = { .status = "recorded", .reason = REASON_BOT_PAUSED, .covered = x->pending, .covered_n = x->pending_n };
+    struct ending end = { .status = "recorded", .bot = turn_bot(x->arg), .reason = REASON_BOT_PAUSED, .covered = x->pending,
+                          .covered_n = x->pending_n };
     return ending_fill(x, c, &end);
 }
 
@@ -260,6 +278,8 @@ static void wait_tick(void *arg)
     x->want_lists = true;
     x->fill = fill_silenced;
     x->policy = &turn->policy;
+    x->context_max = turn_bot(turn)->context_max;
+    x->told = turn->told;
     turn->deciding = true;
     turn->hinted = false;
     transact_go(x);

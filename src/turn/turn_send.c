@@ -38,10 +38,7 @@ static void gated(struct transact *x)
             turn_gate(turn, !turn->has_reply);
         return;
     }
-    if (turn->ai_call != NULL) {
-        ai_abort(turn->t->o.ai, turn->ai_call);
-        turn->ai_call = NULL;
-    }
+    turn_drop_calls(turn);
     if (x->decision.verdict == VERDICT_SEND) {
         turn_took(turn, x);
         if (x->decision.changed) /* else it was passed by an earlier try: the time of the first one counts */
@@ -65,7 +62,9 @@ void turn_gate(struct turn *turn, bool interrupted)
     x->event.token = turn->record.token;
     x->event.fence = turn->record.fence;
     x->policy = &turn->policy;
-    x->event.has_actions = turn->reply.actions_n > 0;
+    x->context_max = turn_bot(turn)->context_max;
+    x->told = turn->told;
+    x->event.has_actions = turn->reply.actions_n > 0 && turn_bot(turn)->deliver;
     x->event.interrupted = interrupted;
     x->event.until_ms = turn->silent_until_ms;
     x->cached = !interrupted && turn->wait_timer == NULL;
@@ -91,16 +90,16 @@ static void delivered(void *arg, const struct platform_answer *answer)
     struct turn *turn = arg;
     turn->send_call = NULL;
     int64_t out_us = turn_came_back(turn);
-    turn->send_refused = answer->circuit_open; /* which was logged when it opened */
+    turn->not_asked = answer->circuit_open; /* which was logged when it opened */
     turn->retry_after_ms = answer->retry_after_ms > 0 ? answer->retry_after_ms : 0;
-    if (!turn->send_refused) {
+    if (!turn->not_asked) {
         turns_time(turn->t, FIGURE_SEND_TIME, out_us);
         turns_count(turn->t, FIGURE_SENDS);
         if (answer->outcome != PLATFORM_SENT)
             turns_count(turn->t, FIGURE_SEND_FAILURES);
     }
     turn->executed = answer->actions_executed;
-    if (answer->outcome != PLATFORM_SENT && !turn->send_refused)
+    if (answer->outcome != PLATFORM_SENT && !turn->not_asked)
         log_warning("the platform did not take a reply", "request_id", turn->client.request_id.p, "conversation_id", turn->id.p, "turn_id", turn->record.turn_id, "error",
                     answer->err.text, NULL);
     turn_finish(turn, sents[answer->outcome]);
@@ -110,7 +109,7 @@ void turn_send(struct turn *turn)
 {
     turn->state = TURN_SENDING;
     int64_t before = turn->send_before_mono_ms < turn->lease_until_mono_ms ? turn->send_before_mono_ms : turn->lease_until_mono_ms;
-    if (turn->authority_lost || clock_mono_ms() >= before) {
+    if (turn->authority_lost || turn_bot(turn)->platform == NULL || clock_mono_ms() >= before) {
         turn_finish(turn, SENT_TOO_LATE);
         return;
     }
@@ -124,7 +123,7 @@ void turn_send(struct turn *turn)
         .send_before_ms = before,
     };
     turn_goes_out(turn);
-    turn->send_call = platform_send(turn->t->o.platform, &r, delivered, turn);
+    turn->send_call = platform_send(turn_bot(turn)->platform, &r, delivered, turn);
     if (turn->send_call == NULL)
         turn_finish(turn, SENT_TOO_LATE); /* memory is short: nothing left */
 }

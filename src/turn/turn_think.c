@@ -6,6 +6,8 @@
 #include "turn/reason.h"
 #include "turn/turn_parts.h"
 
+#define BOT_RETRY_MS 5000 /* a bot that cannot be used is mended by a person */
+
 static void ask(struct turn *turn);
 
 /* ---- a conversation that the store has forgotten ---- */
@@ -105,7 +107,7 @@ static bool recall(struct turn *turn)
     memcpy(r->token, turn->record.token, sizeof(r->token));
     turn->state = TURN_CONTEXT;
     t->transactions++;
-    archive_context(t->o.archive, turn->id, t->o.context_max, recalled, r);
+    archive_context(t->o.archive, turn->id, turn_bot(turn)->context_max, recalled, r);
     return true;
 }
 
@@ -147,6 +149,7 @@ static void answered(void *arg, const struct ai_answer *answer)
     turn->ai_call = NULL;
     int64_t out_us = turn_came_back(turn);
     turn->retry_after_ms = answer->retry_after_ms > 0 ? answer->retry_after_ms : 0;
+    turn->not_asked = answer->circuit_open;
     if (answer->circuit_open) { /* which was logged when it opened */
         turn_ai_failed(turn, FAILURE_UNREACHABLE, REASON_AI_CIRCUIT_OPEN);
         return;
@@ -215,13 +218,15 @@ static size_t drop_repeated(struct message_item *items, size_t before, size_t n)
     return kept;
 }
 
-static struct sv bot_json(struct arena *a, const struct turns *t)
+static struct sv bot_json(struct arena *a, const struct bot *bot)
 {
     struct buf b = { 0 };
     struct json_out o = { .b = &b };
+    if (bot->json.p != NULL)
+        return bot->json;
     json_obj(&o);
-    json_kstr(&o, "id", sv_from(t->o.bot_id));
-    json_kstr(&o, "name", sv_from(t->o.bot_name));
+    json_kstr(&o, "id", sv_from(bot->bot_id));
+    json_kstr(&o, "name", sv_from(bot->name));
     json_obj_end(&o);
     struct sv s = buf_ok(&b) ? arena_sv(a, buf_sv(&b)) : SV_NONE;
     buf_fini(&b);
@@ -254,26 +259,33 @@ static struct ai_call *put_question(struct turn *turn, struct arena *a)
         .messages = messages,
         .messages_n = n,
         .metadata = json_raw_member(items[n - 1].raw, "metadata"),
-        .bot = bot_json(a, turn->t),
+        .bot = bot_json(a, turn_bot(turn)),
         .turn_id = sv_from(turn->record.turn_id),
         .request_id = turn->client.request_id,
         .traceparent = turn->client.traceparent,
         .timeout_ms = turn->policy.ai_timeout_ms,
     };
-    return ai_ask(turn->t->o.ai, &r, answered, turn);
+    return ai_ask(turn_bot(turn)->ai, &r, answered, turn);
 }
 
 static void ask(struct turn *turn)
 {
-    int64_t wait_ms = platform_wait_ms(turn->t->o.platform); /* an answer that could not be sent is not asked for */
+    const struct bot *bot = turn_bot(turn);
+    bool usable = bot->ai != NULL && (bot->platform != NULL || !bot->deliver);
+    int64_t wait_ms = usable && bot->deliver ? platform_wait_ms(bot->platform) : 0; /* an answer that could not be sent is not asked for */
     turn->state = TURN_THINKING;
     turn_goes_out(turn);
-    turn->ai_call = wait_ms > 0 ? NULL : put_question(turn, turn->context_arena);
+    turn->not_asked = !usable || wait_ms > 0;
+    turn->ai_call = turn->not_asked ? NULL : put_question(turn, turn->context_arena);
     arena_free(turn->context_arena);
     turn->context_arena = NULL;
     turn->context = NULL;
     turn->context_n = 0;
-    if (wait_ms > 0) {
+    if (!usable) {
+        log_error("a bot cannot be used, its turn waits", "conversation_id", turn->id.p, "bot_id", bot->bot_id, "why", bot->trouble, NULL);
+        turn->retry_after_ms = BOT_RETRY_MS;
+        turn_ai_failed(turn, FAILURE_UNREACHABLE, REASON_BOT_UNUSABLE);
+    } else if (wait_ms > 0) {
         turn->retry_after_ms = wait_ms;
         turn_ai_failed(turn, FAILURE_UNREACHABLE, REASON_PLATFORM_CIRCUIT_OPEN);
     } else if (turn->ai_call == NULL) {

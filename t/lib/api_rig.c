@@ -16,6 +16,7 @@
 #include "lib/log.h"
 #include "t/lib/api_rig.h"
 #include "t/lib/control_double.h"
+#include "t/lib/jobs_double.h"
 #include "t/tap.h"
 
 #define WAIT_STEP_MS 5
@@ -119,45 +120,6 @@ void turns_submit(struct turns *t, const struct message *m, const struct submit_
     atomic_fetch_add(&rig_seen.submits, 1);
 }
 
-struct job_question {
-    turn_job_fn *fn;
-    void *arg;
-    char id[MESSAGE_ID_MAX + 1];
-};
-
-static void answer_job(void *arg)
-{
-    struct job_question *q = arg;
-    struct buf job = { 0 };
-    struct json_out o = { .b = &job };
-
-    if (strcmp(q->id, "down") == 0) {
-        q->fn(q->arg, STORE_DOWN, SV_NONE);
-    } else if (strcmp(q->id, "unknown") == 0) {
-        q->fn(q->arg, STORE_DONE, SV_NONE);
-    } else {
-        json_obj(&o);
-        json_kstr(&o, "job_id", sv_from(q->id));
-        json_obj_end(&o);
-        q->fn(q->arg, STORE_DONE, buf_sv(&job));
-    }
-    buf_fini(&job);
-    free(q);
-}
-
-void turns_job(struct turns *t, struct sv job_id, turn_job_fn *fn, void *arg)
-{
-    struct job_question *q = calloc(1, sizeof(*q));
-
-    (void)t;
-    if (q == NULL)
-        abort();
-    q->fn = fn;
-    q->arg = arg;
-    memcpy(q->id, job_id.p, job_id.n);
-    loop_soon(the_loop, answer_job, q);
-}
-
 /* ---- the ports ---- */
 
 static char a_store, an_archive, an_engine;
@@ -198,6 +160,7 @@ struct turns *rig_turns(void)
 void rig_doubles(struct loop *loop)
 {
     the_loop = loop;
+    jobs_double_open(loop);
     control_double_open(loop);
     atomic_store(&rig_script.store_up, true);
     atomic_store(&rig_script.archive_up, true);

@@ -92,6 +92,19 @@ void control_cancel(struct turns *t, struct sv conversation_id, control_fn *fn, 
     of_one("cancel", conversation_id, fn, arg);
 }
 
+void control_cancel_job(struct turns *t, struct sv job_id, control_fn *fn, void *arg)
+{
+    (void)t;
+    of_one("cancel_job", job_id, fn, arg);
+}
+
+void control_handler(struct turns *t, control_fn *fn, void *arg)
+{
+    (void)t;
+    begin("handler");
+    later(fn, arg);
+}
+
 void control_pause(struct turns *t, struct sv conversation_id, int64_t until_ms, control_fn *fn, void *arg)
 {
     (void)t;

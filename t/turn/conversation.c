@@ -11,7 +11,7 @@
 #include "turn/turn.h"
 
 /* Whoever adds a member: to the table in conversation.c, to same(), here. */
-#define RECORD_SIZE 1072
+#define RECORD_SIZE 1416
 
 static void full(struct conversation *c, const char *filler, int64_t number)
 {
@@ -21,7 +21,8 @@ static void full(struct conversation *c, const char *filler, int64_t number)
                                 .attempts = UINT32_MAX - 3, .faults = UINT32_MAX - 4, .opened_ms = number - 8, .wait_until_ms = number - 9,
                                 .retry_at_ms = number - 10, .fence = (uint64_t)number - 11, .send_deadline_ms = number - 12,
                                 .send_fence = (uint64_t)number - 13, .sends = UINT32_MAX - 5, .paused = true, .paused_until_ms = number - 14,
-                                .context_n = UINT32_MAX - 6, .recalled = true, .superseded_n = SUPERSEDED_MAX };
+                                .context_n = UINT32_MAX - 6, .recalled = true, .told = true, .job = true, .cancelled_n = 1, .cancelled_after_ms = number - 15,
+                                .superseded_n = SUPERSEDED_MAX };
     for (size_t i = 0; i < SUPERSEDED_MAX; i++) {
         memset(c->superseded[i].turn_id, (int)('p' + i), sizeof(c->superseded[i].turn_id) - 1);
         c->superseded[i].covered_n = UINT32_MAX - (uint32_t)i;
@@ -32,7 +33,8 @@ static void full(struct conversation *c, const char *filler, int64_t number)
     } texts[] = {
         { c->user_id, sizeof(c->user_id) }, { c->last_message_id, sizeof(c->last_message_id) }, { c->turn_id, sizeof(c->turn_id) },
         { c->next_turn_id, sizeof(c->next_turn_id) }, { c->reason, sizeof(c->reason) }, { c->token, sizeof(c->token) },
-        { c->owner, sizeof(c->owner) },
+        { c->owner, sizeof(c->owner) }, { c->bot_id, sizeof(c->bot_id) }, { c->lock_token, sizeof(c->lock_token) },
+        { c->cancelled_turn_id, sizeof(c->cancelled_turn_id) },
     };
     size_t n = strlen(filler);
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
@@ -82,6 +84,13 @@ static void same(const struct conversation *a, const struct conversation *b, con
     SAME_INT(paused_until_ms);
     SAME_INT(context_n);
     SAME_INT(recalled);
+    SAME_STR(bot_id);
+    SAME_INT(told);
+    SAME_INT(job);
+    SAME_STR(lock_token);
+    SAME_INT(cancelled_n);
+    SAME_STR(cancelled_turn_id);
+    SAME_INT(cancelled_after_ms);
     SAME_INT(superseded_n);
     for (size_t i = 0; i < a->superseded_n && i < SUPERSEDED_MAX; i++) {
         SAME_STR(superseded[i].turn_id);
@@ -117,12 +126,19 @@ static void forms(void)
     full(&c, "x", 1700000000123);
     memset(c.user_id, '"', sizeof(c.user_id) - 1); /* the longest that is let in, and each byte to be escaped */
     memset(c.last_message_id, '\\', sizeof(c.last_message_id) - 1);
+    memset(c.bot_id, '"', sizeof(c.bot_id) - 1);
     uint32_t *counts[] = { &c.pending_n, &c.covered_n, &c.restarts, &c.attempts, &c.faults, &c.sends, &c.context_n, /* as the settings allow */
                            &c.superseded[0].covered_n, &c.superseded[1].covered_n, &c.superseded[2].covered_n };
     for (size_t i = 0; i < ARRAY_LEN(counts); i++)
         *counts[i] = 100000;
     conversation_format(&b, &c);
-    ok(b.n < 2048, "the largest record has %zu bytes, less than 2 KB", b.n);
+    ok(b.n < 3072, "the largest record has %zu bytes, less than 3 KB", b.n);
+    buf_clear(&b);
+    char *ids[] = { c.user_id, c.last_message_id, c.bot_id };
+    for (size_t i = 0; i < ARRAY_LEN(ids); i++)
+        snprintf(ids[i], 129, "%0128d", (int)i);
+    conversation_format(&b, &c);
+    ok(b.n < 2048, "with ids of 128 characters it has %zu, less than 2 KB", b.n);
     buf_fini(&b);
     const enum phase phases[] = { PHASE_IDLE, PHASE_WAITING, PHASE_THINKING, PHASE_SENDING, PHASE_QUEUED };
     const char *const names[] = { "idle", "waiting", "thinking", "sending", "queued" };

@@ -200,7 +200,7 @@ static void event(void *arg, struct sv text)
     struct stage *s = arg;
     for (int i = 0; i < STAGE_ENGINES; i++) {
         struct stage_engine *e = s->engines[i];
-        if (e != NULL && turns_event(e->turns, text) && e->sweep != NULL)
+        if (e != NULL && (turns_event(e->turns, text) & TURNS_DUE) != 0 && e->sweep != NULL)
             sweep_wake(e->sweep);
     }
 }

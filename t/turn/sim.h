@@ -103,7 +103,7 @@ struct sim_task {
     struct message message;
     uint32_t message_n, revives; /* ARRIVE; REVIVE: this turn's messages */
     char target[ID_UUID_SIZE]; /* CANCEL: what it was about at the first try */
-    bool hand_over, interrupted, told; /* told: the decision was made, and its asker knows */
+    bool hand_over, as_job, interrupted, told; /* told: the decision was made, and its asker knows */
     struct conversation before;
     uint64_t version;
     int64_t base_ms; /* own clock before the load */

@@ -95,6 +95,14 @@ static void join(struct sim *w, const char *from, const char *to)
 static void check_ids(struct sim *w, const struct sim_task *t)
 {
     const struct conversation *b = &w->conversations[t->conversation].record, *n = &t->decision.next;
+    bool ended_cancelled = t->kind == EVENT_BEGIN && t->decision.verdict == VERDICT_CANCELLED;
+    if (b->cancelled_n > 0 && strcmp(b->cancelled_turn_id, n->cancelled_turn_id) != 0 && !ended_cancelled) /* others take them along */
+        join(w, b->cancelled_turn_id,
+             n->cancelled_n > 0                                         ? n->cancelled_turn_id
+             : t->kind == EVENT_REVIVE && n->next_turn_id[0] != '\0' ? n->next_turn_id
+                                                                       : b->turn_id);
+    if (t->decision.verdict == VERDICT_CANCELLED_NEXT)
+        return;
     if (b->turn_id[0] != '\0' && strcmp(b->turn_id, n->turn_id) != 0) {
         if (t->decision.verdict == VERDICT_RESTART)
             join(w, b->turn_id, n->turn_id);
@@ -219,7 +227,8 @@ void sim_check_settle(struct sim *w, const struct sim_task *t)
 {
     struct sim_conversation *c = &w->conversations[t->conversation];
     const struct decision *d = &t->decision;
-    uint32_t number = sim_turn_number(c->record.turn_id);
+    bool waited = t->kind == EVENT_BEGIN && d->verdict == VERDICT_CANCELLED; /* cancelled while another turn ran */
+    uint32_t number = sim_turn_number(waited ? c->record.cancelled_turn_id : c->record.turn_id);
     struct sim_turn *turn = &w->turns[number];
     enum sim_fate fate = fate_of(w, t);
     uint32_t end = c->head + d->settled_n;
@@ -291,9 +300,13 @@ static void check_pending(struct sim *w, const struct sim_conversation *c)
     if (r->oldest_ms != (listed > 0 ? oldest(c, c->head) : 0))
         sim_fail(w, "the oldest message is not the oldest");
     bool snapshot = r->phase == PHASE_THINKING || r->phase == PHASE_SENDING;
-    if (snapshot && listed > r->covered_n &&
-        (r->next_turn_id[0] == '\0' || r->newer_ms != oldest(c, c->head + r->covered_n)))
+    if (snapshot && listed > r->covered_n && r->newer_ms != oldest(c, c->head + r->covered_n))
+        sim_fail(w, "the first newer message is another");
+    if (snapshot && listed > r->covered_n + r->cancelled_n && r->next_turn_id[0] == '\0')
         sim_fail(w, "newer messages without a turn of their own");
+    if (r->cancelled_n > listed - r->covered_n || (r->cancelled_n > 0) != (r->cancelled_turn_id[0] != '\0') ||
+        (r->cancelled_n > 0 && !snapshot && r->phase != PHASE_QUEUED))
+        sim_fail(w, "%u cancelled messages of %u in %s", r->cancelled_n, listed, phase_name(r->phase));
     if (snapshot != (r->covered_n > 0))
         sim_fail(w, "a snapshot of %u messages in %s", r->covered_n, phase_name(r->phase));
 }

@@ -169,6 +169,8 @@ enum store_status sim_store_apply(struct sim *w, struct sim_task *t)
         return STORE_LEASE_LOST;
     if (duplicate)
         return STORE_DUPLICATE;
+    if (d->lease == STORE_LEASE_TAKE) /* which may be what the record had promised, not the fresh one */
+        snprintf(t->token, sizeof(t->token), "%s", d->next.token);
     sim_check_apply(w, t);
     if (d->settled_n > 0) {
         sim_check_settle(w, t);

@@ -203,7 +203,7 @@ static void done(struct sim *w, struct sim_task *t)
         break;
     case VERDICT_LOCKED: case VERDICT_DEFERRED: case VERDICT_QUEUED: case VERDICT_RECORDED: case VERDICT_REJECTED: case VERDICT_FULL:
     case VERDICT_COMPLETED: case VERDICT_RESTART: case VERDICT_SILENCED: case VERDICT_RETRY: case VERDICT_FAILED:
-    case VERDICT_CANCELLED: case VERDICT_UNKNOWN: case VERDICT_LOST: case VERDICT_TOO_LATE:
+    case VERDICT_CANCELLED: case VERDICT_CANCELLED_NEXT: case VERDICT_UNKNOWN: case VERDICT_LOST: case VERDICT_TOO_LATE:
         break;
     }
     end(t);
@@ -251,7 +251,8 @@ static void decide(struct sim *w, struct sim_task *t)
     ev->owner = w->processes[t->process].name;
     ev->fresh_id = t->fresh;
     ev->message = t->kind == EVENT_ARRIVE ? &t->message : NULL;
-    ev->hand_over = t->hand_over;
+    ev->hand_over = t->hand_over || t->as_job;
+    ev->as_job = t->as_job;
     ev->has_actions = t->has_actions;
     ev->interrupted = t->interrupted;
     ev->failure = t->failure;

@@ -236,8 +236,11 @@ static void administer(struct sim *w, uint32_t p, uint32_t k)
             t->revives = c->letters[sim_below(w, known)];
         return;
     }
-    if (is_up(w, p) && w->conversations[k].version > 0)
-        (void)sim_task_new(w, p, k, kinds[sim_below(w, ARRAY_LEN(kinds))]);
+    if (!is_up(w, p) || c->version == 0)
+        return;
+    struct sim_task *t = sim_task_new(w, p, k, kinds[sim_below(w, ARRAY_LEN(kinds))]);
+    if (t != NULL && t->kind == EVENT_CANCEL && c->record.next_turn_id[0] != '\0' && sim_chance(w, 5000)) /* of a job that was promised */
+        step_copy(t->target, sizeof(t->target), c->record.next_turn_id);
 }
 
 static void inject(struct sim *w)
@@ -285,8 +288,10 @@ static void arrive(struct sim *w)
     if (w->mood == MOOD_MIXED && sim_chance(w, 600))
         sender = (enum sender_type)(1 + sim_below(w, 3));
     struct sim_task *t = sim_arrive(w, p, k, message, sender);
-    if (t != NULL)
-        t->hand_over = sim_chance(w, 2000);
+    if (t == NULL)
+        return;
+    t->hand_over = sim_chance(w, 2000);
+    t->as_job = t->message.sender_type == SENDER_USER && sim_chance(w, 3000);
 }
 
 /* A daemon has seen that this conversation is due. */

@@ -38,8 +38,10 @@ static struct conversation record_of(const struct row_record *r)
         .covered_n = r->covered_n, .restarts = r->restarts, .attempts = r->attempts, .faults = r->faults, .sends = r->sends, .fence = r->fence,
         .oldest_ms = r->oldest_ms, .newer_ms = r->newer_ms, .opened_ms = r->opened_ms, .wait_until_ms = r->wait_until_ms,
         .retry_at_ms = r->retry_at_ms, .send_deadline_ms = r->send_deadline_ms, .paused = r->paused, .paused_until_ms = r->paused_until_ms,
-        .closed = r->closed,
+        .closed = r->closed, .told = r->told, .job = r->job, .cancelled_n = r->cancelled_n, .cancelled_after_ms = r->cancelled_after_ms,
     };
+    step_copy(c.cancelled_turn_id, sizeof(c.cancelled_turn_id), r->cancelled_turn_id);
+    step_copy(c.lock_token, sizeof(c.lock_token), r->lock_token);
     step_copy(c.token, sizeof(c.token), r->token);
     step_copy(c.owner, sizeof(c.owner), r->token != NULL ? "owner" : "");
     step_copy(c.turn_id, sizeof(c.turn_id), r->turn_id);
@@ -48,6 +50,18 @@ static struct conversation record_of(const struct row_record *r)
     read_superseded(&c, r->superseded);
     c.send_fence = r->send_fence != 0 ? r->send_fence : c.phase == PHASE_SENDING ? c.fence : 0;
     return c;
+}
+
+static void check_job(const struct row *row, const struct conversation *c)
+{
+    const struct row_record *w = &row->want.next;
+    if (row->event.as_job || row->is.told || w->told)
+        is_int(c->told, w->told, "%s: somebody was told", row->name);
+    is_int(c->job, w->job, "%s: a job", row->name);
+    is_int(c->cancelled_n, w->cancelled_n, "%s: cancelled while they wait", row->name);
+    is_str(c->cancelled_turn_id, text(w->cancelled_turn_id), "%s: the turn that was cancelled", row->name);
+    is_int(c->cancelled_after_ms, w->cancelled_after_ms, "%s: first behind those", row->name);
+    is_str(c->lock_token, text(w->lock_token), "%s: promised token", row->name);
 }
 
 static void check_record(const struct row *row, const struct conversation *c)
@@ -75,6 +89,7 @@ static void check_record(const struct row *row, const struct conversation *c)
     is_int(c->paused_until_ms, w->paused_until_ms, "%s: paused until", row->name);
     is_int(c->paused, w->paused, "%s: paused", row->name);
     is_int(c->closed, w->closed, "%s: closed", row->name);
+    check_job(row, c);
     struct buf b = { 0 };
     is_sv(superseded_of(&b, c), sv_from(text(w->superseded)), "%s: superseded", row->name);
     buf_fini(&b);

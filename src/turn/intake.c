@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT
+ * What of a history is new, and what its arrival leaves behind. The markup has no names for messages. They are made of what was said by whom for the
+ * how-manieth time, so that a store that knows nothing of another one's messages, as during an outage, gives the same ones, and the two can be
+ * joined. Knows nothing of who asked. */
+#include "config.h"
+
+#include <stdio.h>
+
+#include "lib/digest.h"
+#include "turn/intake.h"
+#include "turn/overlap.h"
+#include "turn/reason.h"
+#include "turn/step_parts.h"
+
+#define SAID_LOOKED_AT 200 /* parts before one that are compared with it */
+
+void intake_lock_id(char out[ID_UUID_SIZE], const char *token)
+{
+    if (strlen(token) != ID_TOKEN_SIZE - 1)
+        out[0] = '\0';
+    else
+        (void)snprintf(out, ID_UUID_SIZE, "%.8s-%.4s-%.4s-%.4s-%.12s", token, token + 8, token + 12, token + 16, token + 20);
+}
+
+/* ---- what is new ---- */
+
+/* One list of what is stored: recalled, context, pending. */
+struct stored {
+    struct overlap_entry *entries;
+    struct sv *ids; /* names of messages, SV_NONE for replies */
+    size_t n, pending_from;
+};
+
+static int add(struct stored *s, struct arena *a, const struct sv *items, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct message_item m;
+        struct err e;
+        if (message_look(items[i], &m, &e) != 0)
+            continue; /* whoever asks the AI tells of it */
+        struct sv text = message_text(a, m.content_json);
+        if (text.p == NULL)
+            return -1;
+        s->entries[s->n] = (struct overlap_entry){ .user = sv_eq(m.role, SV("user")), .text = text };
+        s->ids[s->n++] = m.message_id_json.p != NULL ? message_text(a, m.message_id_json) : SV_NONE;
+    }
+    return 0;
+}
+
+static int gather(struct intake *r, struct transact *x, struct stored *s)
+{
+    size_t max = r->recalled_n + x->context_n + x->pending_n + 1;
+    s->entries = arena_array(x->scratch, max, sizeof(*s->entries));
+    s->ids = arena_array(x->scratch, max, sizeof(*s->ids));
+    if (s->entries == NULL || s->ids == NULL || add(s, x->scratch, r->recalled, r->recalled_n) != 0 ||
+        add(s, x->scratch, x->context, x->context_n) != 0)
+        return -1;
+    s->pending_from = s->n;
+    return add(s, x->scratch, x->pending, x->pending_n);
+}
+
+/* Which job has the last message that was recognised. */
+static void note_known(struct intake *r, const struct transact *x, const struct stored *s, size_t last)
+{
+    const struct conversation *c = &x->before;
+    r->last_id = last != SIZE_MAX && s->ids[last].p != NULL ? arena_sv(r->a, s->ids[last]) : SV_NONE;
+    r->job_id[0] = '\0';
+    if (last == SIZE_MAX || last < s->pending_from || c->phase == PHASE_IDLE)
+        return;
+    bool next = (c->phase == PHASE_THINKING || c->phase == PHASE_SENDING) && last - s->pending_from >= c->covered_n && c->next_turn_id[0] != '\0';
+    step_copy(r->job_id, sizeof(r->job_id), next ? c->next_turn_id : c->turn_id);
+    r->consolidated = next ? c->pending_n - c->covered_n : c->pending_n;
+    intake_lock_id(r->lock_id, c->token[0] != '\0' ? c->token : c->lock_token);
+}
+
+/* How often the same was said before the i-th part, by what is stored and by the parts that are new. */
+static size_t said_before(const struct intake *r, const struct stored *s, size_t known, size_t i)
+{
+    const struct markup_part *part = &r->h.parts[i];
+    size_t n = 0;
+    for (size_t k = 0; k < s->n; k++)
+        n += s->entries[k].user != part->bot && sv_eq(s->entries[k].text, part->text);
+    for (size_t k = i > known + SAID_LOOKED_AT ? i - SAID_LOOKED_AT : known; k < i; k++)
+        n += r->h.parts[k].bot == part->bot && sv_eq(r->h.parts[k].text, part->text);
+    return n + (i > known + SAID_LOOKED_AT ? i : 0); /* further back it only has to be another number */
+}
+
+static const char *make_id(struct intake *r, const struct markup_part *part, size_t before)
+{
+    unsigned char digest[DIGEST_SIZE];
+    char *id = arena_alloc(r->a, ID_UUID_SIZE);
+    struct buf b = { 0 };
+    buf_add(&b, r->h.conversation_id);
+    buf_printf(&b, "%c%c%zu %u%c", '\0', part->bot ? 'B' : 'U', before, r->salt, '\0');
+    buf_add(&b, part->text);
+    bool made = id != NULL && buf_ok(&b);
+    if (made) {
+        digest_sha256(buf_sv(&b), digest);
+        id_uuid8(id, digest);
+    }
+    buf_fini(&b);
+    return made ? id : NULL;
+}
+
+static int make_message(struct intake *r, const struct stored *s, size_t known, size_t i, int64_t now_ms, struct message *m)
+{
+    const struct markup_part *part = &r->h.parts[i];
+    const char *id = make_id(r, part, said_before(r, s, known, i));
+    if (id == NULL)
+        return -1;
+    *m = (struct message){ .conversation_id = r->h.conversation_id, .message_id = sv_from(id), .content = part->text, .timestamp_ms = now_ms };
+    m->sender_type = part->bot ? SENDER_BOT : SENDER_USER;
+    m->sender_id = part->bot ? SV("bot") : r->h.sender_id;
+    return 0;
+}
+
+/* Parts [known, n) become messages: those outside of the run are history. */
+static int make_messages(struct intake *r, struct transact *x, const struct stored *s, size_t known, const struct markup_run *run)
+{
+    size_t n = r->h.parts_n - known, at = 0;
+    r->others = arena_array(r->a, n, sizeof(*r->others));
+    if (r->others == NULL)
+        return -1;
+    for (size_t i = known; i < r->h.parts_n; i++)
+        if ((i < run->begin || i >= run->end) && make_message(r, s, known, i, x->event.now_ms, &r->others[at++]) != 0)
+            return -1;
+    r->history_n = at;
+    for (size_t i = run->begin; i + 1 < run->end; i++)
+        if (make_message(r, s, known, i, x->event.now_ms, &r->others[at++]) != 0)
+            return -1;
+    if (make_message(r, s, known, run->end - 1, x->event.now_ms, &r->newest) != 0)
+        return -1;
+    for (size_t i = r->history_n; i < at; i++)
+        r->others[i].metadata = r->h.metadata;
+    r->newest.metadata = r->h.metadata;
+    r->newest.bot_id = r->h.bot_id;
+    r->newest.callback_url = r->h.callback_url;
+    x->history = r->others;
+    x->older = &r->others[r->history_n];
+    x->event.history_n = (uint32_t)r->history_n;
+    x->event.together_n = (uint32_t)(run->end - run->begin);
+    x->event.message = &r->newest;
+    return 0;
+}
+
+/* Requests may overtake each other: one that holds a single text comes late when that text waits for its answer already. (Where it has been
+ * answered, the customer says it again.) SIZE_MAX: it does not wait. */
+static size_t waits_already(const struct intake *r, const struct stored *s)
+{
+    if (r->h.parts_n != 1)
+        return SIZE_MAX;
+    for (size_t i = s->pending_from; i < s->n; i++)
+        if (sv_eq(s->entries[i].text, r->h.parts[0].text))
+            return i;
+    return SIZE_MAX;
+}
+
+bool intake_look(struct transact *x)
+{
+    struct intake *r = x->arg;
+    struct stored s = { 0 };
+    struct markup_run run;
+    size_t last = SIZE_MAX;
+    if (gather(r, x, &s) != 0)
+        return false;
+    size_t known = overlap_known(s.entries, s.n, r->h.parts, r->h.parts_n, &last);
+    run = markup_question(r->h.parts, r->h.parts_n, known);
+    size_t late = waits_already(r, &s);
+    if (run.begin == run.end || late != SIZE_MAX) {
+        note_known(r, x, &s, run.begin == run.end ? last : late);
+        return false;
+    }
+    r->last_id = SV_NONE;
+    return make_messages(r, x, &s, known, &run) == 0;
+}
+
+/* ---- what it leaves behind ---- */
+
+static int fill_marks(struct transact *x, struct store_change *c)
+{
+    const struct intake *r = x->arg;
+    size_t older_n = x->event.together_n - 1;
+    uint64_t seq = x->decision.next.seq;
+    char hash[17];
+    struct store_pair *marks = arena_array(x->scratch, older_n + 1, sizeof(*marks));
+    if (marks == NULL)
+        return -1;
+    for (size_t i = 0; i <= older_n; i++) {
+        const struct message *m = i < older_n ? &x->older[i] : &r->newest;
+        message_hash(m, hash);
+        marks[i] = (struct store_pair){ m->message_id, arrival_mark(x, seq - older_n + i, hash) };
+        if (marks[i].value.p == NULL)
+            return -1;
+    }
+    c->mark_new = marks[older_n];
+    c->marks = marks;
+    c->marks_n = older_n;
+    return 0;
+}
+
+/* History is kept at once; so is what nothing answers. */
+static int fill_items(struct transact *x, struct store_change *c)
+{
+    const struct intake *r = x->arg;
+    const struct decision *d = &x->decision;
+    size_t together_n = x->event.together_n, n = r->history_n + (d->verdict == VERDICT_RECORDED ? together_n : 0);
+    uint64_t first = d->next.seq - together_n - r->history_n + 1;
+    struct sv *items = arena_array(x->scratch, n + 1, sizeof(*items));
+    if (items == NULL)
+        return -1;
+    for (size_t i = 0; i < n; i++) {
+        const struct message *m = i < r->history_n ? &x->history[i] : i + 1 < r->history_n + together_n ? &x->older[i - r->history_n] : &r->newest;
+        items[i] = arrival_item(x, m, first + i, i < r->history_n ? REASON_HISTORY : d->reason);
+        if (items[i].p == NULL)
+            return -1;
+    }
+    c->queue_add = items;
+    c->queue_add_n = n;
+    return 0;
+}
+
+int intake_fill(struct transact *x, struct store_change *c)
+{
+    const struct intake *r = x->arg;
+    if (fill_marks(x, c) != 0 || fill_items(x, c) != 0)
+        return -1;
+    return x->decision.verdict == VERDICT_RECORDED ? 0 : arrival_job(x, c, r->newest.message_id);
+}
