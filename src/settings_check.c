@@ -73,7 +73,7 @@ static const char *decoded(struct arena *a, struct sv s)
     char *to = out;
     for (size_t i = 0; out != NULL && i < s.n; i++) {
         bool escape = s.p[i] == '%' && i + 2 < s.n && hex(s.p[i + 1]) >= 0 && hex(s.p[i + 2]) >= 0;
-        *to++ = escape ? (char)(hex(s.p[i + 1]) << 4 | hex(s.p[i + 2])) : s.p[i];
+        *to++ = escape ? (char)((unsigned)hex(s.p[i + 1]) << 4 | (unsigned)hex(s.p[i + 2])) : s.p[i];
         i += escape ? 2 : 0;
     }
     if (to != NULL)
