@@ -15,7 +15,7 @@ struct intake {
     const struct sv *recalled;
     size_t recalled_n;
 
-    unsigned salt; /* raised when a name is taken: the same was said before what is stored still tells */
+    unsigned salt, salts; /* another one when a name is taken: the same was said before what is stored still tells; how often it was */
     struct message newest, *others; /* others: history, then older ones to be answered */
     size_t history_n;
 

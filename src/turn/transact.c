@@ -390,7 +390,7 @@ static void load(struct transact *x)
 {
     struct store_load what = {
         .conversation_id = x->id,
-        .message_id = x->event.kind == EVENT_ARRIVE ? x->event.message->message_id : SV_NONE,
+        .message_id = x->event.kind == EVENT_ARRIVE && x->look == NULL ? x->event.message->message_id : SV_NONE,
         .want_lists = x->want_lists,
     };
     x->asked_mono_ms = clock_mono_ms();

@@ -12,6 +12,7 @@
 
 #define RETRY_MS 1000
 #define SALTS_MAX 20
+#define SALTS_IN_TURN 4 /* the first ones are the same in every store */
 #define RECALL_PATIENCE_MS 250
 
 static void go(struct intake *r);
@@ -209,6 +210,13 @@ static void recall(struct intake *r)
     archive_context(t->o.archive, r->h.conversation_id, t->base.context_max, recalled, q);
 }
 
+/* A name was taken: whoever was quicker may have brought the same message, which the next look finds; else it gets another name. */
+static void look_again(struct intake *r)
+{
+    r->salt = ++r->salts < SALTS_IN_TURN ? r->salts : 1 + (unsigned)id_random_below(UINT32_MAX - 1);
+    go(r);
+}
+
 static void decided(struct transact *x)
 {
     struct intake *r = x->arg;
@@ -222,9 +230,8 @@ static void decided(struct transact *x)
         verdict(x, r);
         return;
     case TRANSACT_KNOWN:
-        if (x->mark.p != NULL && r->salt < SALTS_MAX) {
-            r->salt++;
-            go(r);
+        if (x->mark.p != NULL && r->salts < SALTS_MAX) {
+            look_again(r);
             return;
         }
         if (r->job_id[0] != '\0')

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT
+ * Histories that come in at two processes at once, and texts that the customer says again after the store has lost sight of them: nothing is
+ * answered twice, nothing is lost, everybody is told a job. */
+#include "config.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/clock.h"
+#include "t/tap.h"
+#include "t/turn/rig.h"
+#include "turn/history.h"
+
+struct told {
+    bool done;
+    enum history_outcome outcome;
+    char job_id[64], lock_id[64];
+    size_t consolidated;
+};
+
+static void on_told(void *arg, const struct history_answer *a)
+{
+    struct told *t = arg;
+    if (t->done)
+        bail_out("a client was answered twice");
+    *t = (struct told){ .done = true, .outcome = a->outcome, .consolidated = a->consolidated };
+    snprintf(t->job_id, sizeof(t->job_id), "%s", a->job_id);
+    snprintf(t->lock_id, sizeof(t->lock_id), "%s", a->lock_id);
+}
+
+static void submit(struct turns *turns, const char *conversation, const char *markup, struct told *told)
+{
+    struct arena *a = arena_new(0, 1u << 20);
+    struct markup m;
+    struct err e;
+    *told = (struct told){ 0 };
+    if (markup_parse(a, sv_from(markup), &m, &e) != 0)
+        bail_out("%s: %s", markup, e.text);
+    const struct history h = { .conversation_id = sv_from(conversation), .parts = m.parts, .parts_n = m.n, .sender_id = SV("customer") };
+    turns_submit_history(turns, &h, on_told, told);
+    arena_free(a);
+}
+
+static void await(struct rig *r, const struct told *told)
+{
+    for (int i = 0; i < 20000 && !told->done; i++) {
+        clock_fake_move(1);
+        loop_turn(r->loop, false);
+    }
+    if (!told->done)
+        bail_out("no answer");
+}
+
+static struct told post(struct rig *r, const char *conversation, const char *markup)
+{
+    struct told told;
+    submit(r->turns, conversation, markup, &told);
+    await(r, &told);
+    return told;
+}
+
+/* ---- the cases ---- */
+
+static void two_processes(void)
+{
+    struct rig r;
+    struct err e;
+    struct told a, b;
+    rig_open(&r, &rig_policy);
+    struct turns *other = turns_new(&r.options, &e);
+    submit(r.turns, "c1", "<USER>one</USER>", &a);
+    submit(other, "c1", "<USER>one</USER>", &b);
+    await(&r, &a);
+    await(&r, &b);
+    is_int(a.outcome, HISTORY_STARTED, "one of two equal requests has a job of its own");
+    is_int(b.outcome, HISTORY_LOCKED, "the other one joins it");
+    is_str(b.job_id, a.job_id, "it is the same");
+    is_str(b.lock_id, a.lock_id, "under the same lock");
+    is_int((int)b.consolidated, 1, "of one message");
+
+    submit(r.turns, "c2", "<USER>one</USER>", &a);
+    submit(other, "c2", "<USER>one</USER><USER>two</USER>", &b);
+    await(&r, &a);
+    await(&r, &b);
+    is_str(b.job_id, a.job_id, "a window that reaches further");
+    rig_visit(&r, "c1");
+    rig_visit(&r, "c2");
+    is_int(r.platform.sent, 2, "one reply each");
+    is_str(r.ai.seen, "user:one|user:two|", "and each text once");
+    turns_free(other);
+    rig_close(&r);
+}
+
+static void said_again(void)
+{
+    struct rig r;
+    struct policy p = rig_policy;
+    char markup[64];
+    rig_open(&r, &p);
+    const struct turns_change change = { .policy = p, .bot_name = "Default Bot", .context_max = 4, .job_ttl_ms = 86400000 };
+    turns_set(r.turns, &change);
+    for (int i = 0; i < 3; i++) {
+        struct told first = post(&r, "c1", "<USER>thanks</USER>");
+        is_int(first.outcome, HISTORY_STARTED, "said for the %d. time", i + 1);
+        rig_visit(&r, "c1");
+        for (int k = 0; k < 3; k++) {
+            snprintf(markup, sizeof(markup), "<USER>other %d.%d</USER>", i, k);
+            struct told t = post(&r, "c1", markup);
+            is_int(t.outcome, HISTORY_STARTED, "then %s", markup);
+            rig_visit(&r, "c1");
+        }
+    }
+    is_int(r.platform.sent, 12, "each has its reply");
+    rig_close(&r);
+}
+
+int main(void)
+{
+    clock_fake(1700000000000);
+    two_processes();
+    said_again();
+    return done_testing();
+}
