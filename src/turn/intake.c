@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * What of a history is new, and what its arrival leaves behind. The markup has no names for messages. They are made of what was said by whom for the
- * how-manieth time, so that a store that knows nothing of another one's messages, as during an outage, gives the same ones, and the two can be
- * joined. Knows nothing of who asked. */
+ * how-manieth time, and in which part of a day, so that a store that knows nothing of another one's messages, as during an outage, gives the same
+ * ones, and the two can be joined; but not the one that the same words had last week. Knows nothing of who asked. */
 #include "config.h"
 
 #include <stdio.h>
@@ -13,6 +13,7 @@
 #include "turn/step_parts.h"
 
 #define SAID_LOOKED_AT 200 /* parts before one that are compared with it */
+#define NAMES_FOR_MS (6 * 3600 * INT64_C(1000)) /* shorter than any mark is kept: an equal name is noticed */
 
 void intake_lock_id(char out[ID_UUID_SIZE], const char *token)
 {
@@ -85,13 +86,13 @@ static size_t said_before(const struct intake *r, const struct stored *s, size_t
     return n + (i > known + SAID_LOOKED_AT ? i : 0); /* further back it only has to be another number */
 }
 
-static const char *make_id(struct intake *r, const struct markup_part *part, size_t before)
+static const char *make_id(struct intake *r, const struct markup_part *part, size_t before, int64_t now_ms)
 {
     unsigned char digest[DIGEST_SIZE];
     char *id = arena_alloc(r->a, ID_UUID_SIZE);
     struct buf b = { 0 };
     buf_add(&b, r->h.conversation_id);
-    buf_printf(&b, "%c%c%zu %u%c", '\0', part->bot ? 'B' : 'U', before, r->salt, '\0');
+    buf_printf(&b, "%c%c%zu %u %lld%c", '\0', part->bot ? 'B' : 'U', before, r->salt, (long long)(now_ms / NAMES_FOR_MS), '\0');
     buf_add(&b, part->text);
     bool made = id != NULL && buf_ok(&b);
     if (made) {
@@ -105,7 +106,7 @@ static const char *make_id(struct intake *r, const struct markup_part *part, siz
 static int make_message(struct intake *r, const struct stored *s, size_t known, size_t i, int64_t now_ms, struct message *m)
 {
     const struct markup_part *part = &r->h.parts[i];
-    const char *id = make_id(r, part, said_before(r, s, known, i));
+    const char *id = make_id(r, part, said_before(r, s, known, i), now_ms);
     if (id == NULL)
         return -1;
     *m = (struct message){ .conversation_id = r->h.conversation_id, .message_id = sv_from(id), .content = part->text, .timestamp_ms = now_ms };

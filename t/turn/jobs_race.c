@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lib/clock.h"
+#include "lib/id.h"
 #include "t/tap.h"
 #include "t/turn/rig.h"
 #include "turn/history.h"
@@ -114,10 +115,59 @@ static void said_again(void)
     rig_close(&r);
 }
 
+/* The ids of all messages with this text that the archive is to get. */
+struct names {
+    bool done;
+    const char *text;
+    char ids[8][ID_UUID_SIZE];
+    size_t n;
+};
+
+static void on_taken(void *arg, enum store_status status, const struct store_batch *batch)
+{
+    struct names *names = arg;
+    names->done = true;
+    for (size_t i = 0; status == STORE_DONE && i < batch->n; i++) {
+        json_t *item = json_read(batch->items[i], false, NULL), *messages = json_object_get(item, "messages");
+        for (size_t k = 0; k < json_array_size(messages) && names->n < ARRAY_LEN(names->ids); k++) {
+            const json_t *m = json_array_get(messages, k);
+            if (sv_eq(json_sv(m, "content"), sv_from(names->text)))
+                snprintf(names->ids[names->n++], ID_UUID_SIZE, "%.*s", SV_FMT(json_sv(m, "message_id")));
+        }
+        json_decref(item);
+    }
+}
+
+/* Its mark has expired by then, but the archive keeps its first row for ever. */
+static void days_later(void)
+{
+    struct rig r;
+    struct policy p = rig_policy;
+    struct names names = { .text = "good morning" };
+    rig_open(&r, &p);
+    const struct turns_change change = { .policy = p, .bot_name = "Default Bot", .context_max = 2, .job_ttl_ms = 86400000 };
+    turns_set(r.turns, &change);
+    for (int i = 0; i < 3; i++) {
+        (void)post(&r, "c1", "<USER>good morning</USER><USER>a question</USER>");
+        rig_visit(&r, "c1");
+        (void)post(&r, "c1", "<USER>another</USER>");
+        rig_visit(&r, "c1");
+        clock_fake_move(i == 0 ? 8 * 3600 * 1000 : 72 * 3600 * 1000);
+    }
+    store_take(r.store, STORE_QUEUE_MESSAGES, SV("test"), 100, on_taken, &names);
+    for (int i = 0; i < 1000 && !names.done; i++)
+        loop_turn(r.loop, false);
+    is_int((int)names.n, 3, "said three times");
+    ok(strcmp(names.ids[0], names.ids[1]) != 0, "on the same day it is another message");
+    ok(strcmp(names.ids[1], names.ids[2]) != 0 && strcmp(names.ids[0], names.ids[2]) != 0, "days later, too");
+    rig_close(&r);
+}
+
 int main(void)
 {
     clock_fake(1700000000000);
     two_processes();
     said_again();
+    days_later();
     return done_testing();
 }
