@@ -471,7 +471,8 @@ static void begin(const struct conversation *before, const struct event *ev, con
         step_run(d, ev, p);
         return;
     }
-    if (c->faults + 1 < p->attempts_max) {
+    bool too_often = c->faults + 1 >= p->attempts_max || (c->job && c->attempts + 1 >= p->attempts_max);
+    if (!too_often) {
         take_over(d, ev, p);
         return;
     }

@@ -157,8 +157,7 @@ static void retry_or_fail(const struct conversation *before, const struct event 
     c->attempts += !ev->not_asked;
     c->faults += !unreachable;
     bool too_long = ev->now_ms - c->oldest_ms >= p->retry_for_ms, too_often = c->job && c->attempts >= p->attempts_max;
-    bool given_up = unreachable ? too_long || too_often : c->faults >= p->attempts_max;
-    if (given_up) {
+    if (too_often || (unreachable ? too_long : c->faults >= p->attempts_max)) {
         step_settle(d, ev);
         d->turn_id = before->turn_id;
         d->verdict = VERDICT_FAILED;
