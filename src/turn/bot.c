@@ -132,7 +132,6 @@ static bool fill(struct one_bot *o, const json_t *row)
     if (!take_backend(o, row, "ai_core", ARCHIVE_AI_CORES, &o->core) ||
         !take_backend(o, row, "platform", ARCHIVE_PLATFORMS, &o->platform))
         return false;
-    o->bot.enabled = json_bool(row, "enabled", true);
     set_policy(o, row);
     o->bot.ai = o->core != NULL ? o->core->ai : json_sv(row, "ai_core").p != NULL ? NULL : base->ai;
     o->bot.platform = o->platform != NULL ? o->platform->platform : json_sv(row, "platform").p != NULL ? NULL : base->platform;
@@ -141,13 +140,14 @@ static bool fill(struct one_bot *o, const json_t *row)
     return o->bot.json.p != NULL;
 }
 
-/* Names and version of a row that may be wrong in everything else. */
+/* Names and version of a row that may be wrong in everything else. What it does not say clearly does not silence a bot: its messages wait. */
 static bool introduce(struct one_bot *o, const json_t *row)
 {
     struct sv id = json_sv(row, "bot_id"), name = json_sv(row, "name");
     o->bot.bot_id = arena_str(o->a, id.n <= MESSAGE_ID_MAX ? id : SV_NONE);
     o->bot.name = arena_str(o->a, name.p != NULL ? name : id);
     o->bot.version = json_i64(row, "version", 0);
+    o->bot.enabled = json_bool(row, "enabled", true);
     return o->bot.bot_id != NULL && o->bot.name != NULL;
 }
 

@@ -100,9 +100,15 @@ static void broken_rows(void)
         is_str(registry_trouble("b"), table[i].why, "row %zu", i);
         struct bot *b = registry_find("b");
         is_int(b->version, i + 1, "its version");
+        ok(b->enabled, "its messages wait: it is not silent");
         ok(b->ai == NULL || b->platform == NULL || b->trouble == NULL, "nothing can be asked of it");
         bot_release(b);
     }
+    registry_bot("b", 80, "\"name\":17,\"enabled\":false");
+    registry_refresh();
+    struct bot *off = registry_find("b");
+    ok(off->trouble != NULL && !off->enabled, "one that is switched off as well is silent");
+    bot_release(off);
     is_int(registry_logged("sk-very-secret"), 0, "no secret in the log");
     is_int(registry_logged("me:secret"), 0, "not in an address either");
     int told = registry_logged("a bot cannot be used");
