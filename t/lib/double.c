@@ -24,6 +24,7 @@
  *     wrap          that form without actions too
  *     chunked       answers without Content-Length
  *     hang          never answers
+ *     keep          the ledger keeps the whole request, as body
  *     cut           none | before_read (RST, no entry) | after_read | mid_answer; the last two after delay_ms
  *     fail_next     the next n calls get fail_status (503) at once
  *     retry_after   seconds, a header of answers with another status than 200

@@ -223,6 +223,7 @@ static void hear_ai(struct pending *p, const struct script_ai *s, struct ledger_
     call->message_ids = ids;
     call->messages = (int64_t)json_array_size(json_object_get(call->body, "messages"));
     call->nonce = sv_from(nonce);
+    call->keep = s->keep;
     render_reply(&p->body, s, nonce, ids, texts);
     p->entry = ledger_ai_start(d->ledger, call);
     json_decref(ids);

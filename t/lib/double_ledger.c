@@ -143,6 +143,8 @@ static char *head_of(const struct ledger_call *c, bool ai, const char *extra_nam
         json_kstr(&o, "nonce", c->nonce);
         json_kint(&o, "messages", c->messages);
         json_kval(&o, "message_id", json_object_get(c->body, "message_id"));
+        if (c->keep)
+            json_kval(&o, "body", c->body);
     } else {
         json_kstr(&o, "mode", sv_from(c->mode));
         json_kbool(&o, "applied", c->applied);

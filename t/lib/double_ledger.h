@@ -15,6 +15,7 @@ struct ledger_call { /* borrowed during the call */
     struct sv nonce;       /* AI */
     json_t *message_ids;   /* array: shown and unanswered (AI), covered (platform), or NULL */
     int64_t messages;      /* AI: size of the context that was shown */
+    bool keep;             /* AI: the entry has the whole body */
     const char *mode;      /* platform */
     bool applied, authorized;
 };

@@ -36,6 +36,7 @@ static const struct field fields[] = {
     AI(hang, KIND_BOOL, false),
     AI(wrap, KIND_BOOL, false),
     AI(chunked, KIND_BOOL, false),
+    AI(keep, KIND_BOOL, false),
     AI(body, KIND_TEXT, 0),
     AI(text, KIND_TEXT, 0),
     AI(actions, KIND_JSON, 0),

@@ -20,7 +20,7 @@ enum platform_mode {
 struct script_ai {
     int64_t delay_ms, status, fail_next, fail_status, retry_after, times;
     int cut; /* enum ai_cut */
-    bool hang, wrap, chunked;
+    bool hang, wrap, chunked, keep;
     char *body, *text, *actions; /* owned; NULL: none */
 };
 
