@@ -146,6 +146,7 @@ static int fill_revival(struct transact *x, struct store_change *c)
                                                      q->messages[0].id) };
         if (c->job.value.p == NULL)
             return -1;
+        c->job_ttl_ms = JOB_OPEN_TTL_MS;
     }
     return fill_pending(x, c, q) != 0 ? -1 : fill_marks(x, c, q);
 }
@@ -156,6 +157,14 @@ static void again(struct revival *q)
         load_marks(q);
     else
         unavailable(q);
+}
+
+/* Whoever was told the job that was given up is shown what becomes of it now. */
+static void lead_on(const struct revival *q)
+{
+    const char *from = arena_str(q->call->a, q->turn_id);
+    if (from != NULL)
+        job_alias(q->call->t, from, q->new_turn);
 }
 
 static void applied(struct transact *x)
@@ -169,12 +178,14 @@ static void applied(struct transact *x)
         unavailable(q);
         return;
     }
-    if (x->decision.verdict == VERDICT_REJECTED)
+    if (x->decision.verdict == VERDICT_REJECTED) {
         refuse(q, 409, "bot_paused", "The bot is silent in this conversation: resume it first.");
-    else if (x->decision.verdict == VERDICT_FULL)
+    } else if (x->decision.verdict == VERDICT_FULL) {
         refuse(q, 409, "too_many_pending", "Too many messages of this conversation wait already.");
-    else
+    } else {
+        lead_on(q);
         drop_letter(q);
+    }
 }
 
 static void put_back(struct revival *q)
