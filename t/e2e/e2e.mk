@@ -17,13 +17,14 @@ E2E_TESTS = \
     t/e2e/68-reload.t \
     t/e2e/69-logs.t \
     t/e2e/70-bots.t \
+    t/e2e/71-jobs.t \
     t/e2e/63-bursts.t \
     t/e2e/64-cancel.t \
     t/e2e/65-scale.t \
     t/e2e/66-findings.t \
     t/e2e/90-faults.t
 EXTRA_DIST += \
-    t/lib/Stack.pm t/lib/Stack/Process.pm t/lib/Stack/Servers.pm t/lib/Stack/Client.pm t/lib/Stack/Events.pm \
+    t/lib/Stack.pm t/lib/Stack/Process.pm t/lib/Stack/Servers.pm t/lib/Stack/Client.pm t/lib/Stack/Events.pm t/lib/Stack/Jobs.pm \
     README.md contrib/quickstart contrib/check contrib/bench contrib/bench.pl contrib/common.sh contrib/packages .ci/run
 
 # All that "make check" would run, built but not run.

@@ -22,6 +22,7 @@ use IO::Socket::UNIX;
 use Test::More;
 use Time::HiRes qw(sleep time);
 use Stack::Client;
+use Stack::Jobs;
 use Stack::Process;
 use Stack::Servers;
 
