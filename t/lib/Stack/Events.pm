@@ -21,7 +21,7 @@ sub open {
     return bless {socket => $socket, raw => '', body => '', events => [], comments => 0}, $class;
 }
 
-# Takes what is there. ended: the last chunk has come; closed: the connection is no more.
+# Takes what is there. ended: the last chunk or byte has come; closed: the connection is no more.
 sub read {
     my $self = shift;
     while (!$self->{closed}) {
@@ -54,7 +54,10 @@ sub _take_chunks {
     my $self = shift;
     if (lc($self->{headers}{'transfer-encoding'} // '') ne 'chunked') {
         $self->{body} .= $self->{raw};
+        $self->{got} += length $self->{raw};
         $self->{raw} = '';
+        # a web server that has all of it before it sends the head says how long it is
+        $self->{ended} = 1 if defined $self->{headers}{'content-length'} && $self->{got} >= $self->{headers}{'content-length'};
         return;
     }
     while ($self->{raw} =~ /\A([0-9a-fA-F]+)[^\r]*\r\n/) {
