@@ -129,12 +129,15 @@ void replay(struct turns *t, struct sv conversation_id, const struct client *cli
 
 /* ---- jobs ---- */
 
+#define HOPS_MAX 16
+
 struct asked {
     struct turns *t;
     struct arena *a;
     json_t *job;
     struct sv id, wanted; /* as it was asked for; behind the alias */
-    bool followed, open, archived; /* an alias; what a client that was sent away left; the archive was asked */
+    unsigned hops;       /* ids that led here: each turn that took over another's messages may have been taken over */
+    bool open, archived; /* asked were: what a client that was sent away left; the archive */
     turn_job_fn *fn;
     void *arg;
 };
@@ -164,10 +167,22 @@ static void asked_done(struct asked *q, enum store_status status, const char *li
     arena_free(q->a);
 }
 
-/* An open job's record says only that it was begun: the conversation says how far it is. */
 static void got_job(void *arg, enum store_status status, struct sv value);
 
-/* What the conversation knows better than the record of its open job. */
+/* False: it leads on for too long, or memory is short. */
+static bool follow(struct asked *q, struct sv to)
+{
+    struct sv name = q->hops < HOPS_MAX ? arena_printf(q->a, "job:%.*s", SV_FMT(to)) : SV_NONE;
+    if (name.p == NULL)
+        return false;
+    q->hops++;
+    q->wanted = to;
+    q->open = q->archived = false;
+    store_get(q->t->o.store, name, got_job, q);
+    return true;
+}
+
+/* An open job's record says only that it was begun. What the conversation knows better than the record of its open job. */
 static void put_live(struct asked *q, const struct conversation *c)
 {
     bool runs = c->phase == PHASE_THINKING || c->phase == PHASE_SENDING;
@@ -189,15 +204,8 @@ static void got_record(void *arg, enum store_status status, const struct store_v
     }
     json_t *mark = live == NULL && status == STORE_DONE && v->mark.p != NULL ? json_read_in(q->a, v->mark, false, NULL) : NULL;
     struct sv turn = json_sv(mark, "turn");
-    if (json_sv(mark, "status").p != NULL && turn.p != NULL && !q->followed) { /* another turn has answered its message */
-        q->followed = true;
-        q->wanted = turn;
-        struct sv name = arena_printf(q->a, "job:%.*s", SV_FMT(turn));
-        if (name.p != NULL) {
-            store_get(q->t->o.store, name, got_job, q);
-            return;
-        }
-    }
+    if (json_sv(mark, "status").p != NULL && turn.p != NULL && follow(q, turn)) /* another turn has answered its message */
+        return;
     asked_done(q, status, live);
 }
 
@@ -227,15 +235,8 @@ static void got_job(void *arg, enum store_status status, struct sv value)
         archive_job(q->t->o.archive, q->wanted, got_archived, q);
         return;
     }
-    if (same.p != NULL && !q->followed) {
-        q->followed = true;
-        q->wanted = same;
-        struct sv name = arena_printf(q->a, "job:%.*s", SV_FMT(same));
-        if (name.p != NULL) {
-            store_get(q->t->o.store, name, got_job, q);
-            return;
-        }
-    }
+    if (same.p != NULL && follow(q, same))
+        return;
     struct sv state = json_sv(q->job, "status");
     struct store_load what = { .conversation_id = json_sv(q->job, "conversation_id"), .message_id = json_sv(q->job, "message_id") };
     bool open = sv_eq(state, SV("queued")) || sv_eq(state, SV("processing"));
