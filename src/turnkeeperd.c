@@ -283,7 +283,8 @@ static int open_duties(struct daemon *d, struct err *e)
     const struct courier_options errands = { .loop = u->loop, .store = u->store, .callback = u->callback, .alive = u->alive, .absent = d->absent,
                                              .attempts_max = (unsigned)s->job_max_attempts };
     d->courier = d->absent != NULL ? courier_new(&errands) : NULL;
-    if (d->sweep == NULL || d->cleaner == NULL || d->courier == NULL || d->heartbeat == NULL || d->absent == NULL)
+    if (d->sweep == NULL || d->cleaner == NULL || d->courier == NULL || d->heartbeat == NULL || d->absent == NULL ||
+        sweep_watch(d->sweep, u->alive) != 0)
         return err_set(e, ERR_MEMORY, "no memory");
     return open_admin(d, e);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * One look at a time: ask who is due, visit them all, ask again or sleep until the next one. Now and then, when few are due:
+ * One look at a time: ask who is due, visit them all, ask again or sleep until the next one. When few are due:
  *
- *   WAITING since long ──page──> per item: should have been visited, by its record ──> LOAD ──> nobody holds it ──> VISIT
+ *   a process of this host has come or gone ──> ACTIVE ──page after page──> per item: its owner is dead ──> VISIT
+ *   now and then: WAITING since long ──page──> per item: should have been visited, by its record ──> LOAD ──> nobody holds it ──> VISIT
  *
  * What waits for good reason (a retry to come, a turn that runs) is passed by; the next page goes on behind it. */
 #include "config.h"
@@ -9,6 +10,7 @@
 #include <stdlib.h>
 
 #include "daemon/sweep.h"
+#include "lib/alive.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/loop.h"
@@ -19,6 +21,15 @@
 #define CROWDED_EVERY_MS 50
 #define STUCK_EVERY_MS 30000 /* a look at what waits since long; more often when stuck_after_ms is short */
 #define STUCK_GRACE_MS 2000  /* the ordinary visit has this long to come first */
+#define OWNERS_EVERY_MS 500
+#define OWNERS_LOOKS 2 /* what a process had sent to the store when it was killed may come to be done after the first */
+
+/* The last item of a page, which the next one begins behind. */
+struct page {
+    char id[STORE_ID_MAX + 1];
+    size_t id_n; /* 0: from the start */
+    int64_t score_ms;
+};
 
 struct sweep {
     struct loop *loop;
@@ -30,9 +41,13 @@ struct sweep {
     bool paused; /* by an administrator */
     int64_t next_ms;
     int64_t stuck_after_ms, stuck_look_mono_ms; /* the last one */
-    char behind[STORE_ID_MAX + 1];              /* the next page of what waits since long */
-    size_t behind_n;
-    int64_t behind_ms;
+    struct page behind; /* the next page of what waits since long */
+    struct alive *alive; /* NULL: nobody's death is looked for */
+    struct loop_timer *owners_timer;
+    uint64_t owners;           /* who lived at the last look, all names in one number */
+    unsigned owners_looks;     /* still to be made */
+    bool owners_page;          /* one has begun, and goes on behind `after` */
+    struct page after;
     void (*done)(void *arg); /* of sweep_stop, until it is called */
     void *done_arg;
 };
@@ -66,6 +81,88 @@ static void visited(void *arg)
     struct sweep *w = arg;
     if (--w->visiting == 0 && !w->looking)
         rest(w);
+}
+
+/* ---- pages ---- */
+
+/* NULL: that was all. */
+static void page_end(struct page *p, const struct store_listed *last)
+{
+    p->id_n = last != NULL && last->id.n <= STORE_ID_MAX ? last->id.n : 0;
+    if (p->id_n == 0)
+        return;
+    memcpy(p->id, last->id.p, p->id_n);
+    p->score_ms = last->score_ms;
+}
+
+static struct sv page_after(const struct page *p)
+{
+    return (struct sv){ p->id_n > 0 ? p->id : NULL, p->id_n };
+}
+
+/* ---- turns of processes that are dead ---- */
+
+static bool is_bereaved(const struct sweep *w, struct sv record)
+{
+    struct conversation c;
+    struct err e;
+    return record.p != NULL && conversation_parse(record, &c, &e) == 0 && c.token[0] != '\0' && c.owner[0] != '\0' &&
+           alive_is_dead(w->alive, c.owner);
+}
+
+static void active(void *arg, enum store_status status, const struct store_listing *list)
+{
+    struct sweep *w = arg;
+    size_t n = status == STORE_DONE ? list->n : 0;
+    for (size_t i = 0; i < n && !w->stopped && !w->paused; i++) {
+        if (!is_bereaved(w, list->items[i].record))
+            continue;
+        w->visiting++;
+        turns_begin(w->turns, list->items[i].id, visited, w);
+    }
+    if (status == STORE_DONE && !w->owners_page)
+        w->owners_looks--;
+    page_end(&w->after, n == LOOK_MAX ? &list->items[n - 1] : NULL);
+    w->owners_page = w->after.id_n > 0;
+    w->again = w->again || w->owners_page;
+    w->looking = false;
+    if (w->visiting == 0)
+        rest(w);
+}
+
+/* False: nobody has died. */
+static bool look_for_bereaved(struct sweep *w)
+{
+    if (!w->owners_page && w->owners_looks == 0)
+        return false;
+    const struct store_list what = { .index = STORE_ACTIVE, .max = LOOK_MAX, .want_records = true, .after_id = page_after(&w->after),
+                                     .after_ms = w->after.score_ms };
+    w->looking = true;
+    store_list(w->store, &what, active, w);
+    return true;
+}
+
+static void add_name(void *arg, const char *name, long pid)
+{
+    uint64_t *sum = arg, hash = UINT64_C(14695981039346656037); /* FNV-1a */
+    (void)pid;
+    for (; *name != '\0'; name++)
+        hash = (hash ^ (unsigned char)*name) * UINT64_C(1099511628211);
+    *sum += hash;
+}
+
+/* A lease outlives its owner by up to its TTL; the kernel says at once who is dead. */
+static void look_at_owners(void *arg)
+{
+    struct sweep *w = arg;
+    uint64_t owners = 0;
+    (void)alive_each(w->alive, add_name, &owners);
+    if (owners != w->owners)
+        w->owners_looks = OWNERS_LOOKS;
+    w->owners = owners;
+    if (w->owners_looks > 0)
+        sweep_wake(w);
+    loop_timer_set(w->owners_timer, OWNERS_EVERY_MS);
 }
 
 /* ---- what waits since long ---- */
@@ -122,16 +219,11 @@ static void stuck(void *arg, enum store_status status, const struct store_listin
 {
     struct sweep *w = arg;
     size_t n = status == STORE_DONE ? list->n : 0;
-    w->behind_n = 0;
     for (size_t i = 0; i < n && !w->stopped && !w->paused; i++) {
         if (is_overdue(w, list->items[i].record, list->now_ms))
             visit_stuck(w, &list->items[i]);
     }
-    if (n == LOOK_MAX && list->items[n - 1].id.n <= STORE_ID_MAX) {
-        w->behind_n = list->items[n - 1].id.n;
-        memcpy(w->behind, list->items[n - 1].id.p, w->behind_n);
-        w->behind_ms = list->items[n - 1].score_ms;
-    }
+    page_end(&w->behind, n == LOOK_MAX ? &list->items[n - 1] : NULL);
     w->looking = false;
     if (w->visiting == 0)
         rest(w);
@@ -142,12 +234,11 @@ static bool look_for_stuck(struct sweep *w)
 {
     int64_t every_ms = w->stuck_after_ms / 4 < STUCK_EVERY_MS ? w->stuck_after_ms / 4 : STUCK_EVERY_MS;
     int64_t now_ms = clock_mono_ms();
-    if (w->behind_n == 0 && now_ms - w->stuck_look_mono_ms < every_ms)
+    if (w->behind.id_n == 0 && now_ms - w->stuck_look_mono_ms < every_ms)
         return false;
     w->stuck_look_mono_ms = now_ms;
     const struct store_list what = { .index = STORE_WAITING, .max_ms = clock_wall_ms() - w->stuck_after_ms, .max = LOOK_MAX,
-                                     .want_records = true, .after_id = { w->behind_n > 0 ? w->behind : NULL, w->behind_n },
-                                     .after_ms = w->behind_ms };
+                                     .want_records = true, .after_id = page_after(&w->behind), .after_ms = w->behind.score_ms };
     w->looking = true;
     store_list(w->store, &what, stuck, w);
     return true;
@@ -166,7 +257,7 @@ static void due(void *arg, enum store_status status, const struct store_listing 
         turns_begin(w->turns, list->items[i].id, visited, w);
     }
     w->looking = false;
-    if (status == STORE_DONE && n < LOOK_MAX && !w->stopped && !w->paused && look_for_stuck(w))
+    if (status == STORE_DONE && n < LOOK_MAX && !w->stopped && !w->paused && (look_for_bereaved(w) || look_for_stuck(w)))
         return;
     if (w->visiting == 0)
         rest(w);
@@ -201,6 +292,16 @@ struct sweep *sweep_new(struct loop *l, struct store *s, struct turns *t, size_t
     return w;
 }
 
+int sweep_watch(struct sweep *w, struct alive *alive)
+{
+    w->owners_timer = loop_timer_new(w->loop, look_at_owners, w);
+    if (w->owners_timer == NULL)
+        return -1;
+    w->alive = alive;
+    loop_timer_set(w->owners_timer, 0);
+    return 0;
+}
+
 void sweep_wake(struct sweep *w)
 {
     if (w->looking || w->visiting > 0)
@@ -232,6 +333,8 @@ void sweep_stop(struct sweep *w, void (*fn)(void *arg), void *arg)
     w->done = fn;
     w->done_arg = arg;
     loop_timer_stop(w->timer);
+    if (w->owners_timer != NULL)
+        loop_timer_stop(w->owners_timer);
     look_stopped(w);
 }
 
@@ -240,5 +343,6 @@ void sweep_free(struct sweep *w)
     if (w == NULL)
         return;
     loop_timer_free(w->timer);
+    loop_timer_free(w->owners_timer);
     free(w);
 }

@@ -2,9 +2,18 @@
  * The sweep: visits what is due, and says that it has stopped only when nothing can come back to it. */
 #include "config.h"
 
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "daemon/sweep.h"
+#include "lib/clock.h"
 #include "t/tap.h"
 #include "t/turn/rig.h"
+#include "turn/conversation.h"
 
 static void flag(void *arg)
 {
@@ -53,9 +62,128 @@ static void stop_while_looking(void)
     rig_close(&r);
 }
 
+/* ---- a process that is killed ---- */
+
+struct other {
+    pid_t pid;
+    char name[128];
+};
+
+static void other_start(const struct rig *r, struct other *o)
+{
+    int ends[2];
+    struct err e;
+    if (pipe(ends) != 0 || (o->pid = fork()) < 0)
+        bail_out("no other process");
+    if (o->pid == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        struct alive *alive = alive_open(r->dir, &e);
+        const char *name = alive != NULL ? alive_name(alive) : "";
+        if (write(ends[1], name, strlen(name) + 1) > 0)
+            (void)pause();
+        _exit(1);
+    }
+    (void)close(ends[1]);
+    if (read(ends[0], o->name, sizeof(o->name)) < 2)
+        bail_out("the other process has no name");
+    (void)close(ends[0]);
+}
+
+static void other_kill(const struct other *o)
+{
+    int status;
+    (void)kill(o->pid, SIGKILL);
+    if (waitpid(o->pid, &status, 0) != o->pid)
+        bail_out("the other process is not to be killed");
+}
+
+struct giving {
+    struct rig *r;
+    const char *owner;
+    bool done;
+};
+
+static void given(void *arg, enum store_status status, const struct store_applied *applied)
+{
+    struct giving *g = arg;
+    (void)applied;
+    if (status != STORE_DONE)
+        bail_out("a record cannot be written");
+    g->done = true;
+}
+
+static void loaded(void *arg, enum store_status status, const struct store_view *v)
+{
+    struct giving *g = arg;
+    struct conversation c;
+    struct err e;
+    struct buf b = { 0 };
+    if (status != STORE_DONE || conversation_parse(v->record, &c, &e) != 0)
+        bail_out("there is no record");
+    (void)snprintf(c.owner, sizeof(c.owner), "%s", g->owner);
+    conversation_format(&b, &c);
+    const struct store_change change = { .conversation_id = SV("c1"), .expect_version = v->version, .record = buf_sv(&b),
+                                         .due_ms = v->now_ms + v->lease_left_ms, .in = STORE_IN_ACTIVE | STORE_IN_WAITING,
+                                         .activity_ms = v->now_ms, .active_ms = v->now_ms, .waiting_ms = v->now_ms };
+    store_apply(g->r->store, &change, given, g);
+    buf_fini(&b);
+}
+
+/* A turn that the other process works on. */
+static void give_turn(struct rig *r, const struct other *o)
+{
+    struct giving g = { r, o->name, false };
+    struct rig_answer a;
+    struct turns *own = r->turns;
+    const struct store_load what = { .conversation_id = SV("c1") };
+    r->ai.hold = true;
+    r->turns = turns_new(&r->options, NULL);
+    if (r->turns == NULL)
+        bail_out("no second engine");
+    rig_send(r, "c1", "m1", "one", "user", &a);
+    rig_settle(r);
+    turns_free(r->turns);
+    r->turns = own;
+    r->ai.hold = false;
+    store_load(r->store, &what, loaded, &g);
+    for (int i = 0; i < 1000 && !g.done; i++)
+        loop_turn(r->loop, false);
+    rig_forget(&a);
+}
+
+/* A lease lasts for 30 s; whoever is proved dead does not need it any more. */
+static void owner_killed(void)
+{
+    struct rig r;
+    struct other o;
+    bool stopped = false;
+    rig_open(&r, &rig_policy);
+    other_start(&r, &o);
+    give_turn(&r, &o);
+    struct sweep *w = sweep_new(r.loop, r.store, r.turns, 100, 60000);
+    if (sweep_watch(w, r.alive) != 0)
+        bail_out("no watch");
+    int64_t begin_ms = clock_mono_ms();
+    while (clock_mono_ms() - begin_ms < 1200) /* two looks and more */
+        loop_turn(r.loop, true);
+    is_int(r.ai.calls, 1, "the turn of another process, which lives");
+    other_kill(&o);
+    begin_ms = clock_mono_ms();
+    while (clock_mono_ms() - begin_ms < rig_policy.lease_ttl_ms && r.platform.sent == 0)
+        loop_turn(r.loop, true);
+    is_int(r.platform.sent, 1, "is taken over when it is dead");
+    ok(clock_mono_ms() - begin_ms < rig_policy.lease_ttl_ms / 2, "long before its lease ends");
+    sweep_stop(w, flag, &stopped);
+    for (int i = 0; i < 1000 && !stopped; i++)
+        loop_turn(r.loop, false);
+    sweep_free(w);
+    rig_close(&r);
+}
+
 int main(void)
 {
     visits();
+    owner_killed();
     stop_while_looking();
     return done_testing();
 }
