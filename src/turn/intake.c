@@ -106,10 +106,11 @@ static const char *make_id(struct intake *r, const struct markup_part *part, siz
 static int make_message(struct intake *r, const struct stored *s, size_t known, size_t i, int64_t now_ms, struct message *m)
 {
     const struct markup_part *part = &r->h.parts[i];
-    const char *id = make_id(r, part, said_before(r, s, known, i), now_ms);
-    if (id == NULL)
+    if (r->names[i] == NULL)
+        r->names[i] = make_id(r, part, said_before(r, s, known, i), now_ms);
+    if (r->names[i] == NULL)
         return -1;
-    *m = (struct message){ .conversation_id = r->h.conversation_id, .message_id = sv_from(id), .content = part->text, .timestamp_ms = now_ms };
+    *m = (struct message){ .conversation_id = r->h.conversation_id, .message_id = sv_from(r->names[i]), .content = part->text, .timestamp_ms = now_ms };
     m->sender_type = part->bot ? SENDER_BOT : SENDER_USER;
     m->sender_id = part->bot ? SV("bot") : r->h.sender_id;
     return 0;

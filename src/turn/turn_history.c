@@ -214,6 +214,7 @@ static void recall(struct intake *r)
 static void look_again(struct intake *r)
 {
     r->salt = ++r->salts < SALTS_IN_TURN ? r->salts : 1 + (unsigned)id_random_below(UINT32_MAX - 1);
+    memset(r->names, 0, r->h.parts_n * sizeof(*r->names));
     go(r);
 }
 
@@ -287,9 +288,10 @@ static struct intake *copy(struct turns *t, const struct history *h)
     struct arena *a = arena_new(0, TURN_ARENA_CAP);
     struct intake *r = a == NULL ? NULL : arena_alloc(a, sizeof(*r));
     struct markup_part *parts = r == NULL ? NULL : arena_array(a, h->parts_n, sizeof(*parts));
-    bool fits = parts != NULL;
+    const char **names = r == NULL ? NULL : arena_array(a, h->parts_n, sizeof(*names));
+    bool fits = parts != NULL && names != NULL;
     if (fits) {
-        *r = (struct intake){ .t = t, .a = a, .h = *h, .recall_done = h->fresh };
+        *r = (struct intake){ .t = t, .a = a, .h = *h, .recall_done = h->fresh, .names = names };
         r->h.parts = parts;
         fits = keep(a, &r->h.conversation_id) && keep(a, &r->h.sender_id) && keep(a, &r->h.bot_id) && keep(a, &r->h.metadata) &&
                keep(a, &r->h.callback_url);

@@ -260,6 +260,42 @@ static void tries_and_ends(void)
     rig_close(&r);
 }
 
+/* The process that works on it is lost, and customers write on: ids lead from one turn to the next, over as many steps as it takes. */
+static void lost_and_restarted(void)
+{
+    struct rig r;
+    rig_open(&r, &rig_policy);
+    r.ai.hold = true;
+    struct told a = post(&r, "c1", "<USER>one</USER>");
+    rig_visit(&r, "c1");
+    struct told b = post(&r, "c1", "<USER>one</USER><USER>two</USER>");
+    ok(strcmp(a.job_id, b.job_id) != 0, "the next job is promised");
+    turns_free(r.turns);
+    r.turns = turns_new(&r.options, NULL);
+    if (r.turns == NULL)
+        bail_out("no second engine");
+    clock_fake_move(rig_policy.lease_ttl_ms + 1);
+    rig_visit(&r, "c1");
+    is_int(r.ai.calls, 2, "the lease has run out: the turn begins anew, with both");
+    json_t *j = job_of(&r, b.job_id);
+    is_sv(json_sv(j, "status"), SV("processing"), "what was promised is worked on");
+    is_sv(json_sv(j, "merged_into"), sv_from(a.job_id), "by the first");
+    json_decref(j);
+    struct told c = post(&r, "c1", "<USER>one</USER><USER>two</USER><USER>three</USER>");
+    rig_ai_release(&r);
+    rig_settle(&r);
+    is_job(&r, b.job_id, "queued", "its reply is stale, too");
+    r.ai.hold = false;
+    rig_visit(&r, "c1");
+    is_str(r.platform.last_key, c.job_id, "the last one answers");
+    is_job(&r, a.job_id, "completed", "the first");
+    j = job_of(&r, b.job_id);
+    is_sv(json_sv(j, "status"), SV("completed"), "and the second is completed");
+    is_sv(json_sv(j, "merged_into"), sv_from(c.job_id), "by the third");
+    json_decref(j);
+    rig_close(&r);
+}
+
 static void callbacks(void)
 {
     struct rig r;
@@ -407,6 +443,7 @@ int main(void)
     a_burst();
     other_entrance();
     tries_and_ends();
+    lost_and_restarted();
     callbacks();
     cancels();
     news();

@@ -8,6 +8,8 @@
 
 #include "lib/clock.h"
 #include "lib/id.h"
+#include "lib/loop.h"
+#include "store/store_ops.h"
 #include "t/tap.h"
 #include "t/turn/rig.h"
 #include "turn/history.h"
@@ -163,11 +165,61 @@ static void days_later(void)
     rig_close(&r);
 }
 
+/* A store whose first answer to an arrival is that somebody was quicker, as of a host that goes over to its other store; hours later for the clock,
+ * so that names made anew would be others. */
+static struct store_ops spied;
+static const struct store_ops *spied_on;
+static struct buf spied_ids;
+
+struct refused {
+    store_apply_fn *fn;
+    void *arg;
+};
+
+static void refuse(void *arg)
+{
+    struct refused *x = arg;
+    clock_fake_move(7 * 3600 * 1000);
+    x->fn(x->arg, STORE_CONFLICT, NULL);
+}
+
+static void spy_apply(struct store *s, const struct store_change *change, store_apply_fn *fn, void *arg)
+{
+    static struct refused refused;
+    bool first = spied_ids.n == 0;
+    for (size_t i = 0; i < change->marks_n; i++)
+        buf_printf(&spied_ids, "%.*s ", SV_FMT(change->marks[i].key));
+    buf_printf(&spied_ids, "%.*s\n", SV_FMT(change->mark_new.key));
+    refused = (struct refused){ fn, arg };
+    if (first)
+        loop_soon(s->loop, refuse, &refused);
+    else
+        spied_on->apply(s, change, fn, arg);
+}
+
+static void one_name(void)
+{
+    struct rig r;
+    rig_open(&r, &rig_policy);
+    spied_on = r.store->ops;
+    spied = *spied_on;
+    spied.apply = spy_apply;
+    r.store->ops = &spied;
+    struct told t = post(&r, "c1", "<USER>one</USER><USER>two</USER>");
+    is_int(t.outcome, HISTORY_STARTED, "taken at the second try");
+    struct sv rest = buf_sv(&spied_ids), a = sv_split(&rest, '\n'), b = sv_split(&rest, '\n');
+    ok(a.n == 2 * 36 + 1 && sv_eq(a, b), "under the names of the first: %s", spied_ids.p);
+    r.store->ops = spied_on;
+    buf_fini(&spied_ids);
+    rig_close(&r);
+}
+
 int main(void)
 {
     clock_fake(1700000000000);
     two_processes();
     said_again();
     days_later();
+    one_name();
     return done_testing();
 }
