@@ -48,7 +48,7 @@ static void watch_primary(struct switch_ *w)
     if (now_ms - last_sign_ms(w, now_ms) < w->patience_ms)
         return;
     if (mode_change(w->mode, w->seen, MODE_SECONDARY))
-        log_warning("store: this host goes over", "from", w->primary->backend, "to", w->secondary->backend, "mode",
+        log_warning("Redis connection failed, using fallback", "from", w->primary->backend, "to", w->secondary->backend, "mode",
                     w->fallback == STORE_FALLBACK_SPOOL ? "spool" : "embedded", NULL);
     (void)switch_notice(w);
 }
