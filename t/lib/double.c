@@ -8,10 +8,10 @@
  * its standard input was a pipe and is closed. --ledger appends every event as a JSON line. --quiet: fixed answers,
  * bodies are not parsed, no entries; delays, status, cuts of the global script and plain counters still work.
  *
- * POST /process          the AI. Answers {"response_text":"<nonce> [m1] text | [m2] text", "intent":"double",
- *     "confidence", "entities":{"nonce", "message_ids":[...], "texts":[...]}, "model_used":"double"}: the ids and
+ * POST .../process       the AI, under any path that ends so. Answers {"response_text":"<nonce> [m1] text | [m2] text",
+ *     "intent":"double", "confidence", "entities":{"nonce", "message_ids":[...], "texts":[...]}, "model_used":"double"}: the ids and
  *     texts of role "user" after the last "assistant" message that it was shown.
- * POST /api/v1/actions   the platform. Answers {"success":true,"actions_executed":N}.
+ * POST .../actions       the platform, the same. Answers {"success":true,"actions_executed":N}.
  * POST /control          {"ai":{...},"platform":{...},"conversation_id":"c1"}: changes the fields that are named, null
  *     restores one; with conversation_id only for that conversation (which starts from the global script as it is
  *     then). Answers the resulting script; 400 with "error" for unknown fields.
@@ -35,9 +35,10 @@
  *                   | hang (entry, no answer) | slow (entry, the answer trickles over slow_ms)
  *     actions_executed  number in the answer (-1: as many as came)
  * GET /ledger[?conversation_id=C]   {"ai":[...],"platform":[...]}; entries of both have
- *     conversation_id, turn_id (Idempotency-Key), request_id, traceparent, authorized (an Authorization header was
- *     there), message_ids, start_ms, end_ms, ended, status (0: cut), closed_early (the caller went first), entry;
- *     ai: nonce, messages (how many were shown), message_id, parallel (calls of the conversation that run, with it);
+ *     conversation_id, turn_id (Idempotency-Key), request_id, traceparent, path, authorized (an Authorization header
+ *     was there), authorization (the header), message_ids, start_ms, end_ms, ended, status (0: cut), closed_early (the caller went first), entry;
+ *     ai: nonce, messages (how many were shown), message_id, bot (the object), parallel (calls of the conversation
+ *     that run, with it);
  *     platform: mode, applied, fence, distributed_lock_id, actions, ai_response, covered_twice (message ids that an
  *     earlier applied POST covered)
  * GET /stats             ai_calls, ai_running, ai_max_running, ai_max_parallel_per_conversation, ai_closed_early,
@@ -178,21 +179,26 @@ static void serve_health(struct scene *d, struct conn *c, const struct request *
 
 static const struct {
     const char *method, *path;
+    bool anywhere; /* under any path before it */
     void (*serve)(struct scene *d, struct conn *c, const struct request *r);
 } routes[] = {
-    { "POST", "/process", calls_ai },      { "POST", "/api/v1/actions", calls_platform },
-    { "POST", "/control", serve_control }, { "POST", "/reset", serve_reset },
-    { "GET", "/ledger", serve_ledger },    { "GET", "/stats", serve_stats },
-    { "GET", "/health", serve_health },
+    { "POST", "/process", true, calls_ai },       { "POST", "/actions", true, calls_platform },
+    { "POST", "/control", false, serve_control }, { "POST", "/reset", false, serve_reset },
+    { "GET", "/ledger", false, serve_ledger },    { "GET", "/stats", false, serve_stats },
+    { "GET", "/health", false, serve_health },
 };
 
 static void on_request(void *arg, struct conn *c, const struct request *r)
 {
-    for (size_t i = 0; i < ARRAY_LEN(routes); i++)
-        if (sv_eq(r->path, sv_from(routes[i].path)) && sv_eq(r->method, sv_from(routes[i].method))) {
+    for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
+        struct sv path = sv_from(routes[i].path), asked = r->path;
+        if (routes[i].anywhere && asked.n > path.n)
+            asked = (struct sv){ asked.p + asked.n - path.n, path.n };
+        if (sv_eq(asked, path) && sv_eq(r->method, sv_from(routes[i].method))) {
             routes[i].serve(arg, c, r);
             return;
         }
+    }
     calls_refuse(c, 404, "no such endpoint");
 }
 

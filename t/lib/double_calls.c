@@ -114,8 +114,9 @@ static struct ledger_call call_of(const struct request *r, const json_t *body)
                                  .turn_id = r->idempotency_key,
                                  .request_id = r->request_id,
                                  .traceparent = r->traceparent,
-                                 .body = body,
-                                 .authorized = r->authorization.n > 0 };
+                                 .path = r->path,
+                                 .authorization = r->authorization,
+                                 .body = body };
 }
 
 /* ---- the AI ---- */

@@ -137,7 +137,9 @@ static char *head_of(const struct ledger_call *c, bool ai, const char *extra_nam
     json_kstr(&o, "turn_id", c->turn_id);
     json_kstr(&o, "request_id", c->request_id);
     json_kstr(&o, "traceparent", c->traceparent);
-    json_kbool(&o, "authorized", c->authorized);
+    json_kstr(&o, "path", c->path);
+    json_kbool(&o, "authorized", c->authorization.n > 0);
+    json_kstr(&o, "authorization", c->authorization);
     json_kval(&o, "message_ids", c->message_ids);
     if (ai) {
         json_kstr(&o, "nonce", c->nonce);
@@ -145,6 +147,7 @@ static char *head_of(const struct ledger_call *c, bool ai, const char *extra_nam
         json_kval(&o, "message_id", json_object_get(c->body, "message_id"));
         if (c->keep)
             json_kval(&o, "body", c->body);
+        json_kval(&o, "bot", json_object_get(c->body, "bot"));
     } else {
         json_kstr(&o, "mode", sv_from(c->mode));
         json_kbool(&o, "applied", c->applied);

@@ -11,13 +11,14 @@ struct ledger;
 
 struct ledger_call { /* borrowed during the call */
     struct sv conversation_id, turn_id, request_id, traceparent;
+    struct sv path, authorization;
     const json_t *body;    /* the parsed request body, or NULL */
     struct sv nonce;       /* AI */
     json_t *message_ids;   /* array: shown and unanswered (AI), covered (platform), or NULL */
     int64_t messages;      /* AI: size of the context that was shown */
     bool keep;             /* AI: the entry has the whole body */
     const char *mode;      /* platform */
-    bool applied, authorized;
+    bool applied;
 };
 
 /* path "": memory only. quiet: counters only. */
