@@ -182,6 +182,12 @@ static void admin_pause(void *arg, bool yes)
     sweep_pause(d->sweep, yes);
 }
 
+static size_t admin_callbacks(void *arg)
+{
+    const struct daemon *d = arg;
+    return d->courier != NULL ? courier_holds(d->courier) : 0;
+}
+
 static bool admin_is_paused(void *arg)
 {
     const struct daemon *d = arg;
@@ -260,8 +266,8 @@ static int open_admin(struct daemon *d, struct err *e)
         .ai = ai_of(s), .platform = platform_of(s),
         .drain_ms = s->shutdown_grace_s * 1000,
         .hooks = { .reload = reload, .shutdown = admin_shutdown, .sweep = admin_sweep, .archive_now = admin_archive,
-                   .pause_work = admin_pause, .is_paused = admin_is_paused, .config = admin_config, .backends = admin_backends,
-                   .arg = d },
+                   .pause_work = admin_pause, .is_paused = admin_is_paused, .callbacks = admin_callbacks,
+                   .config = admin_config, .backends = admin_backends, .arg = d },
     };
     const struct admin_options socket = { .path = settings_admin_socket(s, d->arena) };
     d->commands = commands_new(&o);

@@ -25,7 +25,7 @@ static const struct command table[] = {
     { "SHOW STATUS", "", "this daemon, and how much there is to do", 0, 0, command_status },
     { "SHOW CONFIG", "", "the effective configuration, secrets masked", 0, 0, command_config },
     { "SHOW LEASES", "[limit=100]", "running turns and who holds their leases", 0, 1, command_leases },
-    { "SHOW QUEUE", "", "what waits for the archive", 0, 0, command_queue },
+    { "SHOW QUEUE", "", "what waits for the archive and for receivers of callbacks", 0, 0, command_queue },
     { "SHOW DEAD", "[limit=50] [cursor=...]", "dead letters, newest first", 0, 2, command_dead },
     { "SHOW JOBS", "[limit=100]", "turns that run or wait, oldest first", 0, 1, command_jobs },
     { "SHOW BACKENDS", "", "store, archive, AI and platform", 0, 0, command_backends },

@@ -22,6 +22,7 @@ struct command_hooks {
     void (*archive_now)(void *arg);          /* take from message_queue now */
     void (*pause_work)(void *arg, bool yes); /* this daemon begins no turns */
     bool (*is_paused)(void *arg);
+    size_t (*callbacks)(void *arg);          /* that this daemon has in its hands */
     void (*config)(void *arg, FILE *out);    /* NAME=value # source, secrets masked */
     void (*backends)(void *arg, struct json_out *o); /* more rows for SHOW BACKENDS: {"backend","name","state",...} */
     void *arg;

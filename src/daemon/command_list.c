@@ -175,6 +175,7 @@ static void write_job(struct json_out *o, const struct listing *l, const struct 
     json_obj(o);
     json_kstr(o, "turn_id", text_or_none(x->turn_id));
     json_kstr(o, "conversation_id", r->id);
+    json_kstr(o, "bot_id", text_or_none(x->bot_id));
     json_kstr(o, "status", runs ? SV("processing") : SV("queued"));
     json_kstr(o, "phase", sv_from(phase_name(x->phase)));
     json_kint(o, "messages", runs ? (int64_t)x->covered_n : (int64_t)x->pending_n);

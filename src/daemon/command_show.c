@@ -32,6 +32,7 @@ static void write_daemon(struct json_out *o, const struct commands *c)
     json_kms(o, "began_at", c->began_ms);
     json_kint(o, "uptime_seconds", (clock_mono_ms() - c->began_mono_ms) / 1000);
     json_kint(o, "turns_running_here", (int64_t)turns_running(c->o.turns));
+    json_kint(o, "callbacks_here", c->o.hooks.callbacks != NULL ? (int64_t)c->o.hooks.callbacks(c->o.hooks.arg) : 0);
     json_kstr(o, "log_level", sv_from(log_level_name(log_threshold)));
     json_kstr(o, "store", sv_from(store_backend(c->o.store)));
     json_kbool(o, "store_up", store_is_up(c->o.store));
@@ -54,6 +55,8 @@ static void on_status(void *arg, enum store_status status, const struct store_st
         json_kint(&o, "due", n->due);
         json_kint(&o, "queue", n->queue);
         json_kint(&o, "queue_taken", n->queue_taken);
+        json_kint(&o, "callbacks", n->callbacks);
+        json_kint(&o, "callbacks_taken", n->callbacks_taken);
         json_kint(&o, "dead", n->dead);
     }
     json_obj_end(&o);

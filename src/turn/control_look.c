@@ -128,4 +128,9 @@ void look_put_queue(struct json_out *o, const struct look *q)
         json_ms(o, look_lag_ms(q));
     else
         json_nul(o);
+    json_key(o, "callbacks");
+    json_obj(o);
+    json_kint(o, "depth", q->store.callbacks);
+    json_kint(o, "taken", q->store.callbacks_taken);
+    json_obj_end(o);
 }

@@ -29,7 +29,7 @@ struct look {
 void look_begin(struct turns *t, void (*tell)(struct look *q), control_fn *fn, void *arg);
 /* How long the oldest item has waited for the archive; 0: nothing waits; -1: it cannot be told. */
 int64_t look_lag_ms(const struct look *q);
-/* The members that tell of message_queue: depth, taken, dead, oldest_age_seconds. */
+/* The members that tell of the queues: depth, taken, dead and oldest_age_seconds of message_queue; callbacks: depth and taken of callback_queue. */
 void look_put_queue(struct json_out *o, const struct look *q);
 
 #endif

@@ -258,6 +258,29 @@ static void store_away(void)
     rig_close(&r);
 }
 
+static void put_down(void *arg, enum store_status status, const struct store_applied *applied)
+{
+    (void)arg, (void)applied;
+    ok(status == STORE_DONE, "callbacks are put into their queue");
+}
+
+static void taken(void *arg, enum store_status status, const struct store_batch *batch)
+{
+    (void)arg;
+    ok(status == STORE_DONE && batch->n == 1, "one is taken");
+}
+
+/* Three, one of which is in a daemon's hands. */
+static void put_callbacks(struct rig *r)
+{
+    const struct sv items[] = { SV("{}"), SV("{}"), SV("{}") };
+    const struct store_change c = { .conversation_id = SV("c4"), .record = SV("{}"), .callbacks_add = items, .callbacks_add_n = ARRAY_LEN(items),
+                                    .activity_ms = clock_wall_ms() - 2 * HOUR_MS };
+    store_apply(r->store, &c, put_down, NULL);
+    store_take(r->store, STORE_QUEUE_CALLBACKS, SV("d1"), 1, taken, NULL);
+    rig_settle(r);
+}
+
 static void stats(void)
 {
     struct rig r;
@@ -267,9 +290,10 @@ static void stats(void)
     later(25 * HOUR_MS);
     say(&r, "c2", "m1", "user");
     say(&r, "c3", "m1", "user");
+    put_callbacks(&r);
     ask_stats(&r, &q);
     is_int(q.http_status, 200, "stats");
-    is_int(asked_int(&q, "conversations/total"), 3, "total");
+    is_int(asked_int(&q, "conversations/total"), 4, "total");
     is_int(asked_int(&q, "conversations/recent"), 2, "recent");
     is_int(asked_int(&q, "conversations/old"), 1, "old");
     is_int(asked_int(&q, "conversations/active_processing"), 0, "active_processing");
@@ -277,6 +301,8 @@ static void stats(void)
     ok(json_object_get(q.result, "postgres_stats") != NULL, "postgres_stats");
     is_int(asked_int(&q, "queue/depth"), 3, "the queue's depth");
     ok(asked_int(&q, "queue/oldest_age_seconds") >= 25 * 3600, "and age");
+    is_int(asked_int(&q, "queue/callbacks/depth"), 2, "callbacks that wait");
+    is_int(asked_int(&q, "queue/callbacks/taken"), 1, "that a daemon has");
     ok(asked_int(&q, "turns/completed") >= 0, "turns");
     ok(asked_int(&q, "turns/latency/own/p99_ms") >= 0, "latencies");
     asked_forget(&q);
@@ -284,6 +310,8 @@ static void stats(void)
     ok(asked_wait(&r, &q), "the queue by itself");
     is_int(asked_int(&q, "depth"), 3, "depth");
     is_int(asked_int(&q, "dead"), 0, "dead");
+    is_int(asked_int(&q, "callbacks/depth"), 2, "callbacks");
+    is_int(asked_int(&q, "callbacks/taken"), 1, "and those that are taken");
     ok(asked_int(&q, "rate_per_second") >= 0, "rate");
     asked_forget(&q);
     rig_close(&r);
