@@ -263,6 +263,24 @@ sub two_daemons {
     return;
 }
 
+# Items of the queue whose receiver is away: who has them, and what becomes of them.
+sub callbacks {
+    my $s = shift;
+    $s->redis('RPUSH', 'callback_queue', map { $json->encode({type => 'callback', v => 1, conversation_id => 'c', job_id => "j$_", url => "http://127.0.0.1:$s->{nobody}/", body => {}}) } 1 .. 3);
+    my $status = sub { $json->decode((split /\n/, ask($s, 'SHOW STATUS --json'))[0]) };
+    ok(wait_for('the callbacks', 20, sub { $status->()->{callbacks_here} == 3 }), 'callbacks that this daemon has');
+    my $seen = $status->();
+    is("$seen->{callbacks} $seen->{callbacks_taken}", '0 3', 'are taken');
+    is_deeply(ctl_json($s, 'show', 'queue')->{callbacks}, {depth => 0, taken => 3}, 'show queue has them, too');
+    is((ctl($s, 'shutdown'))[0], 0, 'the daemon ends');
+    ok($s->daemon(1)->wait_end(bound(40)) && $s->daemon(1)->status == 0, 'in peace');
+    is($s->redis('LLEN', 'callback_queue'), 3, 'and gives them back');
+    $s->redis('DEL', 'callback_queue');
+    $s->start_daemon(1);
+    ok(wait_for('the daemon', 20, sub { ask($s, 'PING') =~ /^PONG/ }), 'it is back');
+    return;
+}
+
 # ---- cleanup ----
 
 # As if nothing had been said there for so many seconds (Redis only).
@@ -329,7 +347,9 @@ for my $store (qw(sqlite redis)) {
     subtest $store => sub {
         my $absent = missing('lighttpd', $store eq 'redis' ? qw(redis postgres) : ());
         plan skip_all => "$absent is not installed" if $absent;
-        my $s = Stack->start(store => $store, env => {PROCESSING_LOCK_TTL => 5, CLEANUP_INTERVAL_SECONDS => 1});
+        my $nobody = Stack::free_port();
+        my $s = Stack->start(store => $store, nobody => $nobody, env => {PROCESSING_LOCK_TTL => 5, CLEANUP_INTERVAL_SECONDS => 1,
+            JOB_MAX_ATTEMPTS => 30, CALLBACK_ALLOWLIST => "http://127.0.0.1:$nobody", CALLBACK_SECRET => 'whsec_' . 'A' x 32});
         ok(wait_for('the admin socket', 20, sub { ask($s, 'PING') =~ /^PONG/ }), 'it listens') or return;
         about_the_daemon($s);
         about_a_conversation($s);
@@ -337,6 +357,7 @@ for my $store (qw(sqlite redis)) {
         bad_peers($s);
         strangers($s);
         two_daemons($s);
+        callbacks($s) if $store eq 'redis';
         cleanup($s);
         orphans($s);
         drain($s);
