@@ -17,7 +17,7 @@
 
 #define HOUR_MS 3600000LL
 #define CONNECT_PATIENCE_MS 5000
-#define BOTS_PATIENCE_MS 1000
+#define BOTS_PATIENCE_MS 2000
 
 static const char *state_path(const struct settings *s, struct arena *a, const char *name)
 {
@@ -200,7 +200,7 @@ void setup_await_bots(struct setup *u)
 {
     int64_t until_ms = clock_mono_ms() + BOTS_PATIENCE_MS;
     struct loop_timer *tick = u->archive == NULL ? NULL : loop_timer_new(u->loop, (loop_fn *)loop_stop, u->loop);
-    while (tick != NULL && !bots_is_known(u->bots) && clock_mono_ms() < until_ms) {
+    while (tick != NULL && !bots_is_settled(u->bots) && clock_mono_ms() < until_ms) {
         loop_timer_set(tick, 10);
         loop_run(u->loop);
     }

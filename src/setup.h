@@ -40,8 +40,8 @@ struct setup {
  * failure everything that was opened is closed again. */
 int setup_open(struct setup *u, const struct settings *s, struct arena *a, size_t turns_max, struct err *e) MUST_CHECK;
 void setup_close(struct setup *u);
-/* Runs the loop until the bots of the database are known, a second at most: a message that names one must not be answered by the default bot only
- * because this process has just begun. */
+/* Runs the loop until the bots of the database are known or cannot be, two seconds at most: a message that names one must not be answered by the
+ * default bot only because this process has just begun. */
 void setup_await_bots(struct setup *u);
 /* Would setup_change take these settings? */
 int setup_check_change(const struct settings *s, struct err *e) MUST_CHECK;

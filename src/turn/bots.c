@@ -266,6 +266,11 @@ bool bots_is_known(const struct bots *b)
     return b->rows != NULL;
 }
 
+bool bots_is_settled(const struct bots *b)
+{
+    return b->rows != NULL || b->failures > 0 || b->o.archive == NULL;
+}
+
 /* ---- life ---- */
 
 static void close_unused(void *arg)

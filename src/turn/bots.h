@@ -29,6 +29,8 @@ struct bots *bots_new(const struct bots_options *o, struct err *e) MUST_CHECK;
 struct bot *bots_find(struct bots *b, struct sv bot_id);
 /* The rows have been read at least once. */
 bool bots_is_known(const struct bots *b);
+/* So have they, or the database has given no answer, or there is none: whoever waits for the first look need wait no longer. */
+bool bots_is_settled(const struct bots *b);
 /* After a reload: all bots, AIs and platforms are made anew, secrets read again. What is held stays. */
 void bots_set_base(struct bots *b, const struct bot *base);
 /* Look at the database now: something has changed there. */

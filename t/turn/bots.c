@@ -16,7 +16,7 @@ static void no_database(void)
     registry_open_on(NULL, 0);
     registry_settle();
     ok(registry_find("sales") == NULL, "without a database nothing is found");
-    ok(!bots_is_known(registry.bots), "nor known");
+    ok(!bots_is_known(registry.bots) && bots_is_settled(registry.bots), "nor known, nor waited for");
     bots_look(registry.bots);
     bots_set_base(registry.bots, &registry_base);
     registry_settle();
@@ -124,7 +124,9 @@ static void away_and_back(void)
     int gone = registry_logged("bots stay as they are"), back = registry_logged("answers again"), unknown = registry_logged("nothing is known of bots");
     registry_open_db(60000);
     registry.db.away = true;
+    ok(!bots_is_settled(registry.bots), "whoever starts waits for the first look");
     registry_refresh();
+    ok(bots_is_settled(registry.bots), "but not longer, if there is no answer");
     is_int(registry_logged("nothing is known of bots"), unknown, "a program that starts is given a moment");
     registry_refresh();
     registry_refresh();
