@@ -40,6 +40,7 @@ static const struct member members[] = {
     MEMBER("newer", I64, newer_ms),
     MEMBER("told", FLAG, told),
     MEMBER("job", FLAG, job),
+    MEMBER("newer_job", FLAG, newer_job),
     MEMBER("turn", TEXT, turn_id),
     MEMBER("next_turn", TEXT, next_turn_id),
     MEMBER("covered", U32, covered_n),

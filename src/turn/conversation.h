@@ -50,6 +50,7 @@ struct conversation {
     int64_t newer_ms;   /* arrival of the first one after the snapshot; 0: none */
     bool told;          /* somebody was told the id of a turn that is to answer them: its record is kept for long, its changes are published */
     bool job;           /* some of them came as a job: tried JOB_MAX_ATTEMPTS times, whatever the reason */
+    bool newer_job;     /* some of those after the snapshot did */
 
     enum phase phase;
     char turn_id[ID_UUID_SIZE];      /* the turn that runs, or that will (QUEUED) */

@@ -41,7 +41,7 @@ static void join_basics(struct conversation *c, const struct conversation *a, co
         c->send_deadline_ms = early->send_deadline_ms;
     c->next_turn_id[0] = c->lock_token[0] = '\0';
     step_forget_cancelled(c);
-    c->job = a->job || b->job;
+    c->job = c->newer_job = a->job || b->job;
     c->told = a->told || b->told;
     c->opened_ms = c->wait_until_ms = 0;
     join_pauses(c, a, b, now_ms);

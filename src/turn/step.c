@@ -85,6 +85,7 @@ void step_run(struct decision *d, const struct event *ev, const struct policy *p
         step_copy(c->turn_id, sizeof(c->turn_id), ev->fresh_id);
     c->next_turn_id[0] = '\0';
     c->newer_ms = 0;
+    c->newer_job = false;
     c->phase = PHASE_THINKING;
     c->covered_n = c->pending_n;
     step_forget_cancelled(c);
@@ -101,6 +102,7 @@ void step_queue(struct decision *d, int64_t at_ms, const char *reason)
     struct conversation *c = &d->next;
     c->phase = PHASE_QUEUED;
     c->covered_n = 0;
+    c->newer_job = false;
     step_forget_cancelled(c); /* whoever answers those before them answers them, too */
     c->retry_at_ms = at_ms;
     step_copy(c->reason, sizeof(c->reason), reason);
@@ -260,6 +262,7 @@ static void arrive_customer(const struct conversation *before, const struct even
     note_pending(c, n, ev->now_ms);
     arrive_running(d, ev, p);
     c->job = c->job || ev->as_job;
+    c->newer_job = c->newer_job || (ev->as_job && d->verdict == VERDICT_LOCKED);
     c->told = c->told || ev->as_job || d->named_next || d->verdict == VERDICT_QUEUED;
 }
 
@@ -415,6 +418,7 @@ static void end_cancelled(const struct conversation *before, const struct event 
     d->changed = true;
     c->covered_n = c->cancelled_n;
     c->newer_ms = c->cancelled_after_ms;
+    c->newer_job = c->job; /* which of them were, is not known */
     step_forget_cancelled(c);
     step_copy(c->next_turn_id, sizeof(c->next_turn_id), before->turn_id);
     step_settle(d, ev);

@@ -43,10 +43,11 @@ void step_settle(struct decision *d, const struct event *ev)
     c->phase = PHASE_IDLE;
     step_forget_cancelled(c);
     if (c->pending_n == 0) {
-        c->told = c->job = false;
+        c->told = c->job = c->newer_job = false;
         return;
     }
     step_queue(d, c->send_deadline_ms != 0 ? c->send_deadline_ms : ev->now_ms, REASON_NEWER_MESSAGES);
+    c->job = kept.newer_job;
     d->wake = true;
     c->cancelled_n = kept.cancelled_n; /* now at the front */
     c->cancelled_after_ms = kept.cancelled_after_ms;

@@ -21,7 +21,7 @@ static void full(struct conversation *c, const char *filler, int64_t number)
                                 .attempts = UINT32_MAX - 3, .faults = UINT32_MAX - 4, .opened_ms = number - 8, .wait_until_ms = number - 9,
                                 .retry_at_ms = number - 10, .fence = (uint64_t)number - 11, .send_deadline_ms = number - 12,
                                 .send_fence = (uint64_t)number - 13, .sends = UINT32_MAX - 5, .paused = true, .paused_until_ms = number - 14,
-                                .context_n = UINT32_MAX - 6, .recalled = true, .told = true, .job = true, .cancelled_n = 1, .cancelled_after_ms = number - 15,
+                                .context_n = UINT32_MAX - 6, .recalled = true, .told = true, .job = true, .newer_job = true, .cancelled_n = 1, .cancelled_after_ms = number - 15,
                                 .superseded_n = SUPERSEDED_MAX };
     for (size_t i = 0; i < SUPERSEDED_MAX; i++) {
         memset(c->superseded[i].turn_id, (int)('p' + i), sizeof(c->superseded[i].turn_id) - 1);
@@ -87,6 +87,7 @@ static void same(const struct conversation *a, const struct conversation *b, con
     SAME_STR(bot_id);
     SAME_INT(told);
     SAME_INT(job);
+    SAME_INT(newer_job);
     SAME_STR(lock_token);
     SAME_INT(cancelled_n);
     SAME_STR(cancelled_turn_id);

@@ -38,7 +38,7 @@ static struct conversation record_of(const struct row_record *r)
         .covered_n = r->covered_n, .restarts = r->restarts, .attempts = r->attempts, .faults = r->faults, .sends = r->sends, .fence = r->fence,
         .oldest_ms = r->oldest_ms, .newer_ms = r->newer_ms, .opened_ms = r->opened_ms, .wait_until_ms = r->wait_until_ms,
         .retry_at_ms = r->retry_at_ms, .send_deadline_ms = r->send_deadline_ms, .paused = r->paused, .paused_until_ms = r->paused_until_ms,
-        .closed = r->closed, .told = r->told, .job = r->job, .cancelled_n = r->cancelled_n, .cancelled_after_ms = r->cancelled_after_ms,
+        .closed = r->closed, .told = r->told, .job = r->job, .newer_job = r->newer_job, .cancelled_n = r->cancelled_n, .cancelled_after_ms = r->cancelled_after_ms,
     };
     step_copy(c.cancelled_turn_id, sizeof(c.cancelled_turn_id), r->cancelled_turn_id);
     step_copy(c.lock_token, sizeof(c.lock_token), r->lock_token);
@@ -58,6 +58,7 @@ static void check_job(const struct row *row, const struct conversation *c)
     if (row->event.as_job || row->is.told || w->told)
         is_int(c->told, w->told, "%s: somebody was told", row->name);
     is_int(c->job, w->job, "%s: a job", row->name);
+    is_int(c->newer_job, w->newer_job, "%s: a job behind it", row->name);
     is_int(c->cancelled_n, w->cancelled_n, "%s: cancelled while they wait", row->name);
     is_str(c->cancelled_turn_id, text(w->cancelled_turn_id), "%s: the turn that was cancelled", row->name);
     is_int(c->cancelled_after_ms, w->cancelled_after_ms, "%s: first behind those", row->name);

@@ -25,7 +25,7 @@ struct row_record {
     const char *token, *turn_id, *next_turn_id, *reason; /* NULL: "" */
     int64_t oldest_ms, newer_ms, opened_ms, wait_until_ms, retry_at_ms, send_deadline_ms, paused_until_ms;
     bool paused, closed;
-    bool told, job; /* told is looked at where the row speaks of jobs: anything of these two lines, or as_job */
+    bool told, job, newer_job; /* told is looked at where the row speaks of jobs: anything of these two lines, or as_job */
     uint32_t cancelled_n;
     const char *cancelled_turn_id, *lock_token; /* NULL: "" */
     int64_t cancelled_after_ms;
