@@ -44,9 +44,8 @@ struct sim_message {
     char id[16];
     enum sim_fate fate;
     enum sender_type sender;
-    bool marked;
-    uint32_t replies;  /* applied by the platform */
-    uint32_t promised; /* the turn that was named to its sender; SIM_NONE: none */
+    bool marked, as_job;
+    uint32_t replies, promised; /* applied by the platform; the turn that was named to its sender, SIM_NONE: none */
     uint32_t ended_in, letter; /* the turn that brought it to its end; that in whose letter it stands */
     int64_t accepted_ms, timestamp_ms;
 };
@@ -57,8 +56,8 @@ struct sim_turn {
     enum verdict end;
     uint32_t joined; /* another turn took its messages over; SIM_NONE: none */
     uint32_t from, upto; /* the messages of its intent */
-    uint64_t intents[SIM_INTENTS]; /* fences of the written intents */
     uint32_t intents_n, applied;
+    uint64_t intents[SIM_INTENTS]; /* fences of the written intents */
 };
 
 struct sim_conversation {
@@ -78,6 +77,7 @@ struct sim_conversation {
     uint64_t fence_sent;     /* the newest that has sent ... */
     uint32_t fence_sent_turn; /* ... for this turn */
     uint32_t ai_calls, restarts; /* since something was settled */
+    bool job_is_old; /* that for whose sake what waits is called a job may have been cancelled */
 };
 
 enum task_state {
@@ -101,7 +101,7 @@ struct sim_task {
     char fresh[ID_UUID_SIZE];
     struct event event;
     struct message message;
-    uint32_t message_n, revives; /* ARRIVE; REVIVE: this turn's messages */
+    uint32_t message_n, group, revives; /* ARRIVE: the last of so many in one request, what of them is new each load finds out; REVIVE: this turn's */
     char target[ID_UUID_SIZE]; /* CANCEL: what it was about at the first try */
     bool hand_over, as_job, interrupted, told; /* told: the decision was made, and its asker knows */
     struct conversation before;
@@ -119,9 +119,8 @@ struct sim_task {
     uint32_t turn, from, upto; /* what the AI was asked about, what is sent */
     bool ai_fails, has_actions;
     enum failure failure;
-    uint32_t flight;
+    uint32_t flight, tries;
     enum sent sent;
-    uint32_t tries;
 };
 
 struct sim_process {
@@ -161,7 +160,7 @@ struct sim_entry {
 struct sim_counts {
     uint64_t steps, worlds, messages, duplicates, crashes, pauses, unlocks, downs, downs_done, conflicts, lease_lost, drains, forgotten;
     uint64_t applied, applied_late, deduplicated, resends, first_bytes, too_late, takeovers, takeovers_dead;
-    uint64_t revived, not_revived, cancels_repeated;
+    uint64_t revived, not_revived, cancels_repeated, groups, groups_in_part, silenced_by_bot;
     uint64_t verdicts[VERDICT_TOO_LATE + 1];
 };
 
@@ -209,8 +208,9 @@ bool sim_process_is_dead(const struct sim *w, const char *owner);
 /* ---- sim_task.c ---- */
 
 struct sim_task *sim_task_new(struct sim *w, uint32_t process, uint32_t conversation, enum event_kind kind);
-/* A message; SIM_NONE: a new one. */
+/* A message; SIM_NONE: a new one. Then: that request brings so many new ones. */
 struct sim_task *sim_arrive(struct sim *w, uint32_t process, uint32_t conversation, uint32_t message, enum sender_type sender);
+void sim_arrive_together(struct sim *w, struct sim_task *t, uint32_t n);
 void sim_task_advance(struct sim *w, struct sim_task *t);
 /* When it has something to do. */
 int64_t sim_task_ready_ms(const struct sim *w, const struct sim_task *t);

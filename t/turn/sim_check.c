@@ -344,11 +344,26 @@ static void check_authority(struct sim *w, const struct sim_task *t, const struc
         sim_fail(w, "a lease is taken, and nobody looks when it runs out");
 }
 
+/* A turn that answers a job is one, no other. */
+static void check_job(struct sim *w, const struct sim_task *t)
+{
+    struct sim_conversation *c = &w->conversations[t->conversation];
+    bool any = false;
+    for (uint32_t i = c->head; i < c->tail; i++)
+        any |= c->messages[c->order[i]].as_job;
+    c->job_is_old = c->record.job && (c->job_is_old || (t->kind == EVENT_BEGIN && t->decision.verdict == VERDICT_CANCELLED));
+    if (any && !c->record.job)
+        sim_fail(w, "a job waits, and the record knows of none");
+    if (c->record.job && !any && !c->job_is_old)
+        sim_fail(w, "what waits is treated as a job, and is none");
+}
+
 void sim_check_record(struct sim *w, const struct sim_task *t)
 {
     const struct sim_conversation *c = &w->conversations[t->conversation];
     const struct decision *d = &t->decision;
     check_pending(w, c);
+    check_job(w, t);
     check_superseded(w, c);
     check_phase(w, c);
     check_authority(w, t, c);
@@ -362,8 +377,6 @@ void sim_check_record(struct sim *w, const struct sim_task *t)
     bool queued_now = c->record.phase == PHASE_QUEUED && c->due_ms <= t->event.now_ms;
     if (queued_now && t->before.phase != PHASE_QUEUED && !d->wake)
         sim_fail(w, "nobody is told that the conversation is due");
-    if (t->kind == EVENT_ARRIVE && d->add_pending && c->messages[t->message_n].promised == SIM_NONE)
-        sim_fail(w, "a sender is not told which turn will answer");
 }
 
 /* ---- the platform ---- */

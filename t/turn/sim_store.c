@@ -29,6 +29,16 @@ static bool load_letter(struct sim *w, struct sim_task *t)
     return t->event.revive_n == 0 || c->tail + failed + others > SIM_ORDER;
 }
 
+/* What of a request with several messages is new. False: nothing. */
+static bool load_group(const struct sim *w, struct sim_task *t)
+{
+    const struct sim_conversation *c = &w->conversations[t->conversation];
+    t->event.together_n = 0;
+    for (uint32_t i = 0; i < t->group; i++)
+        t->event.together_n += c->messages[t->message_n - i].fate == FATE_NONE;
+    return t->event.together_n > 0;
+}
+
 bool sim_store_load(struct sim *w, struct sim_task *t)
 {
     struct sim_conversation *c = &w->conversations[t->conversation];
@@ -42,6 +52,8 @@ bool sim_store_load(struct sim *w, struct sim_task *t)
         return load_letter(w, t);
     if (t->kind != EVENT_ARRIVE)
         return false;
+    if (t->group > 1)
+        return !load_group(w, t);
     struct sim_message *m = &c->messages[t->message_n];
     if (w->mutant == MUTANT_DEDUPE_IN_TWO_STEPS && !m->marked) {
         m->marked = true;
@@ -101,23 +113,41 @@ static void round_trip(struct sim *w, struct sim_conversation *c)
     buf_fini(&again);
 }
 
-static void add_message(struct sim *w, struct sim_task *t, struct sim_conversation *c)
+static void add_message(struct sim *w, struct sim_task *t, struct sim_conversation *c, uint32_t n)
 {
-    struct sim_message *m = &c->messages[t->message_n];
+    struct sim_message *m = &c->messages[n];
     const struct decision *d = &t->decision;
     if (d->add_pending == (d->add_context || m->sender == SENDER_BOT))
         sim_fail(w, "an accepted message goes to one place");
     if (m->fate != FATE_NONE)
         sim_fail(w, "a message is accepted for the second time");
     m->marked = true;
+    m->as_job = t->as_job;
     m->fate = d->add_pending ? FATE_PENDING : FATE_CONTEXT;
     m->accepted_ms = t->event.now_ms;
     m->promised = d->turn_id != NULL && d->turn_id[0] != '\0' ? sim_turn_number(d->turn_id) : SIM_NONE;
     if (m->promised != SIM_NONE)
         w->turns[m->promised].named = true;
+    if (d->add_pending && m->promised == SIM_NONE)
+        sim_fail(w, "a sender is not told which turn will answer");
     if (d->add_pending)
-        c->order[c->tail++] = t->message_n;
+        c->order[c->tail++] = n;
     w->counts->messages++;
+}
+
+static void add_messages(struct sim *w, struct sim_task *t, struct sim_conversation *c)
+{
+    uint32_t added = 0;
+    for (uint32_t n = t->message_n + 1 - t->group; n <= t->message_n; n++) {
+        if (t->group > 1 && c->messages[n].fate != FATE_NONE)
+            continue;
+        add_message(w, t, c, n);
+        added++;
+    }
+    if (t->group > 1 && added != t->event.together_n)
+        sim_fail(w, "%u messages were to arrive, %u did", t->event.together_n, added);
+    w->counts->groups += added > 1;
+    w->counts->groups_in_part += added < t->group;
 }
 
 /* Behind what a running turn covers, in the order in which they came first. */
@@ -131,6 +161,7 @@ static void revive(struct sim *w, struct sim_task *t, struct sim_conversation *c
         if (m->fate != FATE_FAILED)
             sim_fail(w, "message %s comes back and has not failed", m->id);
         m->fate = FATE_PENDING;
+        m->as_job = false;
         m->ended_in = SIM_NONE;
         m->accepted_ms = t->event.now_ms;
         m->promised = t->decision.turn_id != NULL ? sim_turn_number(t->decision.turn_id) : SIM_NONE;
@@ -155,7 +186,7 @@ enum store_status sim_store_apply(struct sim *w, struct sim_task *t)
     struct sim_conversation *c = &w->conversations[t->conversation];
     const struct decision *d = &t->decision;
     bool arrives = t->kind == EVENT_ARRIVE;
-    bool duplicate = arrives && c->messages[t->message_n].fate != FATE_NONE;
+    bool duplicate = arrives && t->group == 1 && c->messages[t->message_n].fate != FATE_NONE;
     bool unversioned = (w->mutant == MUTANT_FINISH_WITHOUT_VERSION && t->kind == EVENT_SENT) ||
                        (w->mutant == MUTANT_GATE_WITHOUT_VERSION && t->kind == EVENT_ANSWERED) ||
                        (w->mutant == MUTANT_REVIVE_WITHOUT_VERSION && t->kind == EVENT_REVIVE);
@@ -181,7 +212,7 @@ enum store_status sim_store_apply(struct sim *w, struct sim_task *t)
     c->version++;
     c->due_ms = d->due_ms;
     if (arrives)
-        add_message(w, t, c);
+        add_messages(w, t, c);
     if (t->kind == EVENT_REVIVE)
         revive(w, t, c);
     if (c->version % ROUND_TRIP_EVERY == 0)

@@ -89,9 +89,25 @@ struct sim_task *sim_arrive(struct sim *w, uint32_t process, uint32_t conversati
     }
     const struct sim_message *m = &c->messages[message];
     t->message_n = message;
+    t->group = 1;
     t->message = (struct message){ .conversation_id = SV("c"), .message_id = sv_from(m->id), .content = SV("text"), .sender_id = SV("u1"),
                                    .sender_type = m->sender, .timestamp_ms = m->timestamp_ms };
     return t;
+}
+
+void sim_arrive_together(struct sim *w, struct sim_task *t, uint32_t n)
+{
+    struct sim_conversation *c = &w->conversations[t->conversation];
+    bool is_new = t->message_n + 1 == c->messages_n && c->messages[t->message_n].fate == FATE_NONE && c->messages[t->message_n].sender == SENDER_USER;
+    if (!is_new || c->messages_n + n > SIM_MESSAGES)
+        return;
+    for (; t->group < n; t->group++) {
+        struct sim_message *m = &c->messages[c->messages_n];
+        *m = c->messages[t->message_n];
+        hex(m->id, 'm', c->messages_n, 6);
+        t->message_n = c->messages_n++;
+    }
+    t->message.message_id = sv_from(c->messages[t->message_n].id);
 }
 
 int64_t sim_task_ready_ms(const struct sim *w, const struct sim_task *t)
@@ -171,6 +187,7 @@ static void done(struct sim *w, struct sim_task *t)
 {
     const struct decision *d = &t->decision;
     w->counts->verdicts[d->verdict]++;
+    w->counts->silenced_by_bot += d->reason != NULL && strcmp(d->reason, "bot_disabled") == 0;
     t->told = true;
     if (d->interrupt)
         tell_owners(w, t);
@@ -256,6 +273,7 @@ static void decide(struct sim *w, struct sim_task *t)
     ev->has_actions = t->has_actions;
     ev->interrupted = t->interrupted;
     ev->failure = t->failure;
+    ev->not_asked = t->kind == EVENT_AI_FAILED && t->failure == FAILURE_UNREACHABLE && sim_chance(w, 3000);
     ev->sent = t->sent;
     ev->reason = "unreachable";
     ev->transferred = t->kind == EVENT_SENT && sim_chance(w, w->mood == MOOD_CALM ? 0 : 500);

@@ -209,6 +209,7 @@ static void change_policy(struct sim *w, struct policy *p)
     p->debounce_ms = PICK(w, 0, 200, 2000);
     p->pending_max = PICK(w, 2, 50, 500);
     p->attempts_max = 1 + sim_below(w, 5);
+    p->silent = sim_chance(w, 2000);
 }
 
 void sim_stop(struct sim *w, uint32_t process, const struct policy *p)
@@ -292,6 +293,8 @@ static void arrive(struct sim *w)
         return;
     t->hand_over = sim_chance(w, 2000);
     t->as_job = t->message.sender_type == SENDER_USER && sim_chance(w, 3000);
+    if (t->as_job && sim_chance(w, 4000))
+        sim_arrive_together(w, t, 2 + sim_below(w, 3));
 }
 
 /* A daemon has seen that this conversation is due. */

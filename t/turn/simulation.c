@@ -55,6 +55,8 @@ static void everything_happened(const struct sim_counts *c)
         { c->deduplicated, "repeats known by their key" }, { c->too_late, "sends stopped by the own deadline" },
         { c->takeovers, "takeovers" }, { c->takeovers_dead, "takeovers from the dead" }, { c->revived, "letters whose messages came back" },
         { c->not_revived, "letters whose messages did not" }, { c->cancels_repeated, "cancels that had to look again" },
+        { c->groups, "requests with several messages" }, { c->groups_in_part, "such of which something was known" },
+        { c->silenced_by_bot, "messages to a bot that was switched off" },
     };
     for (size_t i = 0; i < ARRAY_LEN(events); i++)
         ok(events[i].n > 0, "there were %s", events[i].what);
