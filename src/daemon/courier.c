@@ -6,7 +6,8 @@
  *              │  v                                          │ v
  *            WAITING (backoff, or as the receiver said) ─────┘ given up, refused: as a dead letter; draining: back to the queue
  *
- * Errands wait without a descriptor, so there may be many more of them than posts under way. */
+ * Errands wait without a descriptor, so there may be many more of them than posts under way. Those that are due and find no free post stand in
+ * line. One receiver gets a part of the posts only, so that the others pass by those who wait for it. */
 #include "config.h"
 
 #include <stdlib.h>
@@ -24,10 +25,10 @@
 
 #define HELD_MAX 2000
 #define POSTS_MAX 64
+#define POSTS_OF_ONE_MAX 16 /* to one receiver */
 #define LOOK_EVERY_MS 2000
 #define RECOVER_EVERY_MS 5000
 #define ACK_RETRY_MS 500
-#define BUSY_RETRY_MS 20
 #define SAID_MAX_MS 600000
 #define ERRAND_ARENA_MAX (64u << 20)
 
@@ -40,7 +41,8 @@ struct errand {
     struct loop_timer *timer;
     enum errand_state state;
     struct callback_call *call;
-    struct sv batch, item, url, job_id, body;
+    struct sv batch, item, url, receiver, job_id, body; /* receiver: scheme, host and port of the URL */
+    struct errand *behind; /* in line */
     unsigned tries;
     bool again;                 /* the ack gives it back */
     struct store_letter letter; /* id SV_NONE: delivered, or given back */
@@ -50,7 +52,8 @@ struct errand {
 struct courier {
     struct courier_options o;
     struct loop_timer *timer;
-    struct errand *first;
+    struct errand *first, *line, **line_end;
+    const struct errand *posting[POSTS_MAX];
     size_t held, posts;
     bool asking, again; /* the store is asked; there was news during that */
     int64_t recovered_mono_ms;
@@ -141,7 +144,50 @@ static void give_back(struct errand *x)
     ack(x);
 }
 
+/* ---- the line ---- */
+
+static void stand_in_line(struct errand *x)
+{
+    struct courier *c = x->courier;
+    x->state = ERRAND_WAITING;
+    x->behind = NULL;
+    *c->line_end = x;
+    c->line_end = &x->behind;
+}
+
+static bool may_post(const struct errand *x)
+{
+    const struct courier *c = x->courier;
+    size_t same = 0;
+    for (size_t i = 0; i < c->posts; i++)
+        same += sv_eq(c->posting[i]->receiver, x->receiver);
+    return c->posts < POSTS_MAX && same < POSTS_OF_ONE_MAX;
+}
+
+/* The first one in line that may. NULL: none. */
+static struct errand *next_in_line(struct courier *c)
+{
+    struct errand **at = &c->line;
+    while (*at != NULL && !may_post(*at))
+        at = &(*at)->behind;
+    struct errand *x = *at;
+    if (x == NULL)
+        return NULL;
+    *at = x->behind;
+    if (*at == NULL)
+        c->line_end = at;
+    return x;
+}
+
+static void drop_line(struct courier *c)
+{
+    c->line = NULL;
+    c->line_end = &c->line;
+}
+
 /* ---- delivery ---- */
+
+static void post(struct errand *x);
 
 static void wait(struct errand *x, int64_t in_ms)
 {
@@ -152,13 +198,26 @@ static void wait(struct errand *x, int64_t in_ms)
         loop_timer_set(x->timer, in_ms);
 }
 
+/* Its place is another's. */
+static void leave_post(struct errand *x)
+{
+    struct courier *c = x->courier;
+    size_t i = 0;
+    while (c->posting[i] != x)
+        i++;
+    c->posting[i] = c->posting[--c->posts];
+    struct errand *next = c->stopping || c->ended ? NULL : next_in_line(c);
+    if (next != NULL)
+        post(next);
+}
+
 static void answered(void *arg, const struct callback_answer *a)
 {
     struct errand *x = arg;
     struct courier *c = x->courier;
     int64_t said_ms = a->retry_after_ms < SAID_MAX_MS ? a->retry_after_ms : SAID_MAX_MS;
     x->call = NULL;
-    c->posts--;
+    leave_post(x);
     switch (a->outcome) {
     case CALLBACK_DELIVERED:
         ack(x);
@@ -179,8 +238,12 @@ static void post(struct errand *x)
 {
     struct courier *c = x->courier;
     const struct callback_request r = { .url = x->url, .id = x->job_id, .body = x->body, .timestamp_s = clock_wall_ms() / 1000 };
-    if (c->posts >= POSTS_MAX) {
-        wait(x, BUSY_RETRY_MS + (int64_t)id_random_below(BUSY_RETRY_MS));
+    if (c->stopping) { /* it was taken when that was said */
+        give_back(x);
+        return;
+    }
+    if (!may_post(x)) {
+        stand_in_line(x);
         return;
     }
     x->call = callback_post(c->o.callback, &r, answered, x);
@@ -190,7 +253,7 @@ static void post(struct errand *x)
     }
     x->state = ERRAND_POSTING;
     x->tries++;
-    c->posts++;
+    c->posting[c->posts++] = x;
 }
 
 static void tick(void *arg)
@@ -204,6 +267,15 @@ static void tick(void *arg)
 
 /* ---- taking ---- */
 
+static struct sv receiver_of(struct sv url)
+{
+    size_t n = 0;
+    for (int slashes = 0; n < url.n; n++)
+        if (url.p[n] == '/' && ++slashes == 3)
+            break;
+    return (struct sv){ url.p, n };
+}
+
 /* Whoever pushes to the queue may push anything: what is none goes to the dead letters. */
 static const char *read_item(struct errand *x)
 {
@@ -212,6 +284,7 @@ static const char *read_item(struct errand *x)
     struct sv type = json_sv(j, "type");
     struct buf b = { 0 };
     x->url = json_sv(j, "url");
+    x->receiver = receiver_of(x->url);
     x->job_id = json_sv(j, "job_id");
     if (j == NULL || !sv_eq(type, SV("callback")) || json_i64(j, "v", 1) != 1)
         return "not an item of callback_queue";
@@ -333,6 +406,7 @@ struct courier *courier_new(const struct courier_options *o)
         free(c);
         return NULL;
     }
+    drop_line(c);
     if (c->o.retry_base_ms <= 0)
         c->o.retry_base_ms = 1000;
     if (c->o.retry_cap_ms <= 0)
@@ -360,6 +434,7 @@ void courier_stop(struct courier *c, void (*fn)(void *arg), void *arg)
     c->stopped = fn;
     c->stopped_arg = arg;
     loop_timer_stop(c->timer);
+    drop_line(c);
     for (struct errand *x = c->first, *next; x != NULL; x = next) {
         next = x->next;
         if (x->state == ERRAND_WAITING) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Carries results from callback_queue to the URLs that callers named (turn/callbacks.c says what an item is). At least once: an item leaves the
  * queue when the receiver has taken it, or as a dead letter when it never will; all tries carry the job's id as webhook-id, by which a receiver
- * knows a repeat. A receiver that is slow or away holds up no other one. Any number of daemons may do this. */
+ * knows a repeat. A receiver that is slow or away holds up no other one until 2,000 items for it are waiting here. Any number of daemons may do this. */
 #ifndef DAEMON_COURIER_H
 #define DAEMON_COURIER_H
 
