@@ -18,6 +18,7 @@
 
 #define HELD_MAX 2000 /* as in courier.c */
 #define POSTS_MAX 64
+#define RECEIVERS 8 /* enough for all posts */
 #define LONG_MS 3600000
 
 struct desk {
@@ -95,14 +96,19 @@ static void put_text(struct desk *d, struct sv text)
         bail_out("the store does not answer");
 }
 
-static void put(struct desk *d, const char *job)
+static void put_for(struct desk *d, const char *job, const char *host)
 {
     char text[512];
     (void)snprintf(text, sizeof(text),
                    "{\"type\":\"callback\",\"v\":1,\"id\":\"i-%s\",\"at\":1,\"conversation_id\":\"c-%s\",\"job_id\":\"%s\","
-                   "\"url\":\"https://hooks.example.com/%s\",\"body\":{\"type\":\"job.completed\",\"data\":{\"job_id\":\"%s\"}}}",
-                   job, job, job, job, job);
+                   "\"url\":\"https://%s/%s\",\"body\":{\"type\":\"job.completed\",\"data\":{\"job_id\":\"%s\"}}}",
+                   job, job, job, host, job, job);
     put_text(d, sv_from(text));
+}
+
+static void put(struct desk *d, const char *job)
+{
+    put_for(d, job, "hooks.example.com");
 }
 
 struct seen {
@@ -375,9 +381,10 @@ static void many(void)
     open_desk(&d, 3, 0, false);
     callback_double.hold = true;
     for (int i = 0; i < HELD_MAX + 100; i++) {
-        char job[16];
+        char job[16], host[32];
         (void)snprintf(job, sizeof(job), "j%d", i);
-        put(&d, job);
+        (void)snprintf(host, sizeof(host), "hooks%d.example.com", i % RECEIVERS);
+        put_for(&d, job, host);
     }
     start(&d, 5);
     until(&d, 100, HELD_MAX, 0, "it takes what it can hold");
