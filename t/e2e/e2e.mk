@@ -18,6 +18,7 @@ E2E_TESTS = \
     t/e2e/69-logs.t \
     t/e2e/70-bots.t \
     t/e2e/71-jobs.t \
+    t/e2e/72-callbacks.t \
     t/e2e/73-job-life.t \
     t/e2e/74-job-watch.t \
     t/e2e/75-bots-in-turns.t \
@@ -27,7 +28,7 @@ E2E_TESTS = \
     t/e2e/66-findings.t \
     t/e2e/90-faults.t
 EXTRA_DIST += \
-    t/lib/Stack.pm t/lib/Stack/Process.pm t/lib/Stack/Servers.pm t/lib/Stack/Client.pm t/lib/Stack/Events.pm t/lib/Stack/Fcgi.pm t/lib/Stack/Jobs.pm \
+    t/lib/Stack.pm t/lib/Stack/Process.pm t/lib/Stack/Servers.pm t/lib/Stack/Client.pm t/lib/Stack/Events.pm t/lib/Stack/Fcgi.pm t/lib/Stack/Jobs.pm t/lib/Stack/Receiver.pm \
     README.md contrib/quickstart contrib/check contrib/bench contrib/bench.pl contrib/common.sh contrib/packages .ci/run
 
 # All that "make check" would run, built but not run.

@@ -78,6 +78,21 @@ sub letters {
     return grep { ($_->{conversation_id} // '') eq $conversation } @{$answer->json->{dead}};
 }
 
+# turnkeeperctl towards daemon n: exit code, and what it says.
+sub turnkeeperctl {
+    my ($self, $n, @command) = @_;
+    my $pid = open(my $out, '-|') // die "fork: $!";
+    if (!$pid) {
+        %ENV = (PATH => $ENV{PATH}, TURNKEEPER_CONF => '/dev/null', ADMIN_SOCKET => $self->admin_socket($n));
+        open STDERR, '>&', \*STDOUT or POSIX::_exit(126);
+        { no warnings 'exec'; exec {"$Stack::build/turnkeeperctl"} 'turnkeeperctl', @command }
+        POSIX::_exit(127);
+    }
+    my $text = do { local $/; <$out> } // '';
+    close $out;
+    return ($? >> 8, $text);
+}
+
 # Rows of the configuration, [kind, row]; the last one is a new bot. Returns when every process knows as many bots as there are.
 sub configure_services {
     my ($self, @rows) = @_;
