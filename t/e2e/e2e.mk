@@ -22,6 +22,7 @@ E2E_TESTS = \
     t/e2e/73-job-life.t \
     t/e2e/74-job-watch.t \
     t/e2e/75-bots-in-turns.t \
+    t/e2e/76-job-end.t \
     t/e2e/63-bursts.t \
     t/e2e/64-cancel.t \
     t/e2e/65-scale.t \
