@@ -18,7 +18,10 @@
 
 #define LOOK_MAX 128         /* conversations of one look */
 #define LOOK_EVERY_MS 1000   /* at the latest: a lease that expires is freed within this */
-#define CROWDED_EVERY_MS 50
+#define CROWDED_EVERY_MS 10
+#define AT_ONCE 64           /* turns that begin together */
+#define RAMP_MS 1000         /* beyond those, the number that runs grows to running_max in this time */
+#define RAMP_STEP_MS 50      /* time that is counted when nobody has looked for longer */
 #define STUCK_EVERY_MS 30000 /* a look at what waits since long; more often when stuck_after_ms is short */
 #define STUCK_GRACE_MS 2000  /* the ordinary visit has this long to come first */
 #define OWNERS_EVERY_MS 500
@@ -37,7 +40,10 @@ struct sweep {
     struct turns *turns;
     struct loop_timer *timer;
     size_t running_max, visiting;
-    bool looking, again, stopped, full_look;
+    size_t may_run; /* at once, now; see room() */
+    int64_t grown_mono_ms;
+    size_t asked; /* how many the last look asked for */
+    bool looking, again, stopped, full_look, crowded;
     bool paused; /* by an administrator */
     int64_t next_ms;
     int64_t stuck_after_ms, stuck_look_mono_ms; /* the last one */
@@ -64,6 +70,43 @@ static void look_stopped(struct sweep *w)
     loop_soon(w->loop, fn, w->done_arg);
 }
 
+/* How many turns may begin. A thousand that wait are not begun together: they would be in the way of all else that talks to the same store and the
+ * same AI, and again when they end together. So the number that runs grows little by little; what ends makes room at once. */
+static size_t room(struct sweep *w)
+{
+    size_t running = turns_running(w->turns);
+    int64_t now_ms = clock_mono_ms(), passed_ms = now_ms - w->grown_mono_ms;
+    size_t more = (size_t)(passed_ms < RAMP_STEP_MS ? passed_ms : RAMP_STEP_MS) * w->running_max / RAMP_MS;
+    if (w->may_run > running + AT_ONCE || w->may_run < AT_ONCE)
+        w->may_run = running + AT_ONCE;
+    if (more > 0) {
+        w->may_run += more;
+        w->grown_mono_ms = now_ms;
+    }
+    if (w->may_run > w->running_max)
+        w->may_run = w->running_max;
+    return w->may_run > running ? w->may_run - running : 0;
+}
+
+/* A visit may begin a turn, and counts as one only when it has. */
+static bool is_full(const struct sweep *w)
+{
+    return turns_running(w->turns) + w->visiting >= w->running_max;
+}
+
+static bool is_crowded(struct sweep *w)
+{
+    size_t some = w->running_max < AT_ONCE ? w->running_max : AT_ONCE;
+    return w->full_look && room(w) < (some + 1) / 2;
+}
+
+/* What is due waits for turns to end, or for its time to begin. */
+static void wait_crowded(struct sweep *w)
+{
+    w->crowded = true;
+    loop_timer_set(w->timer, CROWDED_EVERY_MS);
+}
+
 static void rest(struct sweep *w)
 {
     if (w->stopped) {
@@ -73,7 +116,10 @@ static void rest(struct sweep *w)
     bool now = w->again || w->full_look;
     int64_t in_ms = now ? 0 : w->next_ms >= 0 && w->next_ms < LOOK_EVERY_MS ? w->next_ms : LOOK_EVERY_MS;
     w->again = false;
-    loop_timer_set(w->timer, in_ms);
+    if (is_crowded(w))
+        wait_crowded(w);
+    else
+        loop_timer_set(w->timer, in_ms);
 }
 
 static void visited(void *arg)
@@ -114,15 +160,21 @@ static void active(void *arg, enum store_status status, const struct store_listi
 {
     struct sweep *w = arg;
     size_t n = status == STORE_DONE ? list->n : 0;
-    for (size_t i = 0; i < n && !w->stopped && !w->paused; i++) {
+    bool all = true;
+    for (size_t i = 0; i < n && all && !w->stopped && !w->paused; i++) {
         if (!is_bereaved(w, list->items[i].record))
             continue;
-        w->visiting++;
-        turns_begin(w->turns, list->items[i].id, visited, w);
+        all = !is_full(w);
+        if (all) {
+            w->visiting++;
+            turns_begin(w->turns, list->items[i].id, visited, w);
+        }
     }
-    if (status == STORE_DONE && !w->owners_page)
+    if (!all)
+        w->owners_looks = OWNERS_LOOKS;
+    else if (status == STORE_DONE && !w->owners_page)
         w->owners_looks--;
-    page_end(&w->after, n == LOOK_MAX ? &list->items[n - 1] : NULL);
+    page_end(&w->after, all && n == LOOK_MAX ? &list->items[n - 1] : NULL);
     w->owners_page = w->after.id_n > 0;
     w->again = w->again || w->owners_page;
     w->looking = false;
@@ -219,7 +271,7 @@ static void stuck(void *arg, enum store_status status, const struct store_listin
 {
     struct sweep *w = arg;
     size_t n = status == STORE_DONE ? list->n : 0;
-    for (size_t i = 0; i < n && !w->stopped && !w->paused; i++) {
+    for (size_t i = 0; i < n && !w->stopped && !w->paused && !is_full(w); i++) {
         if (is_overdue(w, list->items[i].record, list->now_ms))
             visit_stuck(w, &list->items[i]);
     }
@@ -251,13 +303,13 @@ static void due(void *arg, enum store_status status, const struct store_listing 
     struct sweep *w = arg;
     size_t n = status == STORE_DONE ? list->n : 0;
     w->next_ms = status == STORE_DONE ? list->next_ms : LOOK_EVERY_MS;
-    w->full_look = n == LOOK_MAX;
+    w->full_look = n == w->asked;
     for (size_t i = 0; i < n && !w->stopped && !w->paused; i++) {
         w->visiting++;
         turns_begin(w->turns, list->items[i].id, visited, w);
     }
     w->looking = false;
-    if (status == STORE_DONE && n < LOOK_MAX && !w->stopped && !w->paused && (look_for_bereaved(w) || look_for_stuck(w)))
+    if (status == STORE_DONE && n < w->asked && !w->stopped && !w->paused && (look_for_bereaved(w) || look_for_stuck(w)))
         return;
     if (w->visiting == 0)
         rest(w);
@@ -266,14 +318,17 @@ static void due(void *arg, enum store_status status, const struct store_listing 
 static void look(void *arg)
 {
     struct sweep *w = arg;
+    w->crowded = false;
     if (w->stopped || w->paused || w->looking || w->visiting > 0)
         return;
-    if (turns_running(w->turns) >= w->running_max) {
-        loop_timer_set(w->timer, CROWDED_EVERY_MS);
+    size_t n = room(w);
+    if (n == 0) {
+        wait_crowded(w);
         return;
     }
     w->looking = true;
-    const struct store_list what = { .index = STORE_DUE, .until_now = true, .max = LOOK_MAX };
+    w->asked = n < LOOK_MAX ? n : LOOK_MAX;
+    const struct store_list what = { .index = STORE_DUE, .until_now = true, .max = w->asked };
     store_list(w->store, &what, due, w);
 }
 
@@ -283,7 +338,7 @@ struct sweep *sweep_new(struct loop *l, struct store *s, struct turns *t, size_t
     if (w == NULL)
         return NULL;
     *w = (struct sweep){ .loop = l, .store = s, .turns = t, .running_max = running_max, .timer = loop_timer_new(l, look, w),
-                          .stuck_after_ms = stuck_after_ms, .stuck_look_mono_ms = clock_mono_ms() };
+                          .stuck_after_ms = stuck_after_ms, .stuck_look_mono_ms = clock_mono_ms(), .grown_mono_ms = clock_mono_ms() };
     if (w->timer == NULL) {
         free(w);
         return NULL;
@@ -306,7 +361,7 @@ void sweep_wake(struct sweep *w)
 {
     if (w->looking || w->visiting > 0)
         w->again = true;
-    else if (!w->stopped)
+    else if (!w->stopped && !w->crowded) /* else it looks soon in any case */
         loop_timer_set(w->timer, 0);
 }
 

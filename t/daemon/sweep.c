@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT
- * The sweep: visits what is due, and says that it has stopped only when nothing can come back to it. */
+ * The sweep: visits what is due, never more than may run at once, little by little, and says that it has stopped only when nothing can come
+ * back to it. */
 #include "config.h"
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -180,10 +182,155 @@ static void owner_killed(void)
     rig_close(&r);
 }
 
+/* ---- how many at once ---- */
+
+/* An AI that thinks until it is told to answer. */
+struct thinker {
+    struct ai ai;
+    struct ai_call *first;
+    size_t running, running_max;
+};
+
+struct ai_call {
+    struct thinker *of;
+    struct ai_call *next;
+    ai_fn *fn;
+    void *arg;
+};
+
+static struct ai_call *think(struct ai *ai, const struct ai_request *r, ai_fn *fn, void *arg)
+{
+    struct thinker *t = CONTAINER_OF(ai, struct thinker, ai);
+    struct ai_call *c = malloc(sizeof(*c));
+    (void)r;
+    if (c == NULL)
+        bail_out("no memory");
+    *c = (struct ai_call){ .of = t, .next = t->first, .fn = fn, .arg = arg };
+    t->first = c;
+    t->running++;
+    t->running_max = t->running > t->running_max ? t->running : t->running_max;
+    return c;
+}
+
+static void stop_thinking(struct ai *ai, struct ai_call *c)
+{
+    struct thinker *t = CONTAINER_OF(ai, struct thinker, ai);
+    struct ai_call **at = &t->first;
+    while (*at != c)
+        at = &(*at)->next;
+    *at = c->next;
+    t->running--;
+    free(c);
+}
+
+static void answer_one(struct thinker *t)
+{
+    struct ai_call *c = t->first;
+    struct ai_answer a = { .outcome = AI_ANSWERED, .took_ms = 1, .retry_after_ms = -1,
+                           .response = json_read(SV("{\"response_text\":\"so\"}"), false, NULL) };
+    if (c == NULL)
+        return;
+    t->first = c->next;
+    t->running--;
+    c->fn(c->arg, &a);
+    json_decref(a.response);
+    free(c);
+}
+
+static void think_no_more(struct ai *ai)
+{
+    (void)ai;
+}
+
+static const struct ai_ops thinker_ops = { .name = "thinker", .ask = think, .abort = stop_thinking, .close = think_no_more };
+
+/* `n` conversations that wait for a daemon. */
+static void queue_messages(struct rig *r, int n)
+{
+    int queued = 0;
+    r->ai.outcome = AI_UNREACHABLE;
+    for (int i = 0; i < n; i++) {
+        struct rig_answer a;
+        char id[16];
+        (void)snprintf(id, sizeof(id), "c%d", i);
+        rig_send(r, id, "m1", "one", "user", &a);
+        queued += rig_until(r, &a) && strcmp(rig_str(&a, "status"), "queued") == 0;
+        rig_forget(&a);
+    }
+    is_int(queued, n, "%d conversations wait", n);
+}
+
+struct stage {
+    struct rig rig;
+    struct thinker thinker;
+    struct turns *turns;
+    struct sweep *sweep;
+};
+
+static void stage_open(struct stage *s, int n, size_t running_max)
+{
+    struct err e;
+    rig_open(&s->rig, &rig_policy);
+    queue_messages(&s->rig, n);
+    s->thinker = (struct thinker){ .ai = { .ops = &thinker_ops } };
+    struct turns_options with = s->rig.options;
+    with.ai = &s->thinker.ai;
+    s->turns = turns_new(&with, &e);
+    s->sweep = sweep_new(s->rig.loop, s->rig.store, s->turns, running_max, 60000);
+}
+
+static void stage_close(struct stage *s)
+{
+    bool stopped = false;
+    sweep_stop(s->sweep, flag, &stopped);
+    for (int i = 0; i < 1000 && !stopped; i++)
+        loop_turn(s->rig.loop, false);
+    ok(stopped, "it stops");
+    sweep_free(s->sweep);
+    turns_free(s->turns);
+    rig_close(&s->rig);
+}
+
+static void no_more_than_allowed(void)
+{
+    enum { N = 40, MAX = 3 };
+    struct stage s;
+    stage_open(&s, N, MAX);
+    for (int i = 0; i < 5000 && s.thinker.running < MAX; i++)
+        loop_turn(s.rig.loop, true);
+    for (int i = 0; i < 20000 && s.rig.platform.sent < N; i++) {
+        sweep_wake(s.sweep); /* as each new message does */
+        loop_turn(s.rig.loop, false);
+        if (s.thinker.running >= MAX || s.rig.platform.sent + MAX > N)
+            answer_one(&s.thinker);
+        else
+            loop_turn(s.rig.loop, true);
+    }
+    is_int(s.rig.platform.sent, N, "all are answered");
+    is_int(s.thinker.running_max, MAX, "and never more at once than this daemon may run");
+    stage_close(&s);
+}
+
+/* The bound is one from below: a slow machine takes longer. */
+static void little_by_little(void)
+{
+    enum { N = 300, TOGETHER = 64, STEP_MS = 50, MAX = 1000 };
+    struct stage s;
+    stage_open(&s, N, MAX);
+    int64_t began_ms = clock_mono_ms();
+    for (int i = 0; i < 20000 && s.thinker.running < N; i++)
+        loop_turn(s.rig.loop, true);
+    is_int(s.thinker.running, N, "all of them run");
+    ok(clock_mono_ms() - began_ms >= N - TOGETHER - STEP_MS, "but they did not begin together: one a millisecond, where 1000 are allowed");
+    stage_close(&s);
+}
+
 int main(void)
 {
     visits();
     owner_killed();
     stop_while_looking();
+    no_more_than_allowed();
+    little_by_little();
     return done_testing();
 }
