@@ -12,6 +12,7 @@ struct intake {
     struct history h;
     char token[ID_TOKEN_SIZE];
     bool recall_done; /* the archive was asked about a conversation that the store does not know */
+    bool absent;      /* the store has nothing of it: it need not be asked a second time */
     const struct sv *recalled;
     size_t recalled_n;
 

@@ -122,11 +122,12 @@ static int fill_message(struct transact *x, struct store_change *c)
     return 0;
 }
 
-/* Who waits for the outcome of a turn looks again. */
+/* Who waits for the outcome of a turn looks again. That its reply is being sent is no news: it is being worked on. */
 static bool is_told(const struct transact *x)
 {
     const struct conversation *a = &x->before, *b = &x->decision.next;
-    bool changes = a->phase != b->phase || strcmp(a->turn_id, b->turn_id) != 0 || strcmp(a->next_turn_id, b->next_turn_id) != 0;
+    bool sends = a->phase == PHASE_THINKING && b->phase == PHASE_SENDING;
+    bool changes = (a->phase != b->phase && !sends) || strcmp(a->turn_id, b->turn_id) != 0 || strcmp(a->next_turn_id, b->next_turn_id) != 0;
     return x->event.kind != EVENT_ARRIVE && changes && (a->told || b->told || x->told);
 }
 
@@ -406,7 +407,10 @@ static void enter(void *arg)
     }
     x->asked_mono_ms = clock_mono_ms();
     x->event.now_ms = turns_store_now(x->t);
-    x->event.lease_held = true; /* believed; need_token makes the store look */
-    x->event.lease_left_ms = x->policy->lease_ttl_ms;
-    decide(x);
+    x->event.lease_held = x->before.token[0] != '\0'; /* believed; need_token makes the store look */
+    x->event.lease_left_ms = x->event.lease_held ? x->policy->lease_ttl_ms : 0;
+    if (x->look != NULL && !x->look(x))
+        finish(x, TRANSACT_KNOWN);
+    else
+        decide(x);
 }

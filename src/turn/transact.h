@@ -50,7 +50,7 @@ struct transact {
     transact_done_fn *done;
     void *arg;
 
-    /* what the caller knows from its own last apply: the first try needs no load */
+    /* what the caller knows from its own last apply, or that there is nothing (all 0): the first try needs no load */
     bool cached;
     struct conversation before;
     uint64_t version;
