@@ -9,7 +9,9 @@ use Stack;
 use Test::More (); # Stack speaks through it when something goes wrong
 use Time::HiRes qw(sleep time);
 
-GetOptions('seconds=i' => \(my $seconds = 10), 'waiting=i' => \my $waiting) or exit 64;
+GetOptions('seconds=i' => \(my $seconds = 10), 'waiting=i' => \my $waiting, 'jobs=i' => \(my $jobs = 5000), 'only=s' => \(my $only = 'messages,jobs,waiting'))
+    or exit 64;
+my %wanted = map { $_ => 1 } split /,/, $only;
 $| = 1;
 my $ticks = POSIX::sysconf(POSIX::_SC_CLK_TCK());
 
@@ -45,13 +47,17 @@ sub slurp { open my $fh, '<', $_[0] or return ''; local $/; return scalar <$fh> 
 
 # ---- one load ----
 
-sub load {
+sub load { my ($s, @options) = @_; return load_end($s, load_begin($s, @options)) }
+
+# A load beside others; load_end waits for it.
+sub load_begin {
     my ($s, @options) = @_;
-    my $text = do {
-        open my $fh, '-|', "$Stack::build/t/lib/load", '--port', $s->{port}, '--token', $s->{platform_token}, @options or die "load: $!";
-        local $/;
-        <$fh>;
-    };
+    open my $fh, '-|', "$Stack::build/t/lib/load", '--port', $s->{port}, '--token', $s->{platform_token}, @options or die "load: $!";
+    return $fh;
+}
+sub load_end {
+    my ($s, $fh) = @_;
+    my $text = do { local $/; <$fh> };
     my $r = eval { JSON::PP::decode_json($text) } or die "load said: $text";
     die "load: $r->{refused} refused, $r->{cut} cut\n" . $s->last_words(5) if $r->{refused} || $r->{cut};
     return $r;
@@ -153,12 +159,140 @@ sub waiting {
     return;
 }
 
+# ---- jobs ----
+
+sub median { my @n = sort { $a <=> $b } @_; return $n[@n / 2] }
+sub part   { my ($share, @n) = @_; @n = sort { $a <=> $b } @n; return $n[int $share * $#n] }
+sub ms     { return join(' / ', map { sprintf '%.2f', $_ } @_) . ' ms' }
+
+# Jobs that no daemon has begun.
+sub waiting_jobs { my $s = shift; return $s->redis('ZCOUNT', 'due', '-inf', int(1000 * time)) }
+sub all_ended    { my $s = shift; return $s->redis('ZCARD', 'waiting') == 0 }
+
+sub daemon_does {
+    my ($s, $command) = @_;
+    local %ENV = (PATH => $ENV{PATH}, TURNKEEPER_CONF => '/dev/null', ADMIN_SOCKET => $s->admin_socket(1));
+    my $said = qx{"$Stack::build/turnkeeperctl" $command 2>&1};
+    die "turnkeeperctl $command: $said" if $? != 0;
+    return;
+}
+
+# From the moment when a request leaves until Redis carries out the daemon's SET of the lease, as MONITOR reports it by the same clock.
+sub lease_times {
+    my ($s, $prefix, $n) = @_;
+    my $monitor = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $s->{redis_port}) or die "Redis: $!";
+    print {$monitor} "MONITOR\r\n";
+    <$monitor> =~ /\A\+OK/ or die 'MONITOR';
+    my (@lease, @answer);
+    for my $i (1 .. $n) {
+        my $begin = time;
+        my $answer = $s->client->request(path => '/api/v1/chat/message', headers => $s->platform_headers,
+            json => {conversation_id => "$prefix-$i", history => '<USER>How long does it take?</USER>', resources => {user_id => "user_$i"}});
+        push @answer, 1000 * (time - $begin);
+        die 'a job was not begun: ' . $answer->text if ($answer->json->{status} // '') ne 'ai_processing_started';
+        while (my $line = <$monitor>) {
+            my ($at) = $line =~ /\A\+([\d.]+) \[\d+ lua\] "SET" "lock:$prefix-$i"/ or next;
+            push @lease, 1000 * ($at - $begin);
+            last;
+        }
+        sleep 0.01;
+    }
+    die 'leases are missing' if @lease != $n;
+    return (\@lease, \@answer);
+}
+
+sub idle_daemon {
+    my $s = shift;
+    print "Jobs, an idle daemon, one after another:\n";
+    lease_times($s, 'warm-lease', 20);
+    my ($lease, $answer) = lease_times($s, 'lease', 300);
+    row('a job created: the whole answer of POST /api/v1/chat/message, p50 / p99', ms(part(0.5, @$answer), part(0.99, @$answer)), 'seed: job creation < 50 ms');
+    row('from that POST to the daemon\'s lease in Redis, p50 / p99', ms(part(0.5, @$lease), part(0.99, @$lease)), 'seed: lock < 10 ms');
+    return;
+}
+
+# All wait before the daemon begins.
+sub drain {
+    my $s = shift;
+    my $n = 2 * $jobs;
+    print "Jobs, $n of them with an instant AI:\n";
+    daemon_does($s, 'PAUSE');
+    load($s, '--chat', '--count', $n, '--seconds', 300, '--conversations', 10_000_000, '--prefix', 'drain');
+    wait_for('the archive to drain', 300, sub { $s->redis('LLEN', 'message_queue') == 0 });
+    my ($before, $begin) = (cpu_of_parts($s), time);
+    daemon_does($s, 'RESUME');
+    wait_for('the jobs', 600, sub { all_ended($s) }) or die "jobs are left\n" . $s->last_words(5);
+    my $took = time - $begin;
+    my $after = cpu_of_parts($s);
+    row('jobs per second that the daemon ends, instant AI', sprintf '%.0f', $n / $took);
+    row('  CPU per job, daemon / Redis / PostgreSQL', sprintf '%.0f / %.0f / %.0f us', map { 1e6 * ($after->{$_} - $before->{$_}) / $n } 'daemon', 'Redis', 'PostgreSQL');
+    return;
+}
+
+# Each POST begins a job in a conversation of its own. The jobs that wait are more with each of them than the daemon can end.
+sub crowded {
+    my ($s, $resident) = @_;
+    print "Jobs, $jobs and more waiting for an AI of 2 s:\n";
+    my @fresh = ('--chat', '--conversations', 10_000_000);
+    my $daemon = $s->daemon(1)->pid;
+    $s->control(ai => {delay_ms => 2000});
+    my $sent = load($s, @fresh, '--count', $jobs + 1000, '--seconds', 300, '--prefix', 'fill')->{answered};
+    wait_for('1,000 calls', 30, sub { $s->double_stats->{ai_running} >= 1000 }) or die 'the daemon does not ask the AI a thousand times at once';
+    row('resident memory of the daemon before / with 1,000 calls to the AI', sprintf '%.1f / %.1f MiB', map { $_ / 1024 } $resident, resident_kib($daemon));
+    my $full = load($s, @fresh, '--seconds', $seconds, '--prefix', 'full');
+    my $rate = $full->{completed} / $full->{seconds};
+    row("POST /api/v1/chat/message per second while $jobs jobs of 2 s wait (64 connections)", sprintf '%.0f', $rate);
+    row('  latency at that load, p50 / p99', ms(map { $full->{$_} / 1000 } 'p50_us', 'p99_us'));
+    $sent += $full->{answered};
+    my (%runs, @waiting);
+    for my $run (1 .. 3) {
+        push @waiting, waiting_jobs($s);
+        my $health = load_begin($s, '--get', '/health', '--connections', 4, '--rate', 100, '--seconds', $seconds / 2);
+        my $r = load($s, @fresh, '--rate', int $rate / 2, '--seconds', $seconds / 2, '--prefix', "half$run");
+        my $h = load_end($s, $health);
+        push @{$runs{$_}}, $r->{$_} / 1000 for 'p50_us', 'p99_us';
+        push @{$runs{"health $_"}}, $h->{$_} / 1000 for 'p50_us', 'p99_us';
+        $sent += $r->{answered};
+        push @waiting, waiting_jobs($s);
+    }
+    my ($least) = sort { $a <=> $b } @waiting;
+    row(sprintf('latency of that POST at half of that load (%.0f per second), web server included, p50 / p99', $rate / 2),
+        ms(map { median(@{$runs{$_}}) } 'p50_us', 'p99_us'), '<= 5 ms p99');
+    row('  p99 of each of three runs', ms(@{$runs{p99_us}}));
+    row('  GET /health beside it, which asks nobody: p50 / p99', ms(map { median(@{$runs{"health $_"}}) } 'p50_us', 'p99_us'));
+    row('  jobs that waited, the fewest and the most at the ends of those runs', join ' / ', map { (sort { $a <=> $b } @waiting)[$_] } 0, -1);
+    die "only $least jobs waited" if $least < $jobs;
+    $s->control(ai => {delay_ms => 0});
+    wait_for('all jobs', 600, sub { all_ended($s) }) or die "jobs are left\n" . $s->last_words(5);
+    return $sent;
+}
+
+sub jobs {
+    my $s = Stack->start(store => 'redis', responders => 2, double_options => ['--quiet'], env => {LOG_LEVEL => 'WARNING'});
+    load($s, '--chat', '--seconds', 2, '--rate', 200, '--conversations', 10_000_000, '--prefix', 'warm');
+    wait_for('the warm-up\'s jobs', 300, sub { all_ended($s) });
+    my $resident = resident_kib($s->daemon(1)->pid);
+    idle_daemon($s);
+    drain($s);
+    my $before = $s->double_stats->{platform_applied};
+    my $sent = crowded($s, $resident);
+    my $replies = $s->double_stats->{platform_applied} - $before;
+    die "$replies replies for $sent jobs" if $replies != $sent;
+    $s->finish;
+    return;
+}
+
+sub messages {
+    my $s = Stack->start(store => 'redis', responders => 2, double_options => ['--quiet'], env => {LOG_LEVEL => 'WARNING'});
+    latency($s, throughput($s) / 2);
+    $s->finish;
+    return;
+}
+
 print machine(), "\n";
-my $s = Stack->start(store => 'redis', responders => 2, double_options => ['--quiet'], env => {LOG_LEVEL => 'WARNING'});
-my $rate = throughput($s);
-latency($s, $rate / 2);
-$s->finish;
-waiting();
+messages() if $wanted{messages};
+jobs()     if $wanted{jobs};
+waiting()  if $wanted{waiting};
 
 print "\n", machine(), "\n\n| figure | here | bar |\n|---|---|---|\n";
 print '| ', join(' | ', map { s/^ +/&nbsp; /r } @$_), " |\n" for @table;

@@ -2,13 +2,15 @@
  * The load of contrib/bench: one thread, many keep-alive connections to a web server on 127.0.0.1.
  *
  *   t/lib/load --port N [--connections 64] [--seconds 5] [--rate R] [--conversations 1000] [--prefix P] --token T
+ *   t/lib/load --port N ... --chat
  *   t/lib/load --port N ... --get /health
  *   t/lib/load --port N ... --once
+ *   t/lib/load --port N ... --count C
  *
- * Sends messages to A's endpoint (or GET requests); of one conversation never two at once. Without --rate each connection sends its next
+ * Sends messages to A's endpoint (--chat: histories of one message to B's; or GET requests); of one conversation never two at once. Without --rate each connection sends its next
  * request when it has its answer; with it, requests leave on a fixed schedule and a latency counts from the moment when the request
- * should have left, so that a slow answer does not hide the wait of those behind it. --once: one message a connection, then the end.
- * Prints one JSON object. Knows nothing of what answers. */
+ * should have left, so that a slow answer does not hide the wait of those behind it. --count: so many requests, then the end; --once: one a
+ * connection. "completed" counts turns that ended, with --chat jobs that began. Prints one JSON object. Knows nothing of what answers. */
 #include "config.h"
 
 #include <arpa/inet.h>
@@ -37,7 +39,8 @@ struct plan {
     int port, connections, conversations;
     double seconds, rate;
     const char *token, *get, *prefix;
-    bool once;
+    uint64_t count; /* of requests; 0: no bound */
+    bool chat;
 };
 
 struct client {
@@ -117,6 +120,20 @@ static void client_connect(struct load *l, int i)
         die("epoll_ctl");
 }
 
+static int render_body(const struct plan *p, char *to, size_t size, unsigned conversation, unsigned round)
+{
+    int64_t now_ms = clock_wall_ms();
+    if (p->chat)
+        return snprintf(to, size,
+                        "{\"conversation_id\":\"%s-%u\",\"history\":\"<USER>I would like to book an appointment for a check-up on day %u</USER><br>\","
+                        "\"resources\":{\"user_id\":\"user_%u\"}}",
+                        p->prefix, conversation, round, conversation);
+    return snprintf(to, size,
+                    "{\"conversation_id\":\"%s-%u\",\"message_id\":\"m%u\",\"message_content\":\"I would like to book an appointment for a "
+                    "check-up\",\"sender_id\":\"user_%u\",\"sender_type\":\"user\",\"timestamp\":%lld.%03lld,\"metadata\":{\"platform\":\"web\"}}",
+                    p->prefix, conversation, round, conversation, (long long)(now_ms / 1000), (long long)(now_ms % 1000));
+}
+
 static void render(const struct load *l, struct client *c, int i)
 {
     const struct plan *p = &l->plan;
@@ -127,15 +144,11 @@ static void render(const struct load *l, struct client *c, int i)
         char body[512];
         unsigned own = (unsigned)(p->conversations / p->connections);
         unsigned conversation = (unsigned)i + (unsigned)p->connections * (c->rounds % (own > 0 ? own : 1));
-        int64_t now_ms = clock_wall_ms();
-        int body_n = snprintf(body, sizeof(body),
-                              "{\"conversation_id\":\"%s-%u\",\"message_id\":\"m%u\",\"message_content\":\"I would like to book an appointment for a "
-                              "check-up\",\"sender_id\":\"user_%u\",\"sender_type\":\"user\",\"timestamp\":%lld.%03lld,\"metadata\":{\"platform\":\"web\"}}",
-                              p->prefix, conversation, c->rounds, conversation, (long long)(now_ms / 1000), (long long)(now_ms % 1000));
+        int body_n = render_body(p, body, sizeof(body), conversation, c->rounds);
         n = snprintf(c->out, sizeof(c->out),
-                     "POST /api/v1/enhanced-handle-message HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n"
+                     "POST %s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n"
                      "Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
-                     p->token, body_n, body);
+                     p->chat ? "/api/v1/chat/message" : "/api/v1/enhanced-handle-message", p->token, body_n, body);
     }
     if (n < 0 || (size_t)n >= sizeof(c->out)) {
         fputs("load: the request is too long\n", stderr);
@@ -207,7 +220,7 @@ static void client_end(struct load *l, int i, bool whole)
         l->max_us = took_us > l->max_us ? took_us : l->max_us;
         if (strncmp(c->in, "HTTP/1.1 2", 10) != 0)
             l->refused++;
-        else if (find(c->in, c->in_n, "\"status\":\"completed\"") != NULL)
+        else if (find(c->in, c->in_n, l->plan.chat ? "\"status\":\"ai_processing_started\"" : "\"status\":\"completed\"") != NULL)
             l->completed++;
     }
     if (c->busy)
@@ -236,11 +249,16 @@ static void client_read(struct load *l, int i)
 
 /* ---- the run ---- */
 
+static bool is_counted_out(const struct load *l)
+{
+    return l->plan.count > 0 && l->sent == l->plan.count;
+}
+
 /* Gives idle connections their next request. Returns how long to wait for events, in microseconds. */
 static int64_t send_what_is_due(struct load *l, int64_t now_us)
 {
     bool open = now_us < l->end_us;
-    while (open && l->idle_n > 0 && !(l->plan.once && l->sent == (uint64_t)l->plan.connections)) {
+    while (open && l->idle_n > 0 && !is_counted_out(l)) {
         if (l->plan.rate > 0 && l->next_us > now_us)
             break;
         int64_t due_us = l->plan.rate > 0 ? l->next_us : now_us;
@@ -261,7 +279,7 @@ static void run(struct load *l)
     for (;;) {
         int64_t now_us = clock_mono_us();
         int64_t wait_us = send_what_is_due(l, now_us);
-        bool over = now_us >= l->end_us || (l->plan.once && l->sent == (uint64_t)l->plan.connections);
+        bool over = now_us >= l->end_us || is_counted_out(l);
         if (over && (l->idle_n == l->plan.connections || now_us > l->end_us + patience_us))
             return;
         struct timespec wait = { wait_us / 1000000, wait_us % 1000000 * 1000 };
@@ -294,8 +312,10 @@ static void read_plan(struct plan *p, int argc, char **argv)
         { "seconds", required_argument, NULL, 's' }, { "rate", required_argument, NULL, 'r' },
         { "token", required_argument, NULL, 't' },   { "conversations", required_argument, NULL, 'n' },
         { "get", required_argument, NULL, 'g' },     { "prefix", required_argument, NULL, 'x' },
-        { "once", no_argument, NULL, 'o' },          { 0 },
+        { "once", no_argument, NULL, 'o' },          { "count", required_argument, NULL, 'k' },
+        { "chat", no_argument, NULL, 'b' },          { 0 },
     };
+    bool once = false;
     int letter;
     *p = (struct plan){ .connections = 64, .conversations = 1000, .seconds = 5, .token = "", .prefix = "load" };
     while ((letter = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -308,12 +328,17 @@ static void read_plan(struct plan *p, int argc, char **argv)
         case 'n': p->conversations = (int)strtol(optarg, NULL, 10); break;
         case 'g': p->get = optarg; break;
         case 'x': p->prefix = optarg; break;
-        case 'o': p->once = true; break;
+        case 'o': once = true; break;
+        case 'k': p->count = strtoull(optarg, NULL, 10); break;
+        case 'b': p->chat = true; break;
         default: exit(64);
         }
     }
+    if (once)
+        p->count = (uint64_t)p->connections;
     if (p->port <= 0 || p->connections <= 0 || optind != argc) {
-        fputs("usage: load --port N [--connections N] [--seconds S] [--rate R] [--conversations N] [--prefix P] [--token T | --get PATH] [--once]\n", stderr);
+        fputs("usage: load --port N [--connections N] [--seconds S] [--rate R] [--conversations N] [--prefix P] [--token T [--chat] | --get PATH] "
+              "[--count N | --once]\n", stderr);
         exit(64);
     }
 }
