@@ -229,15 +229,26 @@ sub drain {
     return;
 }
 
-# Each POST begins a job in a conversation of its own. The jobs that wait are more with each of them than the daemon can end.
+# So many jobs wait and a thousand calls of 2 s run, whatever was before.
+sub refill {
+    my ($s, $name) = @_;
+    my $sent = 0;
+    $s->control(ai => {delay_ms => 0});
+    wait_for('fewer jobs', 300, sub { waiting_jobs($s) < $jobs + 2000 }) or die 'the backlog does not shrink';
+    $s->control(ai => {delay_ms => 2000});
+    my $missing = $jobs + 1000 - waiting_jobs($s);
+    $sent = load($s, '--chat', '--count', $missing, '--seconds', 300, '--conversations', 10_000_000, '--prefix', $name)->{answered} if $missing > 0;
+    wait_for('1,000 calls', 30, sub { $s->double_stats->{ai_running} >= 1000 }) or die 'the daemon does not ask the AI a thousand times at once';
+    return $sent;
+}
+
+# Each POST begins a job in a conversation of its own; more of them come than the daemon can end.
 sub crowded {
     my ($s, $resident) = @_;
     print "Jobs, $jobs and more waiting for an AI of 2 s:\n";
     my @fresh = ('--chat', '--conversations', 10_000_000);
     my $daemon = $s->daemon(1)->pid;
-    $s->control(ai => {delay_ms => 2000});
-    my $sent = load($s, @fresh, '--count', $jobs + 1000, '--seconds', 300, '--prefix', 'fill')->{answered};
-    wait_for('1,000 calls', 30, sub { $s->double_stats->{ai_running} >= 1000 }) or die 'the daemon does not ask the AI a thousand times at once';
+    my $sent = refill($s, 'fill');
     row('resident memory of the daemon before / with 1,000 calls to the AI', sprintf '%.1f / %.1f MiB', map { $_ / 1024 } $resident, resident_kib($daemon));
     my $full = load($s, @fresh, '--seconds', $seconds, '--prefix', 'full');
     my $rate = $full->{completed} / $full->{seconds};
@@ -246,6 +257,7 @@ sub crowded {
     $sent += $full->{answered};
     my (%runs, @waiting);
     for my $run (1 .. 3) {
+        $sent += refill($s, "refill$run");
         push @waiting, waiting_jobs($s);
         my $health = load_begin($s, '--get', '/health', '--connections', 4, '--rate', 100, '--seconds', $seconds / 2);
         my $r = load($s, @fresh, '--rate', int $rate / 2, '--seconds', $seconds / 2, '--prefix', "half$run");
