@@ -17,7 +17,7 @@ my $s;
 # A job whose AI takes as long as it is told to; `patient`: it is queued for a while first.
 sub begin {
     my ($c, $delay_ms, %o) = @_;
-    $s->control(conversation_id => $c, ai => {delay_ms => $delay_ms});
+    $s->control(conversation_id => $c, ai => {delay_ms => int $delay_ms});
     return $s->chat($c, 'tell me', resources => {bot_id => $o{patient} ? 'patient' : 'none'})->json->{ai_job_id};
 }
 
