@@ -7,7 +7,8 @@
  *            WAITING (backoff, or as the receiver said) ─────┘ given up, refused: as a dead letter; draining: back to the queue
  *
  * Errands wait without a descriptor, so there may be many more of them than posts under way. Those that are due and find no free post stand in
- * line. One receiver gets a part of the posts only, so that the others pass by those who wait for it. */
+ * line. One receiver gets at most three times as many posts as are free, 48 where it is the only one: there is always a free one for the next, who
+ * passes by those in line. */
 #include "config.h"
 
 #include <stdlib.h>
@@ -25,7 +26,6 @@
 
 #define HELD_MAX 2000
 #define POSTS_MAX 64
-#define POSTS_OF_ONE_MAX 16 /* to one receiver */
 #define LOOK_EVERY_MS 2000
 #define RECOVER_EVERY_MS 5000
 #define ACK_RETRY_MS 500
@@ -161,7 +161,7 @@ static bool may_post(const struct errand *x)
     size_t same = 0;
     for (size_t i = 0; i < c->posts; i++)
         same += sv_eq(c->posting[i]->receiver, x->receiver);
-    return c->posts < POSTS_MAX && same < POSTS_OF_ONE_MAX;
+    return same < 3 * (POSTS_MAX - c->posts);
 }
 
 /* The first one in line that may. NULL: none. */
@@ -202,12 +202,12 @@ static void wait(struct errand *x, int64_t in_ms)
 static void leave_post(struct errand *x)
 {
     struct courier *c = x->courier;
+    struct errand *next;
     size_t i = 0;
     while (c->posting[i] != x)
         i++;
     c->posting[i] = c->posting[--c->posts];
-    struct errand *next = c->stopping || c->ended ? NULL : next_in_line(c);
-    if (next != NULL)
+    while (!c->stopping && !c->ended && (next = next_in_line(c)) != NULL)
         post(next);
 }
 

@@ -18,7 +18,7 @@
 
 #define HELD_MAX 2000 /* as in courier.c */
 #define POSTS_MAX 64
-#define RECEIVERS 8 /* enough for all posts */
+#define RECEIVERS 64 /* enough for all posts */
 #define LONG_MS 3600000
 
 struct desk {
