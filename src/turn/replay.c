@@ -142,9 +142,17 @@ struct asked {
     void *arg;
 };
 
+/* Jobs that are not found may be somewhere else, where nobody can look now. */
+static bool may_be_elsewhere(const struct turns *t)
+{
+    return store_is_standing_in(t->o.store) || store_is_spooling(t->o.store) || (t->o.archive != NULL && !archive_is_up(t->o.archive));
+}
+
 static void asked_done(struct asked *q, enum store_status status, const char *live_status)
 {
     struct buf b = { 0 };
+    if (status == STORE_DONE && q->job == NULL && may_be_elsewhere(q->t))
+        status = STORE_DOWN;
     bool known = status == STORE_DONE && q->job != NULL;
     if (known) {
         json_object_del(q->job, "intent");

@@ -87,7 +87,7 @@ void turns_submit(struct turns *t, const struct message *m, const struct submit_
 typedef void turns_fn(void *arg);
 void turns_begin(struct turns *t, struct sv conversation_id, turns_fn *fn, void *arg);
 
-/* {job_id, conversation_id, status, ...} of a turn or job, SV_NONE: unknown. */
+/* {job_id, conversation_id, status, ...} of a turn or job, SV_NONE: unknown. DOWN also when it may be where nobody can look now. */
 typedef void turn_job_fn(void *arg, enum store_status status, struct sv job);
 void turns_job(struct turns *t, struct sv job_id, turn_job_fn *fn, void *arg);
 
