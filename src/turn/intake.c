@@ -68,7 +68,10 @@ static void note_known(struct intake *r, const struct transact *x, const struct 
     r->job_id[0] = '\0';
     if (last == SIZE_MAX || last < s->pending_from || c->phase == PHASE_IDLE)
         return;
-    bool next = (c->phase == PHASE_THINKING || c->phase == PHASE_SENDING) && last - s->pending_from >= c->covered_n && c->next_turn_id[0] != '\0';
+    size_t place = last - s->pending_from;
+    if (place >= c->covered_n && place - c->covered_n < c->cancelled_n)
+        return; /* its end is only to be written down */
+    bool next = (c->phase == PHASE_THINKING || c->phase == PHASE_SENDING) && place >= c->covered_n && c->next_turn_id[0] != '\0';
     step_copy(r->job_id, sizeof(r->job_id), next ? c->next_turn_id : c->turn_id);
     r->consolidated = next ? c->pending_n - c->covered_n : c->pending_n;
     intake_lock_id(r->lock_id, c->token[0] != '\0' ? c->token : c->lock_token);

@@ -374,6 +374,9 @@ static void cancels(void)
     is_int(q.http_status, 200, "the one behind it is");
     asked_forget(&q);
     is_job(&r, next.job_id, "cancelled", "at once");
+    again = post(&r, "c1", "<USER>three</USER><USER>four</USER><USER>five</USER><USER>six</USER>");
+    is_int(again.outcome, HISTORY_KNOWN, "the same history once more: that job is over");
+    is_str(again.job_id, next.job_id, "and it was that one");
     rig_platform_release(&r);
     rig_settle(&r);
     r.platform.hold = false;
