@@ -176,6 +176,9 @@ bool intake_look(struct transact *x)
         return false;
     }
     r->last_id = SV_NONE;
+    size_t max = x->policy->pending_max;
+    if (run.end - run.begin > max) /* more could never wait: they are told as what came before */
+        run.begin = run.end - max;
     return make_messages(r, x, &s, known, &run) == 0;
 }
 

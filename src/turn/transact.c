@@ -333,6 +333,16 @@ static void start_anew(struct conversation *c, const struct store_view *v)
     }
 }
 
+static void look(struct transact *x)
+{
+    if (x->look != NULL)
+        choose_bot(x);
+    if (x->look != NULL && !x->look(x))
+        finish(x, TRANSACT_KNOWN);
+    else
+        decide(x);
+}
+
 static void loaded(void *arg, enum store_status status, const struct store_view *v)
 {
     struct transact *x = arg;
@@ -381,10 +391,8 @@ static void loaded(void *arg, enum store_status status, const struct store_view 
     bool other = (x->only_existing && v->version == 0 && v->pending_n == 0) || (x->only_this && v->version != x->this_version);
     if (x->only_known || other)
         finish(x, TRANSACT_STRANGE);
-    else if (x->look != NULL && !x->look(x))
-        finish(x, TRANSACT_KNOWN);
     else
-        decide(x);
+        look(x);
 }
 
 static void load(struct transact *x)
@@ -409,8 +417,5 @@ static void enter(void *arg)
     x->event.now_ms = turns_store_now(x->t);
     x->event.lease_held = x->before.token[0] != '\0'; /* believed; need_token makes the store look */
     x->event.lease_left_ms = x->event.lease_held ? x->policy->lease_ttl_ms : 0;
-    if (x->look != NULL && !x->look(x))
-        finish(x, TRANSACT_KNOWN);
-    else
-        decide(x);
+    look(x);
 }

@@ -18,8 +18,9 @@ struct transact;
 typedef int transact_fill_fn(struct transact *x, struct store_change *change);
 /* The outcome. Everything in x is gone after it returns, but what it copied. */
 typedef void transact_done_fn(struct transact *x);
-/* Between the load and the decision: what it is about may depend on the lists. False: there is nothing to decide (TRANSACT_KNOWN). Which message
- * arrives is known only after it, so the load asks for no mark: TRANSACT_KNOWN with a mark means that the store refused to apply. */
+/* Between the load and the decision: what it is about may depend on the lists and on the policy. False: there is nothing to decide
+ * (TRANSACT_KNOWN). Which message arrives is known only after it, so the load asks for no mark: TRANSACT_KNOWN with a mark means that the store
+ * refused to apply. */
 typedef bool transact_look_fn(struct transact *x);
 
 enum transact_status {

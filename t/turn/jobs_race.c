@@ -214,6 +214,25 @@ static void one_name(void)
     rig_close(&r);
 }
 
+/* It would be refused for ever: each later history brings the same, and more. */
+static void more_than_may_wait(void)
+{
+    struct rig r;
+    struct policy p = rig_policy;
+    p.pending_max = 3;
+    rig_open(&r, &p);
+    struct told t = post(&r, "c1", "<USER>1</USER><USER>2</USER><USER>3</USER><USER>4</USER><USER>5</USER>");
+    is_int(t.outcome, HISTORY_STARTED, "more texts than may wait: the newest are answered");
+    is_int((int)t.consolidated, 3, "as many as may");
+    t = post(&r, "c1", "<USER>1</USER><USER>2</USER><USER>3</USER><USER>4</USER><USER>5</USER><USER>6</USER>");
+    is_int(t.outcome, HISTORY_FULL, "while they wait, no others are taken");
+    rig_visit(&r, "c1");
+    is_str(r.ai.seen, "user:1|user:2|user:3|user:4|user:5|", "the AI is told all of them");
+    t = post(&r, "c1", "<USER>1</USER><USER>2</USER><USER>3</USER><USER>4</USER><USER>5</USER><USER>6</USER>");
+    is_int(t.outcome, HISTORY_STARTED, "then they are");
+    rig_close(&r);
+}
+
 int main(void)
 {
     clock_fake(1700000000000);
@@ -221,5 +240,6 @@ int main(void)
     said_again();
     days_later();
     one_name();
+    more_than_may_wait();
     return done_testing();
 }
