@@ -72,11 +72,14 @@ static void marked(void *arg, enum store_status status, const struct store_view 
     struct turns *t = r->t;
     json_t *mark = status == STORE_DONE && v->mark.p != NULL ? json_read_in(r->a, v->mark, false, NULL) : NULL;
     struct sv turn = json_sv(mark, "turn");
-    if (turn.p == NULL && t->o.archive != NULL) {
+    if (status == STORE_DONE && turn.p == NULL && t->o.archive != NULL) {
         archive_message(t->o.archive, r->h.conversation_id, r->last_id, archived, r);
         return;
     }
-    answer_known(r, turn, false);
+    if (status == STORE_DONE)
+        answer_known(r, turn, false);
+    else
+        fail(r, HISTORY_UNAVAILABLE);
     leave(t);
 }
 

@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/clock.h"
 #include "lib/id.h"
@@ -233,6 +234,56 @@ static void more_than_may_wait(void)
     rig_close(&r);
 }
 
+static void on_due(void *arg, enum store_status status, const struct store_listing *l)
+{
+    *(int *)arg = status == STORE_DONE ? (int)l->n : -1;
+}
+
+/* Visits it until it is not due at any time any more. */
+static void until_settled(struct rig *r, const char *conversation)
+{
+    const struct store_list due = { .index = STORE_DUE, .max_ms = INT64_MAX, .max = 1 };
+    for (int i = 0; i < 2000; i++) {
+        int n = -2;
+        rig_visit(r, conversation);
+        store_list(r->store, &due, on_due, &n);
+        for (int k = 0; k < 1000 && n == -2; k++)
+            loop_turn(r->loop, false);
+        if (n == 0)
+            return;
+        clock_fake_move(100);
+        usleep(1000);
+    }
+    bail_out("it does not come to rest");
+}
+
+/* The n-th call gets no answer of the store: whoever was told 503 asks again, and everything is answered once. */
+static void lost_answers(void)
+{
+    int repeated = 0;
+    for (unsigned n = 1; n < 30; n++)
+        for (int after = 0; after < 2; after++) {
+            struct rig r;
+            rig_open_failing(&r, &rig_policy, n, after != 0);
+            struct told t = post(&r, "c1", "<USER>one</USER><USER>two</USER>");
+            if (t.outcome == HISTORY_UNAVAILABLE) {
+                repeated++;
+                t = post(&r, "c1", "<USER>one</USER><USER>two</USER>");
+            }
+            bool taken = t.outcome == HISTORY_STARTED || t.outcome == HISTORY_LOCKED;
+            until_settled(&r, "c1");
+            struct told again = post(&r, "c1", "<USER>one</USER><USER>two</USER><BOT>answer 1</BOT>");
+            if (again.outcome == HISTORY_UNAVAILABLE)
+                again = post(&r, "c1", "<USER>one</USER><USER>two</USER><BOT>answer 1</BOT>");
+            if (!taken || again.outcome != HISTORY_KNOWN || r.platform.sent != 1 || strcmp(r.ai.seen, "user:one|user:two|") != 0 ||
+                strcmp(again.job_id, t.job_id) != 0)
+                ok(false, "call %u, %s: taken %d, then %d, %d replies, job %s, then %s, told \"%s\"", n, after != 0 ? "done" : "not done", t.outcome,
+                   again.outcome, r.platform.sent, t.job_id, again.job_id, r.ai.seen);
+            rig_close(&r);
+        }
+    ok(repeated > 2, "%d requests were repeated, and everything was answered once", repeated);
+}
+
 int main(void)
 {
     clock_fake(1700000000000);
@@ -241,5 +292,6 @@ int main(void)
     days_later();
     one_name();
     more_than_may_wait();
+    lost_answers();
     return done_testing();
 }
