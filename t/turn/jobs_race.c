@@ -12,7 +12,7 @@
 #include "lib/loop.h"
 #include "store/store_ops.h"
 #include "t/tap.h"
-#include "t/turn/rig.h"
+#include "t/turn/control_ask.h"
 #include "turn/history.h"
 
 struct told {
@@ -284,6 +284,42 @@ static void lost_answers(void)
     ok(repeated > 2, "%d requests were repeated, and everything was answered once", repeated);
 }
 
+/* The same with a cancel: what it is told holds. `sending`: it comes while the reply is sent. */
+static void lost_cancels(bool sending, bool next)
+{
+    int told_cancelled = 0, too_late = 0;
+    for (unsigned n = 1; n < 24; n++)
+        for (int after = 0; after < 2; after++) {
+            struct rig r;
+            struct asked q = { 0 };
+            rig_open_failing(&r, &rig_policy, n, after != 0);
+            r.ai.hold = !sending;
+            r.platform.hold = sending;
+            struct told t = post(&r, "c1", "<USER>one</USER>"), meant = t;
+            rig_visit(&r, "c1");
+            if (next)
+                meant = post(&r, "c1", "<USER>one</USER><USER>two</USER>");
+            control_cancel_job(r.turns, sv_from(meant.job_id), asked_fn, &q);
+            if (!asked_wait(&r, &q))
+                bail_out("no answer to a cancel");
+            r.ai.hold = r.platform.hold = false;
+            if (r.ai.held != NULL)
+                rig_ai_release(&r);
+            if (r.platform.held != NULL)
+                rig_platform_release(&r);
+            until_settled(&r, "c1");
+            bool cancelled = q.http_status == 200 && asked_bool(&q, "cancelled"), both = next && !sending;
+            int sent = r.platform.sent, most = next && sending ? 1 : 0;
+            told_cancelled += cancelled;
+            too_late += q.http_status == 409;
+            if (meant.outcome != HISTORY_UNAVAILABLE && ((cancelled && sent > most) || (q.http_status == 409 && sent == 0) || sent > 1 + next))
+                ok(false, "call %u, %s: a cancel was told %d, and %d replies went out (%d)", n, after != 0 ? "done" : "not done", q.http_status, sent, both);
+            asked_forget(&q);
+            rig_close(&r);
+        }
+    ok(told_cancelled + too_late > 20, "%d cancels were done, %d came too late, and what they were told holds", told_cancelled, too_late);
+}
+
 int main(void)
 {
     clock_fake(1700000000000);
@@ -293,5 +329,9 @@ int main(void)
     one_name();
     more_than_may_wait();
     lost_answers();
+    lost_cancels(false, false);
+    lost_cancels(true, false);
+    lost_cancels(false, true);
+    lost_cancels(true, true);
     return done_testing();
 }
