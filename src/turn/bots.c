@@ -181,6 +181,52 @@ static void take(struct bots *b, const struct archive_services *s)
         log_info("bots are as the database has them now", "#bots", n, "#version", version, NULL);
 }
 
+/* ---- waiting ---- */
+
+static void waiter_in(struct bots_waiter **list, struct bots_waiter *w)
+{
+    w->next = *list;
+    w->at = list;
+    if (w->next != NULL)
+        w->next->at = &w->next;
+    *list = w;
+}
+
+void bots_await_no_more(struct bots_waiter *w)
+{
+    if (w->at == NULL)
+        return;
+    *w->at = w->next;
+    if (w->next != NULL)
+        w->next->at = w->at;
+    w->at = NULL;
+}
+
+/* Whoever begins to wait meanwhile is in the other list. */
+static void call_waiters(struct bots *b)
+{
+    while (b->during != NULL) {
+        struct bots_waiter *w = b->during;
+        bots_await_no_more(w);
+        w->fn(w->arg);
+    }
+}
+
+bool bots_await(struct bots *b, struct bots_waiter *w)
+{
+    if (b->stopped || b->o.archive == NULL || !archive_is_up(b->o.archive))
+        return false;
+    waiter_in(&b->waiting, w);
+    bots_look(b);
+    return true;
+}
+
+static void forget_waiters(struct bots_waiter **list)
+{
+    while (*list != NULL)
+        bots_await_no_more(*list);
+}
+
 /* ---- looking ---- */
 
 static void next_look(struct bots *b)
@@ -223,12 +269,18 @@ static void looked(void *arg, enum archive_status status, const struct archive_s
         is_away(b);
     }
     next_look(b);
+    call_waiters(b);
 }
 
 static void look(void *arg)
 {
     struct bots *b = arg;
     b->asking = true;
+    while (b->waiting != NULL) {
+        struct bots_waiter *w = b->waiting;
+        bots_await_no_more(w);
+        waiter_in(&b->during, w);
+    }
     archive_services(b->o.archive, b->version, looked, b);
 }
 
@@ -306,6 +358,8 @@ void bots_stop(struct bots *b)
     if (b == NULL || b->stopped)
         return;
     b->stopped = true;
+    forget_waiters(&b->waiting);
+    forget_waiters(&b->during);
     loop_timer_free(b->look);
     b->look = NULL;
     drop(b->bots);

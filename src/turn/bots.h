@@ -36,6 +36,18 @@ void bots_set_base(struct bots *b, const struct bot *base);
 /* Look at the database now: something has changed there. */
 void bots_look(struct bots *b);
 
+/* Part of who waits for a look. */
+struct bots_waiter {
+    void (*fn)(void *arg);
+    void *arg;
+    struct bots_waiter *next, **at;
+};
+/* A name that is not found may have been made a moment ago: fn is called once a look has ended that began after this call, well or not. False:
+ * nobody looks, since there is no database, or it is away. */
+bool bots_await(struct bots *b, struct bots_waiter *w) MUST_CHECK;
+/* fn is not called any more. Harmless when it was. */
+void bots_await_no_more(struct bots_waiter *w);
+
 /* The AIs and platforms in use, for SHOW BACKENDS. */
 struct bots_backend {
     enum archive_service service; /* AI_CORES, PLATFORMS */
@@ -49,7 +61,7 @@ struct bots_backend {
 typedef void bots_each_fn(void *arg, const struct bots_backend *backend);
 void bots_each(const struct bots *b, bots_each_fn *fn, void *arg);
 
-/* No more looks, nothing is found, and what nobody holds is closed: not from inside a callback. Found bots must be released before bots_free; the
+/* No more looks, nobody is called, nothing is found, and what nobody holds is closed: not from inside a callback. Found bots must be released before bots_free; the
  * archive, too, is to be closed between the two, since an answer of it may be on its way. NULL is allowed. */
 void bots_stop(struct bots *b);
 void bots_free(struct bots *b);

@@ -47,6 +47,7 @@ struct bots {
     struct backend *live; /* all that are open */
     size_t held;          /* bots that exist */
     struct loop_timer *look, *close;
+    struct bots_waiter *waiting, *during; /* for a look to begin; for the one under way to end */
     bool asking, again, stopped;
     bool away;            /* it has been said that the database does not answer */
     bool short_of_memory; /* that memory is short */

@@ -10,6 +10,7 @@
 
 #define TRIES_MAX 40
 #define PAUSE_STEP_MS 2
+#define BOT_PATIENCE_MS 250
 
 static void enter(void *arg);
 static void load(struct transact *x);
@@ -44,6 +45,7 @@ static void finish_outside(void *arg)
     x->done(x);
     bot_release(x->bot);
     loop_timer_free(x->pause);
+    loop_timer_free(x->patience);
     turns_scratch_back(t, x->scratch);
     free(x);
     t->transactions--;
@@ -273,13 +275,18 @@ static void got_job(void *arg, enum store_status status, struct sv value)
 }
 
 /* The bot that the message names, else the one that the conversation has had so far. Not for a turn that runs: it keeps its own. */
-static void choose_bot(struct transact *x)
+static struct sv bot_named(const struct transact *x)
 {
     struct sv id = x->event.kind == EVENT_ARRIVE ? x->event.message->bot_id : SV_NONE;
+    return id.n > 0 ? id : sv_from(x->before.bot_id);
+}
+
+static void choose_bot(struct transact *x)
+{
     if (x->policy != &x->pinned)
         return;
     bot_release(x->bot);
-    x->bot = turns_bot(x->t, id.n > 0 ? id : sv_from(x->before.bot_id));
+    x->bot = turns_bot(x->t, bot_named(x));
     x->pinned = x->bot != NULL ? x->bot->policy : x->t->base.policy;
     x->pinned.lease_ttl_ms = x->t->base.policy.lease_ttl_ms;
     x->context_max = x->bot != NULL ? x->bot->context_max : x->t->base.context_max;
@@ -288,7 +295,6 @@ static void choose_bot(struct transact *x)
 
 static void decide(struct transact *x)
 {
-    choose_bot(x);
     /* asked here, not before the load: that may be what finds out that the host has gone over to its spool */
     if (x->event.kind == EVENT_ARRIVE && store_is_spooling(x->t->o.store))
         x->event.hand_over = true;
@@ -333,10 +339,42 @@ static void start_anew(struct conversation *c, const struct store_view *v)
     }
 }
 
+static void look(struct transact *x);
+
+static void bot_looked_for(void *arg)
+{
+    struct transact *x = arg;
+    loop_timer_stop(x->patience);
+    look(x);
+}
+
+static void bot_is_late(void *arg)
+{
+    struct transact *x = arg;
+    bots_await_no_more(&x->awaits_bot);
+    look(x);
+}
+
+/* A bot of this name may have been made a moment ago, in another process: until that is known, the default bot does not stand in for it. */
+static bool awaits_bot(struct transact *x)
+{
+    bool begins = x->event.kind == EVENT_ARRIVE || x->event.kind == EVENT_BEGIN;
+    if (!begins || x->bot_awaited || x->bot != NULL || x->policy != &x->pinned || bot_named(x).n == 0 || x->t->o.bots == NULL)
+        return false;
+    x->bot_awaited = true;
+    x->patience = loop_timer_new(x->t->o.loop, bot_is_late, x);
+    x->awaits_bot = (struct bots_waiter){ .fn = bot_looked_for, .arg = x };
+    if (x->patience == NULL || !bots_await(x->t->o.bots, &x->awaits_bot))
+        return false;
+    loop_timer_set(x->patience, BOT_PATIENCE_MS);
+    return true;
+}
+
 static void look(struct transact *x)
 {
-    if (x->look != NULL)
-        choose_bot(x);
+    choose_bot(x);
+    if (awaits_bot(x))
+        return;
     if (x->look != NULL && !x->look(x))
         finish(x, TRANSACT_KNOWN);
     else

@@ -73,6 +73,9 @@ struct transact {
 
     /* inside */
     unsigned tries;
+    bool bot_awaited;
+    struct bots_waiter awaits_bot;
+    struct loop_timer *patience;
     char fresh_id[ID_UUID_SIZE];
     struct lane_place place;
     struct loop_timer *pause;

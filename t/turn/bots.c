@@ -119,6 +119,58 @@ static void a_change_during_a_look(void)
     registry_close_db();
 }
 
+static void called_once(void *arg)
+{
+    (*(int *)arg)++;
+}
+
+static void awaited(void)
+{
+    int called = 0;
+    struct bots_waiter one = { .fn = called_once, .arg = &called }, two = one, gone = one;
+    registry_open_on(NULL, 0);
+    ok(!bots_await(registry.bots, &one), "without a database nobody waits");
+    bots_stop(registry.bots);
+    bots_free(registry.bots);
+    registry_open_db(60000);
+    registry_settle();
+    registry.db.hold = true;
+    int before = registry.db.looks;
+    ok(bots_await(registry.bots, &one), "a name that is not found is looked for");
+    for (int i = 0; i < 2000 && registry.db.looks == before; i++) {
+        loop_turn(registry.loop, false);
+        usleep(100);
+    }
+    registry_bot("late", 1, "\"name\":\"Late\"");
+    ok(bots_await(registry.bots, &two) && bots_await(registry.bots, &gone), "by two more while the database is asked");
+    bots_await_no_more(&gone);
+    registry.db.hold = false;
+    archive_double_release(&registry.db);
+    for (int i = 0; i < 2000 && called < 1; i++)
+        loop_turn(registry.loop, false);
+    is_int(registry.db.looks, before + 1, "the first one hears of the first answer");
+    for (int i = 0; i < 2000 && called < 2; i++) {
+        loop_turn(registry.loop, false);
+        usleep(100);
+    }
+    is_int(called, 2, "the second one of the next");
+    is_int(registry.db.looks, before + 2, "which began after it had asked");
+    is_str(registry_trouble("late"), "(none)", "and the bot is there");
+    bots_await_no_more(&one);
+    ok(bots_await(registry.bots, &one), "when the database goes away then");
+    registry.db.away = true;
+    for (int i = 0; i < 2000 && called < 3; i++) {
+        loop_turn(registry.loop, false);
+        usleep(100);
+    }
+    is_int(called, 3, "nobody waits for its return");
+    ok(!bots_await(registry.bots, &one), "nor begins to wait");
+    registry.db.away = false;
+    ok(bots_await(registry.bots, &one), "and who waits at the end");
+    registry_close_db();
+    is_int(called, 3, "is not called");
+}
+
 static void away_and_back(void)
 {
     int gone = registry_logged("bots stay as they are"), back = registry_logged("answers again"), unknown = registry_logged("nothing is known of bots");
@@ -238,6 +290,7 @@ int main(void)
     pinned();
     polling();
     a_change_during_a_look();
+    awaited();
     away_and_back();
     backends();
     the_end();
