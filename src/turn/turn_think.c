@@ -282,7 +282,7 @@ static void ask(struct turn *turn)
     turn->context = NULL;
     turn->context_n = 0;
     if (!usable) {
-        log_error("a bot cannot be used, its turn waits", "conversation_id", turn->id.p, "bot_id", bot->bot_id, "why", bot->trouble, NULL);
+        log_debug("a bot cannot be used, its turn waits", "conversation_id", turn->id.p, "bot_id", bot->bot_id, "why", bot->trouble, NULL);
         turn->retry_after_ms = BOT_RETRY_MS;
         turn_ai_failed(turn, FAILURE_UNREACHABLE, REASON_BOT_UNUSABLE);
     } else if (wait_ms > 0) {
