@@ -16,6 +16,7 @@ struct again {
     struct arena *a;
     struct client client;
     json_t *mark;
+    struct sv answer; /* that a job is told with, until the job is there to be asked for */
 };
 
 static void again_done(struct again *r, enum answer_status status, struct buf *b)
@@ -72,7 +73,31 @@ static void found_answer(void *arg, enum store_status status, struct sv value)
     again_done(r, replay_status(json_sv(r->mark, "status")), &b);
 }
 
-static void still_open(struct again *r, const struct conversation *c, bool lease_held)
+static void opened(void *arg, enum store_status status)
+{
+    struct again *r = arg;
+    struct buf b = { 0 };
+    if (status != STORE_DONE)
+        log_warning("a job could not be stored, its status_url will not know it", "message_id", r->client.message_id.p, NULL);
+    buf_add(&b, r->answer);
+    again_done(r, ANSWER_QUEUED, &b);
+}
+
+/* A turn that somebody began for itself has no record before its end, and none at all when another turn answers its message. False: memory is
+ * short. */
+static bool open_job(struct again *r, const char *turn, struct sv conversation_id, const struct conversation *c, struct sv answer)
+{
+    struct sv name = arena_printf(r->a, "job_open:%s", turn);
+    struct sv value = job_format(r->a, sv_from(turn), conversation_id, "queued", c, turns_store_now(r->t), c->pending_n, SV_NONE, NULL,
+                                 r->client.message_id);
+    r->answer = arena_sv(r->a, answer);
+    if (name.p == NULL || value.p == NULL || r->answer.p == NULL)
+        return false;
+    store_put(r->t->o.store, name, value, job_ttl_ms(r->t), opened, r);
+    return true;
+}
+
+static void still_open(struct again *r, struct sv conversation_id, const struct conversation *c, bool lease_held)
 {
     bool waits = c->phase == PHASE_QUEUED || !lease_held;
     const char *turn = c->turn_id[0] != '\0' ? c->turn_id : json_string_value(json_object_get(r->mark, "turn"));
@@ -91,7 +116,10 @@ static void still_open(struct again *r, const struct conversation *c, bool lease
     json_kbool(&o, "replayed", true);
     result_backend(&o, r->t);
     json_obj_end(&o);
-    again_done(r, waits ? ANSWER_QUEUED : ANSWER_LOCKED, &b);
+    if (waits && turn != NULL && buf_ok(&b) && open_job(r, turn, conversation_id, c, buf_sv(&b)))
+        buf_fini(&b);
+    else
+        again_done(r, waits ? ANSWER_QUEUED : ANSWER_LOCKED, &b);
 }
 
 void replay(struct turns *t, struct sv conversation_id, const struct client *client, struct sv mark, const struct conversation *record,
@@ -113,7 +141,7 @@ void replay(struct turns *t, struct sv conversation_id, const struct client *cli
                     "message_id", r->client.message_id.p, NULL);
     struct sv turn = json_sv(r->mark, "turn");
     if (json_sv(r->mark, "status").p == NULL) {
-        still_open(r, record, lease_held);
+        still_open(r, conversation_id, record, lease_held);
         return;
     }
     struct sv name = turn.p == NULL ? SV_NONE : arena_printf(a, "job:%.*s", SV_FMT(turn));
