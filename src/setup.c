@@ -14,6 +14,7 @@
 #include "setup_parts.h"
 #include "store/store_backends.h"
 #include "turn/figures.h"
+#include "turn/recent.h"
 
 #define HOUR_MS 3600000LL
 #define CONNECT_PATIENCE_MS 5000
@@ -137,11 +138,21 @@ static int open_metrics(struct setup *u, struct arena *a, struct err *e)
 
 /* ---- turns ---- */
 
+/* Without it, histories that come while the store is away may be answered twice: worth a warning, not an end. */
+static void open_recent(struct setup *u, struct arena *a)
+{
+    const char *path = state_path(u->settings, a, "recent");
+    struct err why = { 0 };
+    u->recent = path != NULL ? recent_open(path, &why) : NULL;
+    if (u->recent == NULL)
+        log_warning("what was accepted lately is not remembered", "error", why.text, NULL);
+}
+
 static int open_turns(struct setup *u, size_t turns_max, struct err *e)
 {
     const struct turns_options o = {
         .loop = u->loop, .store = u->store, .ai = u->ai, .platform = u->platform, .archive = u->archive, .alive = u->alive,
-        .metrics = u->metrics, .log_content = u->settings->log_content,
+        .metrics = u->metrics, .recent = u->recent, .log_content = u->settings->log_content,
         .bots = u->bots, .job_ttl_ms = u->settings->job_ttl_s * 1000,
         .policy = setup_policy(u->settings), .bot_id = "default", .bot_name = u->settings->bot_name,
         .context_max = (size_t)u->settings->context_messages, .mark_ttl_ms = 48 * HOUR_MS, .answer_ttl_ms = HOUR_MS,
@@ -172,8 +183,10 @@ int setup_open(struct setup *u, const struct settings *s, struct arena *a, size_
         rc = setup_open_outside(u, e);
     if (rc == 0)
         rc = setup_open_bots(u, e); /* before the turns, which begin with them */
-    if (rc == 0)
+    if (rc == 0) {
+        open_recent(u, a);
         rc = open_turns(u, turns_max, e);
+    }
     if (rc != 0)
         setup_close(u);
     return rc;
@@ -189,6 +202,7 @@ void setup_close(struct setup *u)
     bots_free(u->bots);
     store_close(u->store);
     metrics_close(u->metrics);
+    recent_close(u->recent);
     if (u->alive != NULL)
         alive_close(u->alive);
     if (u->loop != NULL)

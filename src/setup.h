@@ -16,12 +16,14 @@ struct alive;
 struct breaker;
 struct callback;
 struct metrics;
+struct recent;
 
 struct setup {
     const struct settings *settings;
     struct loop *loop;
     struct alive *alive;
     struct metrics *metrics; /* of all processes of this host, in RUN_DIR; see turn/figures.h */
+    struct recent *recent;   /* the same; NULL where nothing stands in for the store */
     struct store *store;
     struct archive *archive; /* NULL: state file ":memory:" without PostgreSQL */
     struct http *http;

@@ -6,12 +6,15 @@
 
 #include <stdio.h>
 
+#include "lib/clock.h"
 #include "lib/digest.h"
 #include "turn/intake.h"
 #include "turn/overlap.h"
 #include "turn/reason.h"
+#include "turn/recent.h"
 #include "turn/step_parts.h"
 
+#define RECENT_MAX 64
 #define SAID_LOOKED_AT 200 /* parts before one that are compared with it */
 #define NAMES_FOR_MS (6 * 3600 * INT64_C(1000)) /* shorter than any mark is kept: an equal name is noticed */
 
@@ -25,14 +28,21 @@ void intake_lock_id(char out[ID_UUID_SIZE], const char *token)
 
 /* ---- what is new ---- */
 
-/* One list of what is stored: recalled, context, pending. */
-struct stored {
-    struct overlap_entry *entries;
-    struct sv *ids; /* names of messages, SV_NONE for replies */
-    size_t n, pending_from;
+/* What is stored, in the order in which it came: a message that waited while later ones were answered stands before them here, as it does with
+ * its platform, and not where its answer put it. */
+struct entry {
+    struct overlap_entry is;
+    struct sv id; /* SV_NONE for replies */
+    int64_t at_ms;
+    size_t pending; /* its place in the pending list; SIZE_MAX: it does not wait here */
 };
 
-static int add(struct stored *s, struct arena *a, const struct sv *items, size_t n)
+struct stored {
+    struct entry *entries;
+    size_t n;
+};
+
+static int add(struct stored *s, struct arena *a, const struct sv *items, size_t n, bool pending)
 {
     for (size_t i = 0; i < n; i++) {
         struct message_item m;
@@ -42,33 +52,81 @@ static int add(struct stored *s, struct arena *a, const struct sv *items, size_t
         struct sv text = message_text(a, m.content_json);
         if (text.p == NULL)
             return -1;
-        s->entries[s->n] = (struct overlap_entry){ .user = sv_eq(m.role, SV("user")), .text = text };
-        s->ids[s->n++] = m.message_id_json.p != NULL ? message_text(a, m.message_id_json) : SV_NONE;
+        s->entries[s->n++] = (struct entry){ .is = { .user = sv_eq(m.role, SV("user")), .text = text },
+                                             .id = m.message_id_json.p != NULL ? message_text(a, m.message_id_json) : SV_NONE,
+                                             .at_ms = m.received_ms != 0 ? m.received_ms : m.timestamp_ms,
+                                             .pending = pending ? i : SIZE_MAX };
     }
     return 0;
 }
 
+static bool has(const struct stored *s, struct sv id)
+{
+    for (size_t i = 0; i < s->n; i++)
+        if (s->entries[i].id.p != NULL && sv_eq(s->entries[i].id, id))
+            return true;
+    return false;
+}
+
+/* The shared store is away, and knew what neither the one that stands in nor the archive knows. There must be room for RECENT_MAX more. */
+static int add_recent(struct intake *r, struct transact *x, struct stored *s)
+{
+    struct recent_message *recent = arena_array(x->scratch, RECENT_MAX, sizeof(*recent));
+    if (recent == NULL)
+        return -1;
+    size_t n = recent_of(r->t->o.recent, r->h.conversation_id, clock_wall_ms() - RECENT_MS, recent, RECENT_MAX);
+    for (size_t i = 0; i < n; i++)
+        if (!has(s, sv_from(recent[i].id)))
+            s->entries[s->n++] = (struct entry){ .is = { .user = true, .text = SV(""), .key = recent[i].key },
+                                                 .id = sv_from(recent[i].id), .at_ms = recent[i].at_ms, .pending = SIZE_MAX };
+    return 0;
+}
+
+/* Insertion sort: stable, and the list comes nearly sorted. */
+static void sort(struct stored *s)
+{
+    for (size_t i = 1; i < s->n; i++) {
+        struct entry moved = s->entries[i];
+        size_t j = i;
+        for (; j > 0 && s->entries[j - 1].at_ms > moved.at_ms; j--)
+            s->entries[j] = s->entries[j - 1];
+        s->entries[j] = moved;
+    }
+}
+
 static int gather(struct intake *r, struct transact *x, struct stored *s)
 {
-    size_t max = r->recalled_n + x->context_n + x->pending_n + 1;
-    s->entries = arena_array(x->scratch, max, sizeof(*s->entries));
-    s->ids = arena_array(x->scratch, max, sizeof(*s->ids));
-    if (s->entries == NULL || s->ids == NULL || add(s, x->scratch, r->recalled, r->recalled_n) != 0 ||
-        add(s, x->scratch, x->context, x->context_n) != 0)
+    s->entries = arena_array(x->scratch, r->recalled_n + x->context_n + x->pending_n + RECENT_MAX, sizeof(*s->entries));
+    if (s->entries == NULL || add(s, x->scratch, r->recalled, r->recalled_n, false) != 0 ||
+        add(s, x->scratch, x->context, x->context_n, false) != 0 || add(s, x->scratch, x->pending, x->pending_n, true) != 0)
         return -1;
-    s->pending_from = s->n;
-    return add(s, x->scratch, x->pending, x->pending_n);
+    if (r->t->o.recent != NULL && store_is_standing_in(r->t->o.store) && add_recent(r, x, s) != 0)
+        return -1;
+    sort(s);
+    return 0;
+}
+
+/* SIZE_MAX: memory is short. */
+static size_t count_known(struct intake *r, struct transact *x, const struct stored *s, size_t *last)
+{
+    struct overlap_entry *entries = arena_array(x->scratch, s->n + 1, sizeof(*entries));
+    if (entries == NULL)
+        return SIZE_MAX;
+    for (size_t i = 0; i < s->n; i++)
+        entries[i] = s->entries[i].is;
+    return overlap_known(entries, s->n, r->h.parts, r->h.parts_n, last);
 }
 
 /* Which job has the last message that was recognised. */
 static void note_known(struct intake *r, const struct transact *x, const struct stored *s, size_t last)
 {
     const struct conversation *c = &x->before;
-    r->last_id = last != SIZE_MAX && s->ids[last].p != NULL ? arena_sv(r->a, s->ids[last]) : SV_NONE;
+    const struct entry *e = last != SIZE_MAX ? &s->entries[last] : NULL;
+    r->last_id = e != NULL && e->id.p != NULL ? arena_sv(r->a, e->id) : SV_NONE;
     r->job_id[0] = '\0';
-    if (last == SIZE_MAX || last < s->pending_from || c->phase == PHASE_IDLE)
+    if (e == NULL || e->pending == SIZE_MAX || c->phase == PHASE_IDLE)
         return;
-    size_t place = last - s->pending_from;
+    size_t place = e->pending;
     if (place >= c->covered_n && place - c->covered_n < c->cancelled_n)
         return; /* its end is only to be written down */
     bool next = (c->phase == PHASE_THINKING || c->phase == PHASE_SENDING) && place >= c->covered_n && c->next_turn_id[0] != '\0';
@@ -81,9 +139,12 @@ static void note_known(struct intake *r, const struct transact *x, const struct 
 static size_t said_before(const struct intake *r, const struct stored *s, size_t known, size_t i)
 {
     const struct markup_part *part = &r->h.parts[i];
+    uint64_t key = overlap_key(!part->bot, part->text);
     size_t n = 0;
-    for (size_t k = 0; k < s->n; k++)
-        n += s->entries[k].user != part->bot && sv_eq(s->entries[k].text, part->text);
+    for (size_t k = 0; k < s->n; k++) {
+        const struct overlap_entry *e = &s->entries[k].is;
+        n += e->user != part->bot && (e->key != 0 ? e->key == key : sv_eq(e->text, part->text));
+    }
     for (size_t k = i > known + SAID_LOOKED_AT ? i - SAID_LOOKED_AT : known; k < i; k++)
         n += r->h.parts[k].bot == part->bot && sv_eq(r->h.parts[k].text, part->text);
     return n + (i > known + SAID_LOOKED_AT ? i : 0); /* further back it only has to be another number */
@@ -154,8 +215,8 @@ static size_t waits_already(const struct intake *r, const struct stored *s)
 {
     if (r->h.parts_n != 1)
         return SIZE_MAX;
-    for (size_t i = s->pending_from; i < s->n; i++)
-        if (sv_eq(s->entries[i].text, r->h.parts[0].text))
+    for (size_t i = 0; i < s->n; i++)
+        if (s->entries[i].pending != SIZE_MAX && sv_eq(s->entries[i].is.text, r->h.parts[0].text))
             return i;
     return SIZE_MAX;
 }
@@ -168,7 +229,9 @@ bool intake_look(struct transact *x)
     size_t last = SIZE_MAX;
     if (gather(r, x, &s) != 0)
         return false;
-    size_t known = overlap_known(s.entries, s.n, r->h.parts, r->h.parts_n, &last);
+    size_t known = count_known(r, x, &s, &last);
+    if (known == SIZE_MAX)
+        return false;
     run = markup_question(r->h.parts, r->h.parts_n, known);
     size_t late = waits_already(r, &s);
     if (run.begin == run.end || late != SIZE_MAX) {

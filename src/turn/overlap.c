@@ -25,7 +25,7 @@ struct best {
 };
 
 /* FNV-1a over the text with its white space evened out. 0: the text is empty. */
-static uint64_t key_of(bool user, struct sv s)
+uint64_t overlap_key(bool user, struct sv s)
 {
     uint64_t h = 0xCBF29CE484222325u;
     bool any = false, gap = false;
@@ -79,7 +79,7 @@ static struct best align(const struct side *s, const struct markup_part *parts, 
     for (size_t j = 0; j < parts_n; j++) {
         bool late = j >= run; /* at or behind the first part that would be answered */
         int64_t left = parts[j].bot ? 0 : late ? -NEVER : ONE;
-        next_column(column, s, key_of(!parts[j].bot, parts[j].text), !parts[j].bot, late ? (1 - FORGOTTEN_MIN) * ONE : 0, left,
+        next_column(column, s, overlap_key(!parts[j].bot, parts[j].text), !parts[j].bot, late ? (1 - FORGOTTEN_MIN) * ONE : 0, left,
                     late ? NEVER : -ONE);
         if (score(column[s->n]) > score(best.cell))
             best = (struct best){ j + 1, column[s->n] };
@@ -94,7 +94,7 @@ static struct best align(const struct side *s, const struct markup_part *parts, 
 static void look_at(struct side *s, const struct overlap_entry *stored, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        uint64_t key = key_of(stored[i].user, stored[i].text);
+        uint64_t key = stored[i].key != 0 ? stored[i].key : overlap_key(stored[i].user, stored[i].text);
         s->key[i] = key;
         s->user[i] = stored[i].user;
         s->cost[i] = stored[i].user && key != 0 ? ONE : 0;

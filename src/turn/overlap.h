@@ -33,6 +33,7 @@
 #ifndef TURN_OVERLAP_H
 #define TURN_OVERLAP_H
 
+#include <stdint.h>
 #include "turn/markup.h"
 
 #define OVERLAP_STORED_MAX 1024 /* older entries are not looked at */
@@ -40,7 +41,11 @@
 struct overlap_entry {
     bool user;      /* false: bot, agent, system */
     struct sv text; /* "" (nothing but an attachment): stands for nothing */
+    uint64_t key;   /* 0: that of the text */
 };
+
+/* By which texts are compared; 0: there is nothing in it. */
+uint64_t overlap_key(bool user, struct sv text);
 
 /* `stored`: oldest first, the context and then what is pending. Returns how many parts from the front it has: parts[result..parts_n) is new, and
  * is empty or holds a USER part. *last_matched: index of the last entry of the customer's in `stored` that has a pair; SIZE_MAX: none.

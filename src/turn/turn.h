@@ -22,6 +22,7 @@ struct turns;
 struct alive;
 struct loop;
 struct metrics;
+struct recent;
 
 struct turns_options {
     struct loop *loop;
@@ -31,6 +32,7 @@ struct turns_options {
     struct archive *archive; /* NULL: none; context of forgotten conversations is then lost */
     struct alive *alive;
     struct metrics *metrics; /* NULL: nothing is counted there; see turn/figures.h */
+    struct recent *recent;   /* NULL: what the store does not know is not known */
     struct policy policy;    /* of the default bot */
     struct bots *bots;       /* those of the database; NULL: there is only the default bot */
     const char *bot_id, *bot_name;

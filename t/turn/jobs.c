@@ -8,83 +8,10 @@
 #include "lib/clock.h"
 #include "t/tap.h"
 #include "t/turn/control_ask.h"
-#include "turn/history.h"
+#include "t/turn/job_ask.h"
 #include "turn/watch.h"
 
 /* ---- asking ---- */
-
-struct told {
-    bool done;
-    enum history_outcome outcome;
-    char job_id[64], lock_id[64], bot_name[64], reason[64];
-    size_t consolidated;
-};
-
-static void on_told(void *arg, const struct history_answer *a)
-{
-    struct told *t = arg;
-    if (t->done)
-        bail_out("a client was answered twice");
-    *t = (struct told){ .done = true, .outcome = a->outcome, .consolidated = a->consolidated };
-    snprintf(t->job_id, sizeof(t->job_id), "%s", a->job_id);
-    snprintf(t->lock_id, sizeof(t->lock_id), "%s", a->lock_id);
-    snprintf(t->bot_name, sizeof(t->bot_name), "%s", a->bot_name != NULL ? a->bot_name : "");
-    snprintf(t->reason, sizeof(t->reason), "%s", a->reason != NULL ? a->reason : "");
-}
-
-static struct told post_with(struct rig *r, const char *conversation, const char *markup, const char *callback)
-{
-    struct arena *a = arena_new(0, 1u << 20);
-    struct told told = { 0 };
-    struct markup m;
-    struct err e;
-    if (markup_parse(a, sv_from(markup), &m, &e) != 0)
-        bail_out("%s: %s", markup, e.text);
-    const struct history h = { .conversation_id = sv_from(conversation), .parts = m.parts, .parts_n = m.n, .sender_id = SV("customer"),
-                               .metadata = SV("{\"session_type\":\"web\"}"), .callback_url = sv_from(callback) };
-    turns_submit_history(r->turns, &h, on_told, &told);
-    if (told.done)
-        bail_out("an answer from inside the call");
-    arena_free(a); /* it was copied */
-    for (int i = 0; i < 20000 && !told.done; i++)
-        loop_turn(r->loop, false);
-    if (!told.done)
-        bail_out("no answer");
-    return told;
-}
-
-static struct told post(struct rig *r, const char *conversation, const char *markup)
-{
-    return post_with(r, conversation, markup, NULL);
-}
-
-struct job {
-    bool done;
-    json_t *json;
-};
-
-static void on_job(void *arg, enum store_status status, struct sv job)
-{
-    struct job *j = arg;
-    j->done = true;
-    j->json = status == STORE_DONE && job.p != NULL ? json_read(job, false, NULL) : NULL;
-}
-
-static json_t *job_of(struct rig *r, const char *id)
-{
-    struct job j = { 0 };
-    turns_job(r->turns, sv_from(id), on_job, &j);
-    for (int i = 0; i < 1000 && !j.done; i++)
-        loop_turn(r->loop, false);
-    return j.json;
-}
-
-static void is_job(struct rig *r, const char *id, const char *status, const char *what)
-{
-    json_t *j = job_of(r, id);
-    is_sv(json_sv(j, "status"), sv_from(status), "%s: job %s", what, status);
-    json_decref(j);
-}
 
 static void cancel(struct rig *r, const char *id, struct asked *q)
 {
@@ -260,42 +187,6 @@ static void tries_and_ends(void)
     rig_close(&r);
 }
 
-/* The process that works on it is lost, and customers write on: ids lead from one turn to the next, over as many steps as it takes. */
-static void lost_and_restarted(void)
-{
-    struct rig r;
-    rig_open(&r, &rig_policy);
-    r.ai.hold = true;
-    struct told a = post(&r, "c1", "<USER>one</USER>");
-    rig_visit(&r, "c1");
-    struct told b = post(&r, "c1", "<USER>one</USER><USER>two</USER>");
-    ok(strcmp(a.job_id, b.job_id) != 0, "the next job is promised");
-    turns_free(r.turns);
-    r.turns = turns_new(&r.options, NULL);
-    if (r.turns == NULL)
-        bail_out("no second engine");
-    clock_fake_move(rig_policy.lease_ttl_ms + 1);
-    rig_visit(&r, "c1");
-    is_int(r.ai.calls, 2, "the lease has run out: the turn begins anew, with both");
-    json_t *j = job_of(&r, b.job_id);
-    is_sv(json_sv(j, "status"), SV("processing"), "what was promised is worked on");
-    is_sv(json_sv(j, "merged_into"), sv_from(a.job_id), "by the first");
-    json_decref(j);
-    struct told c = post(&r, "c1", "<USER>one</USER><USER>two</USER><USER>three</USER>");
-    rig_ai_release(&r);
-    rig_settle(&r);
-    is_job(&r, b.job_id, "queued", "its reply is stale, too");
-    r.ai.hold = false;
-    rig_visit(&r, "c1");
-    is_str(r.platform.last_key, c.job_id, "the last one answers");
-    is_job(&r, a.job_id, "completed", "the first");
-    j = job_of(&r, b.job_id);
-    is_sv(json_sv(j, "status"), SV("completed"), "and the second is completed");
-    is_sv(json_sv(j, "merged_into"), sv_from(c.job_id), "by the third");
-    json_decref(j);
-    rig_close(&r);
-}
-
 static void callbacks(void)
 {
     struct rig r;
@@ -446,7 +337,6 @@ int main(void)
     a_burst();
     other_entrance();
     tries_and_ends();
-    lost_and_restarted();
     callbacks();
     cancels();
     news();

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT
+ * Jobs whose process is lost, whose store goes away on the way, or is not the one that knows what came before: nothing is answered twice, and
+ * every id that somebody was told of stays good. */
+#include "config.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/clock.h"
+#include "store/store_ops.h"
+#include "t/tap.h"
+#include "t/turn/job_ask.h"
+#include "turn/conversation.h"
+#include "turn/recent.h"
+
+/* The process that works on it is lost, and customers write on: ids lead from one turn to the next, over as many steps as it takes. */
+static void lost_and_restarted(void)
+{
+    struct rig r;
+    rig_open(&r, &rig_policy);
+    r.ai.hold = true;
+    struct told a = post(&r, "c1", "<USER>one</USER>");
+    rig_visit(&r, "c1");
+    struct told b = post(&r, "c1", "<USER>one</USER><USER>two</USER>");
+    ok(strcmp(a.job_id, b.job_id) != 0, "the next job is promised");
+    turns_free(r.turns);
+    r.turns = turns_new(&r.options, NULL);
+    if (r.turns == NULL)
+        bail_out("no second engine");
+    clock_fake_move(rig_policy.lease_ttl_ms + 1);
+    rig_visit(&r, "c1");
+    is_int(r.ai.calls, 2, "the lease has run out: the turn begins anew, with both");
+    json_t *j = job_of(&r, b.job_id);
+    is_sv(json_sv(j, "status"), SV("processing"), "what was promised is worked on");
+    is_sv(json_sv(j, "merged_into"), sv_from(a.job_id), "by the first");
+    json_decref(j);
+    struct told c = post(&r, "c1", "<USER>one</USER><USER>two</USER><USER>three</USER>");
+    rig_ai_release(&r);
+    rig_settle(&r);
+    is_job(&r, b.job_id, "queued", "its reply is stale, too");
+    r.ai.hold = false;
+    rig_visit(&r, "c1");
+    is_str(r.platform.last_key, c.job_id, "the last one answers");
+    is_job(&r, a.job_id, "completed", "the first");
+    j = job_of(&r, b.job_id);
+    is_sv(json_sv(j, "status"), SV("completed"), "and the second is completed");
+    is_sv(json_sv(j, "merged_into"), sv_from(c.job_id), "by the third");
+    json_decref(j);
+    rig_close(&r);
+}
+
+/* ---- stores that know less than they should ---- */
+
+/* The shared store is away: what it had taken is known all the same, by what this host remembers. */
+static void remembered(void)
+{
+    struct rig r, other;
+    struct err e;
+    char path[96];
+    rig_open(&r, &rig_policy);
+    rig_open(&other, &rig_policy);
+    (void)snprintf(path, sizeof(path), "%s/recent", r.dir);
+    struct recent *recent = recent_open(path, &e);
+    if (recent == NULL)
+        bail_out("%s", e.text);
+    for (int i = 0; i < 2; i++) {
+        struct rig *k = i == 0 ? &r : &other;
+        turns_free(k->turns);
+        k->options.recent = recent;
+        k->turns = turns_new(&k->options, NULL);
+    }
+    (void)post(&r, "c1", "<USER>one</USER>");
+    clock_fake_move(10);
+    (void)post(&r, "c1", "<USER>one</USER><USER>two</USER>");
+    struct told t = post(&other, "c2", "<USER>one</USER>");
+    is_int(t.outcome, HISTORY_STARTED, "another conversation");
+    other.store->standing_in = true;
+    t = post(&other, "c1", "<USER>one</USER><USER>two</USER>");
+    is_int(t.outcome, HISTORY_KNOWN, "the store that stands in does not know it, the host does");
+    is_str(t.job_id, "", "which job has it is not known");
+    clock_fake_move(10);
+    t = post(&other, "c1", "<USER>one</USER><USER>two</USER><USER>three</USER>");
+    is_int(t.outcome, HISTORY_STARTED, "one more");
+    is_int((int)t.consolidated, 1, "is new alone");
+    clock_fake_move(10);
+    t = post(&other, "c1", "<USER>one</USER><USER>two</USER><USER>three</USER><USER>four</USER>");
+    is_int((int)t.consolidated, 2, "and one more, where it knows the one before");
+    other.store->standing_in = false;
+    t = post(&other, "c1", "<USER>one</USER><USER>five</USER>");
+    is_int((int)t.consolidated, 4, "a store that is to know everything is believed");
+    rig_settle(&other);
+    rig_settle(&r);
+    turns_free(other.turns);
+    turns_free(r.turns);
+    other.options.recent = r.options.recent = NULL;
+    other.turns = turns_new(&other.options, NULL);
+    r.turns = turns_new(&r.options, NULL);
+    recent_close(recent);
+    (void)unlink(path);
+    rig_close(&other);
+    rig_close(&r);
+}
+
+static void put_done(void *arg, enum store_status status, const struct store_applied *applied)
+{
+    (void)applied;
+    *(bool *)arg = status == STORE_DONE;
+}
+
+/* A message waited in one store while the next one was answered in the other: the history has them in the order in which they came. */
+static void out_of_order(void)
+{
+    struct rig r;
+    struct buf b = { 0 };
+    bool done = false;
+    const struct sv context[] = {
+        SV("{\"message_id\":\"m2\",\"content\":\"two\",\"sender_id\":\"x\",\"sender_type\":\"user\",\"timestamp\":2000,\"received\":2000,\"seq\":2}"),
+        SV("{\"role\":\"assistant\",\"content\":\"to two\",\"timestamp\":2500}"),
+        SV("{\"message_id\":\"m1\",\"content\":\"one\",\"sender_id\":\"x\",\"sender_type\":\"user\",\"timestamp\":1000,\"received\":1000,\"seq\":1}"),
+        SV("{\"role\":\"assistant\",\"content\":\"to one\",\"timestamp\":3000}"),
+    };
+    rig_open(&r, &rig_policy);
+    conversation_format(&b, &(struct conversation){ .created_ms = 1000, .activity_ms = 3000, .seq = 2, .total = 2, .context_n = 4 });
+    const struct store_change c = { .conversation_id = SV("c1"), .record = buf_sv(&b), .context_add = context, .context_add_n = 4,
+                                    .activity_ms = 3000 };
+    store_apply(r.store, &c, put_done, &done);
+    rig_settle(&r);
+    buf_fini(&b);
+    ok(done, "answered in the wrong order");
+    struct told t = post(&r, "c1", "<USER>one</USER><USER>two</USER>");
+    is_int(t.outcome, HISTORY_KNOWN, "both are known");
+    t = post(&r, "c1", "<USER>one</USER><USER>two</USER><USER>three</USER>");
+    is_int((int)t.consolidated, 1, "one more is new alone");
+    rig_close(&r);
+}
+
+/* The process is lost that worked on a message, its sender asks again and is told of a job. It can be asked for, whoever answers in the end. */
+static void told_later(void)
+{
+    struct rig r;
+    struct rig_answer a, b;
+    char id[64];
+    rig_open(&r, &rig_policy);
+    r.ai.hold = true;
+    rig_send(&r, "c1", "m1", "one", "user", &a);
+    rig_settle(&r);
+    turns_free(r.turns);
+    r.turns = turns_new(&r.options, NULL);
+    rig_forget(&a);
+    clock_fake_move(rig_policy.lease_ttl_ms + 1);
+    rig_send(&r, "c1", "m1", "one", "user", &a);
+    ok(rig_until(&r, &a), "asked again");
+    is_str(rig_str(&a, "status"), "queued", "it waits");
+    (void)snprintf(id, sizeof(id), "%s", rig_str(&a, "job_id"));
+    is_job(&r, id, "processing", "as a job that can be asked for, worked on as far as is known");
+    rig_visit(&r, "c1");
+    is_job(&r, id, "processing", "while it runs");
+    rig_send(&r, "c1", "m2", "two", "user", &b);
+    rig_settle(&r);
+    rig_ai_release(&r);
+    rig_settle(&r);
+    r.ai.hold = false;
+    is_job(&r, id, "queued", "its reply is stale");
+    rig_visit(&r, "c1");
+    is_int(r.platform.sent, 1, "answered");
+    ok(strcmp(r.platform.last_key, id) != 0, "by another turn");
+    is_job(&r, id, "completed", "and for whoever asks");
+    rig_forget(&a);
+    rig_forget(&b);
+    rig_close(&r);
+}
+
+int main(void)
+{
+    clock_fake(1700000000000);
+    lost_and_restarted();
+    remembered();
+    out_of_order();
+    told_later();
+    return done_testing();
+}
