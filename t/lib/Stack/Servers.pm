@@ -31,7 +31,7 @@ sub _owned_by {
 
 # ---- Redis ----
 
-# Again on the same port and directory after it was killed.
+# Again on the same port and directory after it was killed. What is in {redis_options} is added to its command line.
 sub start_redis {
     my $self = shift;
     $self->{redis_port} //= free_port();
@@ -40,7 +40,8 @@ sub start_redis {
     $self->{redis} = Stack::Process->start(
         name => 'redis', log => "$self->{dir}/logs/redis.log",
         command => [Stack::Servers::program('redis'), '--port', $self->{redis_port}, '--bind', '127.0.0.1', '--dir', "$self->{dir}/redis",
-            '--appendonly', 'yes', '--save', '', '--maxmemory-policy', 'noeviction', @password]);
+            '--appendonly', 'yes', '--save', '', '--maxmemory-policy', 'noeviction', @password,
+            @{$self->{redis_options} || []}]);
     wait_for('Redis', 20, sub { eval { $self->redis('PING') eq 'PONG' } }) or die 'Redis does not come up';
     return;
 }
