@@ -119,6 +119,16 @@ static bool read_slot(const struct slot *s, uint64_t number, uint64_t conversati
     return atomic_load_explicit(&s->number, memory_order_relaxed) == number;
 }
 
+bool recent_has(const struct recent *r, struct sv conversation_id, struct sv message_id, int64_t since_ms)
+{
+    uint64_t conversation = number_of(conversation_id), last = atomic_load(&r->ring->last);
+    struct recent_message m;
+    for (uint64_t i = 0; i < SLOTS && i < last; i++)
+        if (read_slot(&r->ring->slots[(last - i) % SLOTS], last - i, conversation, since_ms, &m) && sv_eq(sv_from(m.id), message_id))
+            return true;
+    return false;
+}
+
 /* From the newest slot back, so that what is found first counts. */
 size_t recent_of(const struct recent *r, struct sv conversation_id, int64_t since_ms, struct recent_message *out, size_t max)
 {

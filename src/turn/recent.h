@@ -11,7 +11,8 @@
 #include "lib/err.h"
 #include "lib/sv.h"
 
-#define RECENT_ID_MAX 40 /* longer message ids are not remembered */
+#define RECENT_ID_MAX 40   /* longer message ids are not remembered */
+#define RECENT_MS 3600000 /* so long the archive may be behind what was accepted */
 
 struct recent;
 
@@ -27,6 +28,8 @@ struct recent *recent_open(const char *path, struct err *e) MUST_CHECK;
 void recent_close(struct recent *r); /* NULL is allowed */
 /* now_ms: wall clock. */
 void recent_add(struct recent *r, struct sv conversation_id, struct sv message_id, uint64_t key, int64_t now_ms);
+/* Whether the message was accepted then. */
+bool recent_has(const struct recent *r, struct sv conversation_id, struct sv message_id, int64_t since_ms);
 /* Those of the conversation that were accepted at since_ms or later, oldest first; of more than max the newest. */
 size_t recent_of(const struct recent *r, struct sv conversation_id, int64_t since_ms, struct recent_message *out, size_t max);
 

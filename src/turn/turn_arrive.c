@@ -7,6 +7,7 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "turn/reason.h"
+#include "turn/recent.h"
 #include "turn/turn_parts.h"
 
 #define OLD_MS (24LL * 3600 * 1000)
@@ -20,7 +21,7 @@ struct arrival {
     struct client client;
     char token[ID_TOKEN_SIZE];
     bool old;     /* older than the dedupe marks may be */
-    bool unsure;  /* what the store does not know may have been answered before: the archive is to be asked */
+    bool unsure;  /* what the store does not know may have been answered before: archive and `recent` are to be asked */
 };
 
 static void decided(struct transact *x);
@@ -272,6 +273,36 @@ static void arrive(struct arrival *r)
 
 /* ---- messages older than the dedupe marks ---- */
 
+/* The store that is away has it, and answers it when it is back, or has done so. */
+static void answer_waiting(struct arrival *r)
+{
+    struct buf b = { 0 };
+    struct json_out o = { .b = &b };
+    json_obj(&o);
+    json_kstr(&o, "status", SV("queued"));
+    json_kstr(&o, "reason", SV(REASON_WAITING));
+    json_kstr(&o, "message_id", r->m.message_id);
+    json_kbool(&o, "replayed", true);
+    result_backend(&o, r->t);
+    json_obj_end(&o);
+    r->t->stat.replayed++;
+    turns_count(r->t, FIGURE_REPLAYED);
+    client_answer(&r->client, buf_ok(&b) ? ANSWER_QUEUED : ANSWER_FULL, buf_sv(&b), RETRY_MS);
+    buf_fini(&b);
+    arrival_free(r);
+}
+
+static void not_archived(struct arrival *r)
+{
+    const struct recent *recent = store_is_standing_in(r->t->o.store) ? r->t->o.recent : NULL;
+    if (recent != NULL && recent_has(recent, r->m.conversation_id, r->m.message_id, clock_wall_ms() - RECENT_MS)) {
+        answer_waiting(r);
+        return;
+    }
+    r->unsure = false;
+    arrive(r);
+}
+
 static void looked_up(void *arg, enum archive_status status, struct sv outcome)
 {
     struct arrival *r = arg;
@@ -280,8 +311,7 @@ static void looked_up(void *arg, enum archive_status status, struct sv outcome)
         return;
     }
     if (status != ARCHIVE_DONE || outcome.p == NULL) {
-        r->unsure = false;
-        arrive(r);
+        not_archived(r);
         return;
     }
     json_t *j = json_read_in(r->a, outcome, false, NULL);
@@ -301,6 +331,10 @@ static void looked_up(void *arg, enum archive_status status, struct sv outcome)
 
 static void look_up(struct arrival *r)
 {
+    if (r->t->o.archive == NULL) {
+        not_archived(r);
+        return;
+    }
     archive_message(r->t->o.archive, r->m.conversation_id, r->m.message_id, looked_up, r);
 }
 
@@ -363,6 +397,7 @@ void turns_submit(struct turns *t, const struct message *m, const struct submit_
     r->client.fn = fn;
     r->client.arg = arg;
     r->old = m->timestamp_ms < turns_store_now(t) - OLD_MS;
-    r->unsure = t->o.archive != NULL && (r->old || store_is_standing_in(t->o.store));
+    bool stands_in = store_is_standing_in(t->o.store);
+    r->unsure = (t->o.archive != NULL && (r->old || stands_in)) || (t->o.recent != NULL && stands_in);
     arrive(r);
 }

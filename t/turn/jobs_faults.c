@@ -56,6 +56,7 @@ static void lost_and_restarted(void)
 static void remembered(void)
 {
     struct rig r, other;
+    struct rig_answer a;
     struct err e;
     char path[96];
     rig_open(&r, &rig_policy);
@@ -86,6 +87,18 @@ static void remembered(void)
     clock_fake_move(10);
     t = post(&other, "c1", "<USER>one</USER><USER>two</USER><USER>three</USER><USER>four</USER>");
     is_int((int)t.consolidated, 2, "and one more, where it knows the one before");
+    rig_send(&r, "c3", "m1", "one", "user", &a);
+    ok(rig_until(&r, &a), "a message with a name");
+    rig_forget(&a);
+    rig_send(&other, "c3", "m1", "one", "user", &a);
+    ok(rig_until(&other, &a), "the same to the store that stands in");
+    is_str(rig_str(&a, "status"), "queued", "is not answered by it");
+    is_str(rig_str(&a, "reason"), "waiting", "but by the one that has it");
+    rig_forget(&a);
+    rig_send(&other, "c3", "m2", "two", "user", &a);
+    ok(rig_until(&other, &a), "another one");
+    is_str(rig_str(&a, "status"), "completed", "is");
+    rig_forget(&a);
     other.store->standing_in = false;
     t = post(&other, "c1", "<USER>one</USER><USER>five</USER>");
     is_int((int)t.consolidated, 4, "a store that is to know everything is believed");

@@ -39,6 +39,8 @@ static void basics(void)
     is_int((int)recent_of(r, SV("c1"), 3000, m, 4), 2, "since some time");
     is_int((int)recent_of(r, SV("c1"), 0, m, 2), 2, "or so many");
     is_str(m[0].id, "m2", "of which the newest count");
+    ok(recent_has(r, SV("c1"), SV("m2"), 3000) && !recent_has(r, SV("c1"), SV("m2"), 3001) && !recent_has(r, SV("c2"), SV("m2"), 0) &&
+           !recent_has(r, SV("c1"), SV("m"), 0), "one by its name");
     recent_close(other);
     recent_close(r);
     r = opened();
