@@ -449,7 +449,8 @@ static void loaded(void *arg, enum store_status status, const struct store_view 
         return;
     }
     bool other = (x->only_existing && v->version == 0 && v->pending_n == 0) || (x->only_this && v->version != x->this_version);
-    if (x->only_known || other)
+    /* asked here, as in decide(): the host may have gone over while the load was held */
+    if (x->only_known || other || (x->only_known_away && store_is_standing_in(x->t->o.store)))
         finish(x, TRANSACT_STRANGE);
     else
         look(x);

@@ -21,7 +21,7 @@ struct arrival {
     struct client client;
     char token[ID_TOKEN_SIZE];
     bool old;     /* older than the dedupe marks may be */
-    bool unsure;  /* what the store does not know may have been answered before: archive and `recent` are to be asked */
+    bool asked;   /* archive and `recent` have been, about what the store does not know though it may have been answered before */
 };
 
 static void decided(struct transact *x);
@@ -265,8 +265,9 @@ static void arrive(struct arrival *r)
     x->event.token = r->token;
     x->event.hand_over = r->t->draining || store_is_spooling(r->t->o.store) ||
                          (r->t->o.turns_max > 0 && map_count(r->t->running) >= r->t->o.turns_max);
-    x->only_known = r->unsure;
-    x->want_lists = r->m.sender_type == SENDER_USER && !r->unsure;
+    x->only_known = r->old && !r->asked && r->t->o.archive != NULL;
+    x->only_known_away = !r->asked && (r->t->o.archive != NULL || r->t->o.recent != NULL);
+    x->want_lists = r->m.sender_type == SENDER_USER && !x->only_known;
     x->fill = fill_arrival;
     transact_go(x);
 }
@@ -299,7 +300,7 @@ static void not_archived(struct arrival *r)
         answer_waiting(r);
         return;
     }
-    r->unsure = false;
+    r->asked = true;
     arrive(r);
 }
 
@@ -397,7 +398,5 @@ void turns_submit(struct turns *t, const struct message *m, const struct submit_
     r->client.fn = fn;
     r->client.arg = arg;
     r->old = m->timestamp_ms < turns_store_now(t) - OLD_MS;
-    bool stands_in = store_is_standing_in(t->o.store);
-    r->unsure = (t->o.archive != NULL && (r->old || stands_in)) || (t->o.recent != NULL && stands_in);
     arrive(r);
 }

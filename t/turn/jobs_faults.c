@@ -95,6 +95,12 @@ static void remembered(void)
     is_str(rig_str(&a, "status"), "queued", "is not answered by it");
     is_str(rig_str(&a, "reason"), "waiting", "but by the one that has it");
     rig_forget(&a);
+    other.store->standing_in = false;
+    rig_send(&other, "c3", "m1", "one", "user", &a);
+    other.store->standing_in = true;
+    ok(rig_until(&other, &a), "the same while the host goes over");
+    is_str(rig_str(&a, "status"), "queued", "is not answered either");
+    rig_forget(&a);
     rig_send(&other, "c3", "m2", "two", "user", &a);
     ok(rig_until(&other, &a), "another one");
     is_str(rig_str(&a, "status"), "completed", "is");
