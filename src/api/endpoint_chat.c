@@ -142,7 +142,7 @@ static void submit(struct request *r, const struct chat *in, const struct markup
     }
     const struct history h = { .conversation_id = sv_from(c->conversation_id), .fresh = in->conversation_id.n == 0, .parts = m->parts,
                                .parts_n = m->n, .sender_id = sender, .bot_id = in->bot_id, .metadata = in->resources,
-                               .callback_url = in->callback_url };
+                               .callback_url = in->callback_url, .request_id = sv_from(r->id), .traceparent = r->traceparent };
     turns_submit_history(r->api->o.turns, &h, on_answer, c);
     request_park(r);
 }

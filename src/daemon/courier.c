@@ -41,7 +41,7 @@ struct errand {
     struct loop_timer *timer;
     enum errand_state state;
     struct callback_call *call;
-    struct sv batch, item, url, receiver, job_id, body; /* receiver: scheme, host and port of the URL */
+    struct sv batch, item, url, receiver, job_id, webhook_id, body; /* receiver: scheme, host and port of the URL */
     struct errand *behind; /* in line */
     unsigned tries;
     bool again;                 /* the ack gives it back */
@@ -237,7 +237,7 @@ static void answered(void *arg, const struct callback_answer *a)
 static void post(struct errand *x)
 {
     struct courier *c = x->courier;
-    const struct callback_request r = { .url = x->url, .id = x->job_id, .body = x->body, .timestamp_s = clock_wall_ms() / 1000 };
+    const struct callback_request r = { .url = x->url, .id = x->webhook_id, .body = x->body, .timestamp_s = clock_wall_ms() / 1000 };
     if (c->stopping) { /* it was taken when that was said */
         give_back(x);
         return;
@@ -286,6 +286,7 @@ static const char *read_item(struct errand *x)
     x->url = json_sv(j, "url");
     x->receiver = receiver_of(x->url);
     x->job_id = json_sv(j, "job_id");
+    x->webhook_id = json_sv(j, "webhook_id").n > 0 ? json_sv(j, "webhook_id") : x->job_id;
     if (j == NULL || !sv_eq(type, SV("callback")) || json_i64(j, "v", 1) != 1)
         return "not an item of callback_queue";
     if (x->url.n == 0 || x->job_id.n == 0 || x->job_id.n > STORE_ID_MAX || !json_is_object(json_object_get(j, "body")))

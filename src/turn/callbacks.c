@@ -49,6 +49,8 @@ static struct sv make_item(struct transact *x, const struct ending *end, struct 
     json_kint(&o, "at", x->event.now_ms);
     json_kstr(&o, "conversation_id", x->id);
     json_kstr(&o, "job_id", id);
+    if (strcmp(end->status, "failed") == 0) /* an administrator may have it tried again, and then it ends anew */
+        json_kstr(&o, "webhook_id", arena_printf(x->scratch, "%.*s-failed", SV_FMT(id)));
     json_kraw(&o, "url", json_raw_member(callback, "url"));
     json_key(&o, "body");
     json_obj(&o);

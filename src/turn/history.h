@@ -21,6 +21,7 @@ struct history {
     struct sv bot_id;       /* SV_NONE: the conversation's */
     struct sv metadata;     /* JSON object for the AI; SV_NONE: none */
     struct sv callback_url; /* checked; SV_NONE: none */
+    struct sv request_id, traceparent; /* handed to the AI and the platform by whoever does the job; SV_NONE: none */
 };
 
 enum history_outcome {

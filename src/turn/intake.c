@@ -15,6 +15,7 @@
 #include "turn/step_parts.h"
 
 #define RECENT_MAX 64
+#define NEW_MAX 1000 /* parts of one request; more of the customer's newest when as many may wait */
 #define SAID_LOOKED_AT 200 /* parts before one that are compared with it */
 #define NAMES_FOR_MS (6 * 3600 * INT64_C(1000)) /* shorter than any mark is kept: an equal name is noticed */
 
@@ -201,6 +202,8 @@ static int make_messages(struct intake *r, struct transact *x, const struct stor
     r->newest.metadata = r->h.metadata;
     r->newest.bot_id = r->h.bot_id;
     r->newest.callback_url = r->h.callback_url;
+    r->newest.request_id = r->h.request_id;
+    r->newest.traceparent = r->h.traceparent;
     x->history = r->others;
     x->older = &r->others[r->history_n];
     x->event.history_n = (uint32_t)r->history_n;
@@ -242,6 +245,10 @@ bool intake_look(struct transact *x)
     size_t max = x->policy->pending_max;
     if (run.end - run.begin > max) /* more could never wait: they are told as what came before */
         run.begin = run.end - max;
+    if (r->h.parts_n - known > NEW_MAX) { /* a history of years: what is further back is no help to anybody, and others would wait for it */
+        size_t from = r->h.parts_n - NEW_MAX;
+        known = from < run.begin ? from : run.begin;
+    }
     return make_messages(r, x, &s, known, &run) == 0;
 }
 

@@ -58,6 +58,10 @@ void message_format(struct buf *b, const struct message *m, int64_t received_ms,
         json_kstr(&o, "job_id", m->callback_job_id);
         json_obj_end(&o);
     }
+    if (m->request_id.n > 0)
+        json_kstr(&o, "request_id", m->request_id);
+    if (m->traceparent.n > 0)
+        json_kstr(&o, "traceparent", m->traceparent);
     json_obj_end(&o);
 }
 

@@ -21,6 +21,7 @@ struct message {
     struct sv bot_id;      /* the bot that is to answer; SV_NONE: the conversation's */
     struct sv callback_url;    /* where its job's result goes besides; SV_NONE: nowhere */
     struct sv callback_job_id; /* under this id, which its sender was told */
+    struct sv request_id, traceparent; /* of the request that brought it, where another process is to work on it; SV_NONE */
 };
 
 /* "user", "agent", "bot", "system". */
@@ -30,7 +31,7 @@ bool sender_type_parse(struct sv name, enum sender_type *out);
 const char *sender_type_role(enum sender_type t);
 
 /* The item: {"message_id":..,"content":..,"sender_id":..,"sender_type":..,"timestamp":ms,"received":ms,"seq":n,"metadata":..,
- * "attachments":..,"callback":{"url":..,"job_id":..}}. Appended to b. */
+ * "attachments":..,"callback":{"url":..,"job_id":..},"request_id":..,"traceparent":..}. Appended to b. */
 void message_format(struct buf *b, const struct message *m, int64_t received_ms, uint64_t seq);
 
 /* What an item says, without a parse: of the pending list, the context ("role" instead of "sender_type" for replies) or the archive. All

@@ -326,6 +326,7 @@ static void revive(const struct conversation *before, const struct event *ev, co
     c->closed = false;
     step_forget_cancelled(c); /* they come to stand anywhere behind what is covered */
     note_pending(c, ev->revive_n, ev->now_ms);
+    c->told = true; /* the id of the turn that was given up leads on to the one that answers them now */
     d->reason = REASON_REVIVED;
     switch (c->phase) {
     case PHASE_IDLE:

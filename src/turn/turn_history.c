@@ -300,7 +300,7 @@ static struct intake *copy(struct turns *t, const struct history *h)
         *r = (struct intake){ .t = t, .a = a, .h = *h, .recall_done = h->fresh, .names = names };
         r->h.parts = parts;
         fits = keep(a, &r->h.conversation_id) && keep(a, &r->h.sender_id) && keep(a, &r->h.bot_id) && keep(a, &r->h.metadata) &&
-               keep(a, &r->h.callback_url);
+               keep(a, &r->h.callback_url) && keep(a, &r->h.request_id) && keep(a, &r->h.traceparent);
     }
     for (size_t i = 0; fits && i < h->parts_n; i++) {
         parts[i] = h->parts[i];

@@ -233,6 +233,16 @@ static struct sv bot_json(struct arena *a, const struct bot *bot)
     return s;
 }
 
+/* Nobody waits for a job's turn here: the request is that of its newest message. */
+static void adopt_request(struct turn *turn, struct sv newest)
+{
+    if (turn->client.request_id.p != NULL)
+        return;
+    struct sv id = json_raw_member(newest, "request_id"), trace = json_raw_member(newest, "traceparent");
+    turn->client.request_id = id.p != NULL ? message_text(turn->a, id) : SV_NONE;
+    turn->client.traceparent = trace.p != NULL ? message_text(turn->a, trace) : SV_NONE;
+}
+
 /* What is answered already in the order of its (clamped) time, then what is to be answered in the order of its time: the question comes last
  * whatever the clocks say. */
 static struct ai_call *put_question(struct turn *turn, struct arena *a)
@@ -252,6 +262,7 @@ static struct ai_call *put_question(struct turn *turn, struct arena *a)
         messages[i] = (struct ai_message){ .role = items[i].role, .content_json = items[i].content_json,
                                            .timestamp_ms = items[i].timestamp_ms, .message_id_json = items[i].message_id_json };
     turn->context_size = n;
+    adopt_request(turn, items[n - 1].raw);
     struct ai_request r = {
         .conversation_id = turn->id,
         .message_id = message_text(a, items[n - 1].message_id_json),

@@ -320,6 +320,35 @@ static void lost_cancels(bool sending, bool next)
     ok(told_cancelled + too_late > 20, "%d cancels were done, %d came too late, and what they were told holds", told_cancelled, too_late);
 }
 
+static void count_items(void *arg, enum store_status status, const struct store_batch *batch)
+{
+    size_t *n = arg;
+    *n = status == STORE_DONE ? batch->n : 0;
+}
+
+/* A history of years. */
+static void very_long(void)
+{
+    struct rig r;
+    struct buf b = { 0 };
+    size_t n = SIZE_MAX;
+    rig_open(&r, &rig_policy);
+    for (int i = 0; i < 1500; i++)
+        buf_printf(&b, "<BOT>%d</BOT>", i);
+    buf_add(&b, SV("<USER>one</USER><USER>two</USER>"));
+    struct told t = post(&r, "c1", b.p);
+    is_int(t.outcome, HISTORY_STARTED, "1,500 parts and a question");
+    is_int((int)t.consolidated, 2, "of two messages");
+    store_take(r.store, STORE_QUEUE_MESSAGES, SV("test"), 2000, count_items, &n);
+    for (int i = 0; i < 1000 && n == SIZE_MAX; i++)
+        loop_turn(r.loop, false);
+    is_int((int)n, 998, "with the question, 1,000 are kept");
+    t = post(&r, "c1", b.p);
+    is_int(t.outcome, HISTORY_LOCKED, "and recognised");
+    buf_fini(&b);
+    rig_close(&r);
+}
+
 int main(void)
 {
     clock_fake(1700000000000);
@@ -327,6 +356,7 @@ int main(void)
     said_again();
     days_later();
     one_name();
+    very_long();
     more_than_may_wait();
     lost_answers();
     lost_cancels(false, false);
