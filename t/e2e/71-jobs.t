@@ -310,7 +310,7 @@ sub special_characters {
 }
 
 sub concurrent_to_one {
-    $s->control(conversation_id => 'crowd', ai => {delay_ms => int(1000 * bound(2))});
+    $s->control(conversation_id => 'crowd', ai => {delay_ms => Stack::delay_ms(2)});
     my @answers = $s->burst([map { $s->chat_request('crowd', "number $_ of the crowd") } 1 .. 50]);
     is(scalar(grep { $_->status != 200 } @answers), 0, '50 at once to one conversation: all are accepted') or diag((grep { $_->status != 200 } @answers)[0]->text);
     my %status;
@@ -369,7 +369,7 @@ for (grep { !$ENV{ONLY} || $ENV{ONLY} eq join '-', @$_ } ['sqlite', 'lighttpd'],
         my $absent = missing($web, $store eq 'redis' ? qw(redis postgres) : ());
         plan skip_all => "$absent is not installed" if $absent;
         $s = Stack->start(web => $web, store => $store,
-            env => {%SEED, ENVIRONMENT => 'development', JOB_MAX_ATTEMPTS => $TRIES, AI_SERVICE_RETRIES => 0, BREAKER_FAILURES => 0, MAX_BODY_BYTES => $MAX_BODY});
+            env => {%SEED, ENVIRONMENT => 'development', JOB_MAX_ATTEMPTS => $TRIES, AI_SERVICE_TIMEOUT => 300, AI_SERVICE_RETRIES => 0, BREAKER_FAILURES => 0, MAX_BODY_BYTES => $MAX_BODY});
         ok(wait_for('the tables', 30, sub { $s->admin('/api/v1/admin/bots')->status == 200 }), 'it is up');
         $s->control(ai => {keep => JSON::PP::true});
         services();

@@ -191,7 +191,7 @@ sub merged {
         my $body = is_good($path, (requests($path, 1))[0], $first, 'job.completed');
         is($body->{data}{consolidated_messages}, 3, "$path: of all messages");
     }
-    $s->control(conversation_id => 'anew', ai => {delay_ms => int(1000 * bound(1.5))});
+    $s->control(conversation_id => 'anew', ai => {delay_ms => Stack::delay_ms(1.5)});
     my $early = begin('anew', '/hooks/early');
     $s->job_comes_to($early, 20, 'processing');
     my $late = begin('anew', '/hooks/late', parts => ['u call me back', 'u and me']);
@@ -272,9 +272,9 @@ for my $store (qw(sqlite redis)) {
         %expected = ();
         $hook = Stack::Receiver->start({dir => "$dir"});
         configure(CALLBACK_ALLOWLIST => allowed(), CALLBACK_TIMEOUT => 3, CALLBACK_SECRET => $SECRETS[0]);
-        $s = Stack->start(store => $store, env => {TURNKEEPER_CONF => $file, JOB_MAX_ATTEMPTS => $TRIES, BREAKER_FAILURES => 0});
+        $s = Stack->start(store => $store, env => {TURNKEEPER_CONF => $file, JOB_MAX_ATTEMPTS => $TRIES, AI_SERVICE_TIMEOUT => 300, BREAKER_FAILURES => 0});
         ok(wait_for('the tables', 30, sub { $s->admin('/api/v1/admin/bots')->status == 200 }), 'it is up');
-        my $patience = int(1000 * bound(1.5));
+        my $patience = Stack::delay_ms(1.5);
         $s->configure_services(['bots', {bot_id => 'patient', name => 'Patient', settings => {debounce_ms => $patience, max_wait_ms => $patience}}]);
         subtest 'delivered'         => \&delivered;
         subtest 'tried again'       => \&tried_again;

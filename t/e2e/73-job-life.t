@@ -19,7 +19,7 @@ sub status_of { my $j = $_[0]->json; return ref $j eq 'HASH' ? join ' ', map { $
 # A conversation whose AI takes this long (stretched); its first message is being processed. Returns the answer to it.
 sub running {
     my ($c, $seconds, $parts, %o) = @_;
-    $s->control(conversation_id => $c, ai => {delay_ms => int(1000 * bound($seconds))});
+    $s->control(conversation_id => $c, ai => {delay_ms => Stack::delay_ms($seconds)});
     my $answer = $s->chat($c, $parts, %o);
     is(status_of($answer), 'ai_processing_started lock_acquired', "$c: a job of its own") or diag($answer->text);
     ok(wait_for('the AI call', 20, sub { @{$s->ledger($c)->{ai}} }), "$c: it runs");
@@ -170,7 +170,7 @@ sub repeated_at_once {
 # ---- both entrances ----
 
 sub mixed {
-    $s->control(conversation_id => 'mixed', ai => {delay_ms => int(1000 * bound(1.5))});
+    $s->control(conversation_id => 'mixed', ai => {delay_ms => Stack::delay_ms(1.5)});
     my $a = $s->background($s->message('mixed', 'a1', 'through A'));
     ok(wait_for('the AI call', 20, sub { @{$s->ledger('mixed')->{ai}} }), 'a turn of A runs');
     my $b = $s->chat('mixed', ['u through A', 'u through B']);
@@ -229,11 +229,11 @@ for my $store (qw(sqlite redis)) {
     subtest $store => sub {
         my $absent = missing('lighttpd', $store eq 'redis' ? qw(redis postgres) : ());
         plan skip_all => "$absent is not installed" if $absent;
-        $s = Stack->start(store => $store, shared => 0, env => {JOB_TTL => $JOB_TTL});
+        $s = Stack->start(store => $store, env => {JOB_TTL => $JOB_TTL, AI_SERVICE_TIMEOUT => 300});
         ok(wait_for('the tables', 30, sub { $s->admin('/api/v1/admin/bots')->status == 200 }), 'it is up');
         $s->control(ai => {keep => JSON::PP::true});
         my $double = "http://127.0.0.1:$s->{double_port}";
-        my $patience = int(1000 * bound(1.5));
+        my $patience = Stack::delay_ms(1.5);
         $s->configure_services(['platforms', {name => 'quiet', provider => 'actions', base_url => $double, deliver => JSON::PP::false}],
             ['bots', {bot_id => 'quiet', name => 'Quiet', platform => 'quiet'}], ['bots', {bot_id => 'off', name => 'Off', enabled => JSON::PP::false}],
             map({ ['bots', {bot_id => $_, name => ucfirst, settings => {on_newer => $_}}] } qw(finish reject interrupt)),

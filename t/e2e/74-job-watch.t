@@ -46,7 +46,7 @@ sub held {
     my $ended = $s->ask_job($id, '?wait=50');
     cmp_ok($ended->took, '<', bound(5), 'one that has ended is not waited for');
 
-    $id = begin('deadline', 1000 * bound(60));
+    $id = begin('deadline', 120_000);
     $s->job_comes_to($id, 20, 'processing');
     my $late = $s->ask_job($id, '?wait=1.5');
     is($late->status . ' ' . $late->json->{status}, '200 processing', 'nothing happens: as it is');
@@ -74,7 +74,7 @@ sub many_held {
 }
 
 sub events {
-    my $id = begin('events', int(1000 * bound(1.5)), patient => 1);
+    my $id = begin('events', Stack::delay_ms(1.5), patient => 1);
     my $e = watch($id);
     ok(has_begun($e), 'the stream begins') or return diag($e->{raw});
     is($e->status, 200, 'with 200');
@@ -107,7 +107,7 @@ sub events {
 
 # Somebody who hangs up, a resume in the middle, a cancel, a restart.
 sub events_of_other_ends {
-    my $id = begin('hung-up', int(1000 * bound(2)));
+    my $id = begin('hung-up', Stack::delay_ms(2));
     my $gone = watch($id);
     ok(has_begun($gone), 'a client');
     my ($seen) = grep { defined $_->{id} } @{[wait_for('an event', 10, sub { my @e = grep { defined $_->{id} } $gone->events; @e && $e[-1] })]};
@@ -118,7 +118,7 @@ sub events_of_other_ends {
     is($rest[-1], 'completed', 'sees the end');
     ok(!(grep { $_->{id} && $_->{id} eq $seen->{id} } $back->events), 'and not again what it saw');
 
-    $id = begin('called-off', 1000 * bound(60));
+    $id = begin('called-off', 120_000);
     $s->job_comes_to($id, 20, 'processing');
     my $e = watch($id);
     has_begun($e);
@@ -126,7 +126,7 @@ sub events_of_other_ends {
     ok(has_ended($e), 'a job is cancelled');
     is((states_of_job($e))[-1], 'cancelled', 'and its stream says so');
 
-    $id = begin('renewed', int(1000 * bound(1)));
+    $id = begin('renewed', Stack::delay_ms(1));
     $s->job_comes_to($id, 20, 'processing');
     $e = watch($id);
     has_begun($e);
@@ -140,7 +140,7 @@ sub events_of_other_ends {
 
 # A responder that has to go ends its streams and held requests; the clients go on with another one.
 sub drained {
-    my $id = begin('drained', int(1000 * bound(4)));
+    my $id = begin('drained', Stack::delay_ms(4));
     $s->job_comes_to($id, 20, 'processing');
     my @streams = map { watch($id) } 1 .. 4;
     has_begun($_) for @streams;
@@ -170,9 +170,9 @@ for (['sqlite', 'lighttpd'], ['redis', 'lighttpd'], ['redis', 'apache']) {
     subtest "$store behind $web" => sub {
         my $absent = missing($web, $store eq 'redis' ? qw(redis postgres) : ());
         plan skip_all => "$absent is not installed" if $absent;
-        $s = Stack->start(web => $web, store => $store);
+        $s = Stack->start(web => $web, store => $store, env => {AI_SERVICE_TIMEOUT => 300});
         ok(wait_for('the tables', 30, sub { $s->admin('/api/v1/admin/bots')->status == 200 }), 'it is up');
-        my $patience = int(1000 * bound(1.5));
+        my $patience = Stack::delay_ms(1.5);
         $s->configure_services(['bots', {bot_id => 'patient', name => 'Patient', settings => {debounce_ms => $patience, max_wait_ms => $patience}}]);
         subtest 'a request that is held'  => \&held;
         subtest 'many of them'            => \&many_held;

@@ -56,7 +56,7 @@ sub cancelled_while {
         $s->job_completes($next);
         is_deeply($s->answered_texts("running-$how"), {'do it' => 1, 'or rather this' => 1}, "$how, running: a newer message does, with it as context");
 
-        $s->control(conversation_id => "sending-$how", platform => {delay_ms => int(1000 * bound(2))});
+        $s->control(conversation_id => "sending-$how", platform => {delay_ms => Stack::delay_ms(2)});
         $id = begin("sending-$how");
         ok(wait_for('the reply to be sent', 20, sub { @{$s->ledger("sending-$how")->{platform}} }), "$how: one whose reply is being sent");
         too_late("$how, being sent", $cancel->($id));
@@ -78,7 +78,7 @@ sub cancelled_while {
 # What waits behind a reply that goes out in any case.
 sub cancelled_behind {
     my $bot = {bot_id => 'finish'};
-    my $first = begin('behind', {delay_ms => int(1000 * bound(2))}, resources => $bot);
+    my $first = begin('behind', {delay_ms => Stack::delay_ms(2)}, resources => $bot);
     $s->job_comes_to($first, 20, 'processing');
     my $second = begin('behind', undef, parts => ['u do it', 'u this too'], resources => $bot);
     isnt($second, $first, 'another job waits behind one that runs');
@@ -201,13 +201,13 @@ sub no_daemon {
 
 sub services {
     ok(wait_for('the tables', 30, sub { $s->admin('/api/v1/admin/bots')->status == 200 }), 'it is up');
-    my $patience = int(1000 * bound(3));
+    my $patience = Stack::delay_ms(3);
     $s->configure_services(['bots', {bot_id => 'patient', name => 'Patient', settings => {debounce_ms => $patience, max_wait_ms => $patience}}],
         ['bots', {bot_id => 'finish', name => 'Finish', settings => {on_newer => 'finish'}}], ['bots', {bot_id => 'shop', name => 'The Shop'}]);
     return;
 }
 
-my %ENVIRONMENT = (PROCESSING_LOCK_TTL => 5, JOB_MAX_ATTEMPTS => 2, BREAKER_FAILURES => 0, AI_SERVICE_RETRIES => 0);
+my %ENVIRONMENT = (PROCESSING_LOCK_TTL => 5, AI_SERVICE_TIMEOUT => 300, JOB_MAX_ATTEMPTS => 2, BREAKER_FAILURES => 0, AI_SERVICE_RETRIES => 0);
 
 for my $store (qw(sqlite redis)) {
     subtest $store => sub {

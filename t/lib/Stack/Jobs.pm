@@ -12,6 +12,13 @@ sub history {
     return join '', map { my ($side, $text) = /^([ub]) (.*)\z/s or die "no part: $_"; $side = $side eq 'u' ? 'USER' : 'BOT'; "<$side>$text</$side><br>" } @_;
 }
 
+# Milliseconds of a delay in which something else is to happen: stretched on a slow machine, but not so far that the test takes for ever.
+sub delay_ms {
+    my $seconds = shift;
+    my $bound = Stack::bound($seconds);
+    return int 1000 * ($bound < 4 * $seconds ? $bound : 4 * $seconds);
+}
+
 # A request to B's endpoint for Stack::Client. `parts`: see history; text that begins with "<" is the markup itself.
 sub chat_request {
     my ($self, $conversation, $parts, %o) = @_;
