@@ -8,10 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "daemon/absent.h"
-#include "daemon/courier.h"
 #include "lib/clock.h"
-#include "t/lib/callback_double.h"
+#include "t/daemon/courier_desk.h"
 #include "t/store/redis_server.h"
 #include "t/tap.h"
 #include "t/turn/control_ask.h"
@@ -21,244 +19,81 @@
 #define RECEIVERS 64 /* enough for all posts */
 #define LONG_MS 3600000
 
-struct desk {
-    struct rig r;
-    struct absent *absent;
-    struct callback *callback;
-    struct courier *courier;
-    unsigned attempts_max;
-    size_t items;
-    bool stopped;
-};
-
-static void flag(void *arg)
-{
-    *(bool *)arg = true;
-}
-
-static bool is_set(void *arg)
-{
-    return *(bool *)arg;
-}
-
-/* ---- the desk ---- */
-
-/* The n-th call of the store fails; 0: none. */
-static void open_desk(struct desk *d, unsigned attempts_max, unsigned nth, bool after)
-{
-    *d = (struct desk){ .attempts_max = attempts_max };
-    rig_open_failing(&d->r, &rig_policy, nth, after);
-    d->absent = absent_new(d->r.loop, d->r.store, LONG_MS, 0);
-    d->callback = callback_double_open(d->r.loop);
-    if (d->absent == NULL)
-        bail_out("no memory");
-}
-
-static void start(struct desk *d, int64_t base_ms)
-{
-    d->courier = courier_new(&(struct courier_options){ .loop = d->r.loop, .store = d->r.store, .callback = d->callback, .alive = d->r.alive,
-                                                        .absent = d->absent, .attempts_max = d->attempts_max, .retry_base_ms = base_ms,
-                                                        .retry_cap_ms = 4 * base_ms });
-    if (d->courier == NULL)
-        bail_out("no memory");
-}
-
-/* In the order of the daemon's end. */
-static void close_desk(struct desk *d)
-{
-    courier_end(d->courier);
-    callback_close(d->callback);
-    absent_stop(d->absent);
-    rig_close(&d->r);
-    courier_free(d->courier);
-    absent_free(d->absent);
-}
-
-/* ---- the queue ---- */
-
-static void applied(void *arg, enum store_status status, const struct store_applied *a)
-{
-    (void)a;
-    if (status != STORE_DONE)
-        bail_out("an item cannot be put into the queue");
-    flag(arg);
-}
-
-static void put_text(struct desk *d, struct sv text)
-{
-    char conversation[32];
-    bool done = false;
-    (void)snprintf(conversation, sizeof(conversation), "put-%zu", d->items++);
-    const struct store_change c = { .conversation_id = sv_from(conversation), .record = SV("{}"), .callbacks_add = &text, .callbacks_add_n = 1,
-                                    .activity_ms = clock_wall_ms() };
-    store_apply(d->r.store, &c, applied, &done);
-    if (!loop_until(d->r.loop, is_set, &done))
-        bail_out("the store does not answer");
-}
-
-static void put_for(struct desk *d, const char *job, const char *host)
-{
-    char text[512];
-    (void)snprintf(text, sizeof(text),
-                   "{\"type\":\"callback\",\"v\":1,\"id\":\"i-%s\",\"at\":1,\"conversation_id\":\"c-%s\",\"job_id\":\"%s\","
-                   "\"url\":\"https://%s/%s\",\"body\":{\"type\":\"job.completed\",\"data\":{\"job_id\":\"%s\"}}}",
-                   job, job, job, host, job, job);
-    put_text(d, sv_from(text));
-}
-
-static void put(struct desk *d, const char *job)
-{
-    put_for(d, job, "hooks.example.com");
-}
-
-struct seen {
-    bool came;
-    struct store_stat stat;
-};
-
-static void told(void *arg, enum store_status status, const struct store_stat *stat)
-{
-    struct seen *s = arg;
-    if (status == STORE_DONE)
-        s->stat = *stat;
-    s->came = true;
-}
-
-static struct store_stat stat_of(struct desk *d)
-{
-    struct seen s = { 0 };
-    store_stat(d->r.store, told, &s);
-    if (!loop_until(d->r.loop, is_set, &s.came))
-        bail_out("the store does not answer");
-    return s.stat;
-}
-
-struct wanted {
-    struct desk *d;
-    int64_t waiting, taken, dead;
-    struct store_stat last;
-};
-
-static bool is_so(void *arg)
-{
-    struct wanted *w = arg;
-    w->last = stat_of(w->d);
-    return w->last.callbacks == w->waiting && w->last.callbacks_taken == w->taken && w->last.dead == w->dead;
-}
-
-/* Until so many items wait in the queue, are in somebody's hands, and are dead letters. */
-static void until(struct desk *d, int64_t waiting, int64_t taken, int64_t dead, const char *what)
-{
-    struct wanted w = { .d = d, .waiting = waiting, .taken = taken, .dead = dead };
-    if (!ok(loop_until(d->r.loop, is_so, &w), "%s: %d wait, %d taken, %d dead", what, (int)waiting, (int)taken, (int)dead))
-        diag("%d wait, %d taken, %d dead", (int)w.last.callbacks, (int)w.last.callbacks_taken, (int)w.last.dead);
-}
-
-static bool is_posted(void *arg)
-{
-    return callback_double.posts >= *(const int *)arg;
-}
-
-static void until_posts(struct desk *d, int n, const char *what)
-{
-    ok(loop_until(d->r.loop, is_posted, &n), "%s: %d posts", what, n);
-    is_int(callback_double.posts, n, "%s: not more", what);
-}
-
-static bool is_idle(void *arg)
-{
-    return courier_holds(arg) == 0;
-}
-
-static void stop(struct desk *d, const char *what)
-{
-    if (!d->stopped)
-        courier_stop(d->courier, flag, &d->stopped);
-    ok(loop_until(d->r.loop, is_set, &d->stopped), "%s: it stops", what);
-    is_int(courier_holds(d->courier), 0, "%s: with empty hands", what);
-}
-
-static void end_desk(struct desk *d)
-{
-    stop(d, "the end");
-    close_desk(d);
-}
-
 /* ---- delivery ---- */
 
 static void delivered(void)
 {
     struct desk d;
-    open_desk(&d, 3, 0, false);
-    put(&d, "j1");
-    start(&d, 5);
-    until_posts(&d, 1, "an item");
+    desk_open(&d, 3, 0, false);
+    desk_put(&d, "j1");
+    desk_start(&d, 5);
+    desk_until_posts(&d, 1, "an item");
     is_str(callback_double.url, "https://hooks.example.com/j1", "goes to its URL");
     is_str(callback_double.id, "j1", "under the job's id");
     is_str(callback_double.body, "{\"type\":\"job.completed\",\"data\":{\"job_id\":\"j1\"}}", "with its body");
     ok(llabs(callback_double.timestamp_s - clock_wall_ms() / 1000) < 120, "and the time");
-    until(&d, 0, 0, 0, "delivered");
-    put(&d, "j2");
+    desk_until(&d, 0, 0, 0, "delivered");
+    desk_put(&d, "j2");
     courier_wake(d.courier);
     for (int i = 0; i < 500 && callback_double.posts < 2; i++) /* without a timer's help */
         loop_turn(d.r.loop, false);
     is_int(callback_double.posts, 2, "news wakes it");
-    put(&d, "j3");
-    until_posts(&d, 3, "without news it looks every now and then");
-    end_desk(&d);
+    desk_put(&d, "j3");
+    desk_until_posts(&d, 3, "without news it looks every now and then");
+    desk_end(&d);
 }
 
 static void retried(void)
 {
     struct desk d;
-    open_desk(&d, 5, 0, false);
+    desk_open(&d, 5, 0, false);
     callback_double.fail_first = 2;
-    put(&d, "j1");
-    start(&d, 20);
-    until(&d, 0, 0, 0, "after two failures");
+    desk_put(&d, "j1");
+    desk_start(&d, 20);
+    desk_until(&d, 0, 0, 0, "after two failures");
     is_int(callback_double.posts, 3, "the third one went well");
     is_str(callback_double.id, "j1", "under the same id");
     for (int i = 1; i < 3; i++)
         ok(callback_double.at_ms[i] - callback_double.at_ms[i - 1] >= 10, "a wait before try %d", i + 1);
     callback_double.fail_first = 1;
     callback_double.retry_after_ms = 300;
-    put(&d, "j2");
+    desk_put(&d, "j2");
     courier_wake(d.courier);
-    until(&d, 0, 0, 0, "told when to come again");
+    desk_until(&d, 0, 0, 0, "told when to come again");
     ok(callback_double.posts == 5 && callback_double.at_ms[4] - callback_double.at_ms[3] >= 300, "it came no earlier");
     callback_double.refuse = 1;
-    put(&d, "j3");
+    desk_put(&d, "j3");
     courier_wake(d.courier);
-    until(&d, 0, 0, 0, "a post that cannot be begun is begun later");
+    desk_until(&d, 0, 0, 0, "a post that cannot be begun is begun later");
     is_int(callback_double.posts, 6, "once");
-    end_desk(&d);
+    desk_end(&d);
 }
 
 /* One that is slow, one that is away for long: neither holds up another. */
 static void independent(void)
 {
     struct desk d;
-    open_desk(&d, 5, 0, false);
+    desk_open(&d, 5, 0, false);
     callback_double.fail_first = 1;
     callback_double.retry_after_ms = LONG_MS;
-    put(&d, "away");
-    start(&d, 5);
-    until_posts(&d, 1, "one that is away");
+    desk_put(&d, "away");
+    desk_start(&d, 5);
+    desk_until_posts(&d, 1, "one that is away");
     callback_double.hold = true;
-    put(&d, "slow");
+    desk_put(&d, "slow");
     courier_wake(d.courier);
-    until_posts(&d, 2, "one that does not answer");
+    desk_until_posts(&d, 2, "one that does not answer");
     callback_double.hold = false;
     callback_double.outcome = CALLBACK_DELIVERED;
-    put(&d, "quick"); /* its post releases the one that waits longest; its own answer comes below */
+    desk_put(&d, "quick"); /* its post releases the one that waits longest; its own answer comes below */
     courier_wake(d.courier);
-    until_posts(&d, 3, "one that is quick");
+    desk_until_posts(&d, 3, "one that is quick");
     callback_double_release(1);
-    until(&d, 0, 1, 0, "but for the one that is away");
+    desk_until(&d, 0, 1, 0, "but for the one that is away");
     is_int(courier_holds(d.courier), 1, "which is held");
-    stop(&d, "the end");
-    until(&d, 1, 0, 0, "it goes back at the end");
-    close_desk(&d);
+    desk_stop(&d, "the end");
+    desk_until(&d, 1, 0, 0, "it goes back at the end");
+    desk_close(&d);
 }
 
 /* ---- giving up ---- */
@@ -281,11 +116,11 @@ static void given_up(void)
 {
     struct desk d;
     struct asked q, done = { 0 };
-    open_desk(&d, 3, 0, false);
+    desk_open(&d, 3, 0, false);
     callback_double.outcome = CALLBACK_RETRY;
-    put(&d, "j1");
-    start(&d, 5);
-    until(&d, 0, 0, 1, "a receiver that is away for too long");
+    desk_put(&d, "j1");
+    desk_start(&d, 5);
+    desk_until(&d, 0, 0, 1, "a receiver that is away for too long");
     is_int(callback_double.posts, 3, "as often as it may be tried");
     check_letter(&d, "j1", "hooks.example.com said no", 3, &q);
     callback_double.outcome = CALLBACK_DELIVERED;
@@ -293,37 +128,37 @@ static void given_up(void)
     ok(asked_wait(&d.r, &done) && done.http_status == 200, "an administrator has it tried again");
     is_str(asked_str(&done, "type"), "callback", "as a callback");
     courier_wake(d.courier);
-    until(&d, 0, 0, 0, "and it is delivered");
+    desk_until(&d, 0, 0, 0, "and it is delivered");
     is_str(callback_double.id, "j1", "under the id that it had");
     asked_forget(&done);
     courier_set(d.courier, 1);
     callback_double.outcome = CALLBACK_RETRY;
-    put(&d, "j2");
+    desk_put(&d, "j2");
     courier_wake(d.courier);
-    until(&d, 0, 0, 1, "a reload changes how often");
+    desk_until(&d, 0, 0, 1, "a reload changes how often");
     asked_forget(&q);
     check_letter(&d, "j2", "hooks.example.com said no", 1, &q);
     asked_forget(&q);
-    end_desk(&d);
+    desk_end(&d);
 }
 
 static void refused(void)
 {
     struct desk d;
     struct asked q, done = { 0 };
-    open_desk(&d, 3, 0, false);
+    desk_open(&d, 3, 0, false);
     callback_double.outcome = CALLBACK_REFUSED;
-    put(&d, "j1");
-    start(&d, 5);
-    until(&d, 0, 0, 1, "a receiver that refuses");
-    until_posts(&d, 1, "is not asked again");
+    desk_put(&d, "j1");
+    desk_start(&d, 5);
+    desk_until(&d, 0, 0, 1, "a receiver that refuses");
+    desk_until_posts(&d, 1, "is not asked again");
     check_letter(&d, "j1", "hooks.example.com said no", 1, &q);
     control_dead_discard(d.r.turns, sv_from(asked_str(&q, "dead/0/id")), asked_fn, &done);
     ok(asked_wait(&d.r, &done) && done.http_status == 200, "an administrator drops it");
-    until(&d, 0, 0, 0, "dropped");
+    desk_until(&d, 0, 0, 0, "dropped");
     asked_forget(&q);
     asked_forget(&done);
-    end_desk(&d);
+    desk_end(&d);
 }
 
 /* ---- what anybody may have pushed ---- */
@@ -345,12 +180,12 @@ static void garbage(void)
     const int n = (int)ARRAY_LEN(items);
     struct desk d;
     struct asked q;
-    open_desk(&d, 3, 0, false);
+    desk_open(&d, 3, 0, false);
     for (int i = 0; i < n; i++)
-        put_text(&d, items[i]);
-    put(&d, "good");
-    start(&d, 5);
-    until(&d, 0, 0, n, "items that are none");
+        desk_put_text(&d, items[i]);
+    desk_put(&d, "good");
+    desk_start(&d, 5);
+    desk_until(&d, 0, 0, n, "items that are none");
     is_int(callback_double.posts, 1, "hold up nothing");
     is_str(callback_double.id, "good", "of what is good");
     ask_dead(&d.r, &q);
@@ -360,7 +195,7 @@ static void garbage(void)
     is_str(asked_str(&q, "dead/1/type"), "callback", "one that says what it is as that");
     is_str(asked_str(&q, "dead/1/reason"), "an item of callback_queue needs url, job_id and body", "with what it lacks");
     asked_forget(&q);
-    end_desk(&d);
+    desk_end(&d);
 }
 
 /* ---- many ---- */
@@ -368,45 +203,45 @@ static void garbage(void)
 static void many(void)
 {
     struct desk d;
-    open_desk(&d, 3, 0, false);
+    desk_open(&d, 3, 0, false);
     callback_double.hold = true;
     for (int i = 0; i < HELD_MAX + 100; i++) {
         char job[16], host[32];
         (void)snprintf(job, sizeof(job), "j%d", i);
         (void)snprintf(host, sizeof(host), "hooks%d.example.com", i % RECEIVERS);
-        put_for(&d, job, host);
+        desk_put_for(&d, job, host);
     }
-    start(&d, 5);
-    until(&d, 100, HELD_MAX, 0, "it takes what it can hold");
+    desk_start(&d, 5);
+    desk_until(&d, 100, HELD_MAX, 0, "it takes what it can hold");
     courier_wake(d.courier);
     rig_settle(&d.r);
     is_int(courier_holds(d.courier), HELD_MAX, "and no more for news");
     is_int(callback_double.waiting, POSTS_MAX, "and posts %d at once", POSTS_MAX);
     callback_double_release(10);
-    until(&d, 90, HELD_MAX, 0, "for each that is delivered comes another one");
+    desk_until(&d, 90, HELD_MAX, 0, "for each that is delivered comes another one");
     is_int(callback_double.waiting_max, POSTS_MAX, "never more posts than that");
     callback_double.hold = false;
     callback_double_release(POSTS_MAX);
-    until(&d, 0, 0, 0, "in the end all are delivered");
+    desk_until(&d, 0, 0, 0, "in the end all are delivered");
     is_int(callback_double.posts, HELD_MAX + 100, "once each");
-    end_desk(&d);
+    desk_end(&d);
 }
 
 /* All of them wait for receivers that are away: what is held goes back, in one go. */
 static void many_wait(void)
 {
     struct desk d;
-    open_desk(&d, 3, 0, false);
+    desk_open(&d, 3, 0, false);
     callback_double.outcome = CALLBACK_RETRY;
     callback_double.retry_after_ms = LONG_MS;
     for (int i = 0; i < HELD_MAX + 5; i++)
-        put(&d, "j");
-    start(&d, 5);
-    until(&d, 5, HELD_MAX, 0, "all are tried");
-    until_posts(&d, HELD_MAX, "once each");
-    stop(&d, "while they wait");
-    until(&d, HELD_MAX + 5, 0, 0, "all are back in the queue");
-    close_desk(&d);
+        desk_put(&d, "j");
+    desk_start(&d, 5);
+    desk_until(&d, 5, HELD_MAX, 0, "all are tried");
+    desk_until_posts(&d, HELD_MAX, "once each");
+    desk_stop(&d, "while they wait");
+    desk_until(&d, HELD_MAX + 5, 0, 0, "all are back in the queue");
+    desk_close(&d);
 }
 
 /* ---- the end of a daemon ---- */
@@ -414,14 +249,14 @@ static void many_wait(void)
 static void drained(void)
 {
     struct desk d;
-    open_desk(&d, 3, 0, false);
+    desk_open(&d, 3, 0, false);
     callback_double.hold = true;
-    put(&d, "j1");
-    put(&d, "j2");
-    start(&d, 5);
-    until_posts(&d, 2, "two are under way");
-    put(&d, "j3");
-    courier_stop(d.courier, flag, &d.stopped);
+    desk_put(&d, "j1");
+    desk_put(&d, "j2");
+    desk_start(&d, 5);
+    desk_until_posts(&d, 2, "two are under way");
+    desk_put(&d, "j3");
+    courier_stop(d.courier, desk_flag, &d.stopped);
     courier_wake(d.courier);
     rig_settle(&d.r);
     ok(!d.stopped, "it waits for their answers");
@@ -430,10 +265,10 @@ static void drained(void)
     ok(!d.stopped, "of all");
     callback_double.outcome = CALLBACK_RETRY;
     callback_double_release(1);
-    stop(&d, "the end");
+    desk_stop(&d, "the end");
     is_int(callback_double.posts, 2, "and begins nothing more");
-    until(&d, 2, 0, 0, "what was not taken waits for another daemon");
-    close_desk(&d);
+    desk_until(&d, 2, 0, 0, "what was not taken waits for another daemon");
+    desk_close(&d);
 }
 
 /* Whatever the store is being asked at that moment. */
@@ -441,17 +276,17 @@ static void stopped_anywhere(void)
 {
     for (int turns = 0; turns < 8; turns++) {
         struct desk d;
-        open_desk(&d, 3, 0, false);
-        put(&d, "j1");
-        start(&d, 5);
+        desk_open(&d, 3, 0, false);
+        desk_put(&d, "j1");
+        desk_start(&d, 5);
         for (int i = 0; i < turns; i++)
             loop_turn(d.r.loop, false);
-        stop(&d, "at any time");
+        desk_stop(&d, "at any time");
         const int posts = callback_double.posts;
         rig_settle(&d.r);
         is_int(callback_double.posts, posts, "after %d turns: nothing comes after that", turns);
-        until(&d, posts == 0 ? 1 : 0, 0, 0, "delivered, or still in the queue");
-        close_desk(&d);
+        desk_until(&d, posts == 0 ? 1 : 0, 0, 0, "delivered, or still in the queue");
+        desk_close(&d);
     }
 }
 
@@ -459,22 +294,22 @@ static void stopped_anywhere(void)
 static void cut_off(void)
 {
     struct desk d;
-    open_desk(&d, 3, 8, false);
+    desk_open(&d, 3, 8, false);
     callback_double.fail_first = 1;
     callback_double.retry_after_ms = LONG_MS;
-    put(&d, "waits"); /* recover, take */
-    start(&d, 5);
-    until_posts(&d, 1, "one waits");
+    desk_put(&d, "waits"); /* recover, take */
+    desk_start(&d, 5);
+    desk_until_posts(&d, 1, "one waits");
     callback_double.hold = true;
-    put(&d, "acked");
-    put(&d, "posted");
+    desk_put(&d, "acked");
+    desk_put(&d, "posted");
     courier_wake(d.courier); /* take, take */
-    until_posts(&d, 3, "two are under way");
+    desk_until_posts(&d, 3, "two are under way");
     callback_double_release(1);
     rig_settle(&d.r); /* the ack is the eighth call: it will be said again */
     is_int(callback_double.waiting, 1, "one is acknowledged");
     is_int(courier_holds(d.courier), 3, "all are held");
-    close_desk(&d);
+    desk_close(&d);
 }
 
 /* ---- the store is away ---- */
@@ -483,16 +318,16 @@ static void ack_lost(unsigned nth, bool after, enum callback_outcome outcome, co
 {
     struct desk d;
     bool dead = outcome == CALLBACK_REFUSED;
-    open_desk(&d, 3, nth, after);
+    desk_open(&d, 3, nth, after);
     callback_double.outcome = outcome;
-    put(&d, "j1"); /* the first call; then recover, take, ack */
-    start(&d, 5);
-    until_posts(&d, 1, what);
-    ok(loop_until(d.r.loop, is_idle, d.courier), "%s: in the end it holds nothing", what);
-    until(&d, 0, 0, dead ? 1 : 0, what);
-    until_posts(&d, 1, what);
-    stop(&d, what);
-    close_desk(&d);
+    desk_put(&d, "j1"); /* the first call; then recover, take, ack */
+    desk_start(&d, 5);
+    desk_until_posts(&d, 1, what);
+    ok(loop_until(d.r.loop, desk_is_idle, d.courier), "%s: in the end it holds nothing", what);
+    desk_until(&d, 0, 0, dead ? 1 : 0, what);
+    desk_until_posts(&d, 1, what);
+    desk_stop(&d, what);
+    desk_close(&d);
 }
 
 static void store_away(void)
@@ -505,16 +340,16 @@ static void store_away(void)
     ack_lost(2, false, CALLBACK_DELIVERED, "the store is away at recovery");
     ack_lost(3, false, CALLBACK_DELIVERED, "the store is away at the take");
 
-    open_desk(&d, 3, 4, false);
+    desk_open(&d, 3, 4, false);
     callback_double.hold = true;
-    put(&d, "j1");
-    start(&d, 5);
-    until_posts(&d, 1, "the store goes away while it stops");
-    courier_stop(d.courier, flag, &d.stopped);
+    desk_put(&d, "j1");
+    desk_start(&d, 5);
+    desk_until_posts(&d, 1, "the store goes away while it stops");
+    courier_stop(d.courier, desk_flag, &d.stopped);
     callback_double_release(1);
-    stop(&d, "without the store");
-    until(&d, 0, 1, 0, "the batch stays for whoever comes next");
-    close_desk(&d);
+    desk_stop(&d, "without the store");
+    desk_until(&d, 0, 1, 0, "the batch stays for whoever comes next");
+    desk_close(&d);
 }
 
 /* ---- daemons that died ---- */
@@ -523,7 +358,7 @@ static void taken_by_dead(void *arg, enum store_status status, const struct stor
 {
     if (status != STORE_DONE || b->n != 1)
         bail_out("nothing could be taken");
-    flag(arg);
+    desk_flag(arg);
 }
 
 /* The name of a process that has just died without saying so. */
@@ -551,7 +386,7 @@ static void take_as(struct desk *d, const char *owner)
 {
     bool done = false;
     store_take(d->r.store, STORE_QUEUE_CALLBACKS, sv_from(owner), 1, taken_by_dead, &done);
-    if (!loop_until(d->r.loop, is_set, &done))
+    if (!loop_until(d->r.loop, desk_is_set, &done))
         bail_out("the store does not answer");
 }
 
@@ -561,30 +396,30 @@ static void recovered(void)
     char dead[160];
     struct err e;
     clock_fake(clock_wall_ms());
-    open_desk(&d, 3, 0, false);
+    desk_open(&d, 3, 0, false);
     struct alive *other = alive_open(d.r.dir, &e);
     if (other == NULL)
         bail_out("no second owner: %s", e.text);
     dead_name(d.r.dir, dead, sizeof(dead));
-    put(&d, "of-dead");
+    desk_put(&d, "of-dead");
     take_as(&d, dead);
-    put(&d, "of-living");
+    desk_put(&d, "of-living");
     take_as(&d, alive_name(other));
-    until(&d, 0, 2, 0, "two daemons had taken");
-    start(&d, 5);
-    until_posts(&d, 1, "of the dead one's");
+    desk_until(&d, 0, 2, 0, "two daemons had taken");
+    desk_start(&d, 5);
+    desk_until_posts(&d, 1, "of the dead one's");
     is_str(callback_double.id, "of-dead", "it is that one's");
-    until(&d, 0, 1, 0, "the other one's stays its own");
+    desk_until(&d, 0, 1, 0, "the other one's stays its own");
     dead_name(d.r.dir, dead, sizeof(dead));
-    put(&d, "later");
+    desk_put(&d, "later");
     take_as(&d, dead);
     clock_fake_move(6000); /* it looks for dead ones every now and then */
     courier_wake(d.courier);
-    until_posts(&d, 2, "one that dies while it works");
+    desk_until_posts(&d, 2, "one that dies while it works");
     is_str(callback_double.id, "later", "is found, too");
-    until(&d, 0, 1, 0, "the living one's is still its own");
+    desk_until(&d, 0, 1, 0, "the living one's is still its own");
     alive_close(other);
-    end_desk(&d);
+    desk_end(&d);
     clock_real();
 }
 
