@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: MIT
 # B's document, example by example, as it is printed; and a counterpart of each of its 22 tests: message processing, error handling, authentication,
-# edge cases, integration. Subtests have the names of that list. ONLY=sqlite-lighttpd runs one part. What goes beyond the document is in 73-job-life.t to 75-job-end.t.
+# edge cases, integration. Subtests have the names of that list. ONLY=sqlite-lighttpd runs one part. What goes beyond the document is in 73-job-life.t to 76-job-end.t.
 use strict;
 use warnings;
 use utf8;
