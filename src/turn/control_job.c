@@ -183,7 +183,7 @@ void control_cancel_job(struct turns *t, struct sv job_id, control_fn *fn, void 
     struct job_cancel *q = control_begin(t, sizeof(*q), fn, arg);
     if (q == NULL || control_is_spooling(&q->c))
         return;
-    q->id = arena_sv(q->c.a, job_id);
+    q->id = job_id_copy(q->c.a, job_id);
     if (q->id.p == NULL)
         control_short_of_memory(&q->c);
     else

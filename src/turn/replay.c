@@ -298,7 +298,8 @@ void turns_job(struct turns *t, struct sv job_id, turn_job_fn *fn, void *arg)
 {
     struct arena *a = arena_new(0, TURN_ARENA_CAP);
     struct asked *q = a == NULL ? NULL : arena_alloc(a, sizeof(*q));
-    struct sv name = q == NULL ? SV_NONE : arena_printf(a, "job:%.*s", SV_FMT(job_id));
+    struct sv id = q == NULL ? SV_NONE : job_id_copy(a, job_id);
+    struct sv name = id.p == NULL ? SV_NONE : arena_printf(a, "job:%.*s", SV_FMT(id));
     if (name.p == NULL) {
         struct unasked *x = malloc(sizeof(*x));
         if (x == NULL)
@@ -308,13 +309,23 @@ void turns_job(struct turns *t, struct sv job_id, turn_job_fn *fn, void *arg)
         loop_soon(t->o.loop, answer_unasked, x);
         return;
     }
-    *q = (struct asked){ .t = t, .a = a, .id = arena_sv(a, job_id), .fn = fn, .arg = arg };
+    *q = (struct asked){ .t = t, .a = a, .id = id, .fn = fn, .arg = arg };
     q->wanted = q->id;
     t->transactions++;
     store_get(t->o.store, name, got_job, q);
 }
 
-/* ---- aliases ---- */
+/* ---- ids ---- */
+
+struct sv job_id_copy(struct arena *a, struct sv id)
+{
+    char *small = arena_alloc(a, id.n + 1);
+    if (small == NULL)
+        return SV_NONE;
+    for (size_t i = 0; i < id.n; i++)
+        small[i] = (char)(id.p[i] >= 'A' && id.p[i] <= 'Z' ? id.p[i] - 'A' + 'a' : id.p[i]);
+    return (struct sv){ small, id.n };
+}
 
 static void aliased(void *arg, enum store_status status)
 {

@@ -234,6 +234,8 @@ void callbacks_put_urls(struct json_out *o, const struct ending *end);
 struct sv job_format(struct arena *a, struct sv id, struct sv conversation_id, const char *status, const struct conversation *c, int64_t now_ms,
                      size_t messages, struct sv result, const char *error, struct sv message_id);
 void job_alias(struct turns *t, const char *from, const char *to);
+/* An id as somebody typed it: UUIDs are kept in small letters (RFC 9562, 4: input is case-insensitive). In the arena; SV_NONE: memory is short. */
+struct sv job_id_copy(struct arena *a, struct sv id) MUST_CHECK;
 
 /* The answer that goes with a result's status. */
 enum answer_status replay_status(struct sv status);

@@ -56,6 +56,10 @@ static void one_job(void)
     is_str(t.bot_name, "Default Bot", "for the default bot");
     is_int(r.ai.calls, 0, "whoever takes it in does not ask the AI");
     is_job(&r, t.job_id, "queued", "before a daemon comes");
+    char capitals[64];
+    for (size_t i = 0; i < sizeof(capitals); i++)
+        capitals[i] = (char)(t.job_id[i] >= 'a' && t.job_id[i] <= 'f' ? t.job_id[i] - 'a' + 'A' : t.job_id[i]);
+    is_job(&r, capitals, "queued", "whatever letters it is asked for with");
     r.platform.hold = true;
     rig_visit(&r, "c1");
     is_job(&r, t.job_id, "processing", "while it is sent");
