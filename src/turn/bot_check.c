@@ -24,6 +24,7 @@ struct check {
     void *arg;
     const char *loc[ROW_LOC_MAX];
     size_t depth, problems;
+    bool settings_told, address_told; /* of the row itself: not once more of each environment */
 };
 
 static void enter(struct check *c, const char *name)
@@ -96,6 +97,8 @@ static void check_url(struct check *c, struct sv s)
         wrong(c, "url_parsing", "Input should be a valid URL, empty host");
     else if (memchr(rest.p, '@', rest.n) != NULL)
         wrong(c, "url_credentials", "URL should not hold a user or password");
+    else if (strpbrk(s.p, "?#") != NULL) /* a path is put behind it */
+        wrong(c, "url_parsing", "URL should not have a query or a fragment");
 }
 
 static void check_path(struct check *c, struct sv s)
@@ -278,7 +281,7 @@ static bool is_among(const char *const *names, const char *name)
     return *names != NULL;
 }
 
-/* Its members, judged as part of the row that they make together. Settings are, once each of the entry's own is right. */
+/* Its members, judged as part of the row that they make together. Settings are, once each of the entry's own and of the row's is right. */
 static void check_merged(struct check *c, const json_t *whole, const json_t *entry)
 {
     const struct row_kind *k = &row_kinds[c->kind];
@@ -286,10 +289,10 @@ static void check_merged(struct check *c, const json_t *whole, const json_t *ent
     for (size_t i = 0; i < k->settings_n; i++)
         if (row_find_field(c->kind, k->settings[i].name) == NULL)
             check_fields(c, &k->settings[i], 1, entry, entry);
-    const json_t *source = c->problems == before ? whole : entry;
+    const json_t *source = c->problems == before && !c->settings_told ? whole : entry;
     for (size_t i = 0; i < k->fields_n; i++)
         check_fields(c, &k->fields[i], 1, strcmp(k->fields[i].name, "settings") == 0 ? source : whole, entry);
-    if (c->problems == before)
+    if (c->problems == before && !c->address_told)
         check_address(c, whole);
 }
 
@@ -347,9 +350,14 @@ size_t row_check(enum archive_service kind, const json_t *row, row_problem_fn *f
         wrong(&c, "extra_forbidden", "Extra inputs are not permitted");
         leave(&c);
     }
-    check_fields(&c, k->fields, k->fields_n, row, NULL);
+    for (size_t i = 0; i < k->fields_n; i++) {
+        size_t before = c.problems;
+        check_fields(&c, &k->fields[i], 1, row, NULL);
+        c.settings_told |= c.problems > before && strcmp(k->fields[i].name, "settings") == 0;
+    }
+    size_t before = c.problems;
     check_address(&c, row);
-    if (c.problems == 0)
-        check_environments(&c, row);
+    c.address_told = c.problems > before;
+    check_environments(&c, row);
     return c.problems;
 }

@@ -68,8 +68,8 @@ void control_cleanup(struct turns *t, const struct control_cleanup *what, contro
 /* ---- what waits for the archive, and what was given up ---- */
 
 void control_queue(struct turns *t, control_fn *fn, void *arg); /* depth, taken, dead, oldest age, rate */
-/* {"total","dead":[{"id","at","reason","attempts","type":"turn|history","conversation_id","item"}],"next_cursor"}; newest first. turn: given up,
- * item is the letter; history: an item that the archive refused. */
+/* {"total","dead":[{"id","at","reason","attempts","type":"turn|history|callback","conversation_id","item"}],"next_cursor"}; newest first. turn: given
+ * up, item is the letter; history: an item that the archive refused; callback: one that could not be delivered. */
 void control_dead_list(struct turns *t, struct sv cursor, size_t limit, control_fn *fn, void *arg);
 /* A history item goes back to message_queue; a turn that was given up begins anew with its messages. {"id","retried":true,...}; 404
  * `unknown_dead_letter`; 409 when its messages have been answered meanwhile. */

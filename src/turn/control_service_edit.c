@@ -10,11 +10,23 @@
 #define TRIES_MAX 4
 #define USERS_SHOWN_MAX 100
 
+/* The members of a bot that name other rows. */
+static const struct reference {
+    const char *member, *msg, *type;
+    enum archive_service kind;
+} references[] = {
+    { "ai_core", "There is no AI core of this name", "unknown_ai_core", ARCHIVE_AI_CORES },
+    { "platform", "There is no platform of this name", "unknown_platform", ARCHIVE_PLATFORMS },
+};
+
 struct edit {
     struct service_call s;
     enum control_service_op op;
     struct archive_edit edit;
-    json_t *row;        /* whole; NULL: of DELETE */
+    json_t *row;        /* whole; NULL: of DELETE, or something is wrong */
+    bool nameless;      /* REPLACE: the row does not say its name again */
+    struct sv id;       /* REPLACE: what the row says; SV_NONE: nothing */
+    struct sv named[ARRAY_LEN(references)]; /* whom a bot names; SV_NONE: nobody, or something was told of it */
     struct buf text, detail;
     struct json_out out; /* of detail */
     size_t problems;
@@ -25,6 +37,9 @@ static void put_line(void *arg, const struct row_problem *p)
 {
     struct edit *q = arg;
     struct json_out *o = &q->out;
+    for (size_t i = 0; p->loc_n == 1 && i < ARRAY_LEN(references); i++)
+        if (strcmp(p->loc[0], references[i].member) == 0)
+            q->named[i] = SV_NONE;
     if (q->problems++ >= DETAILS_MAX)
         return;
     json_obj(o);
@@ -43,6 +58,18 @@ static void wrong(struct edit *q, const char *field, const char *msg, const char
 {
     const struct row_problem p = { .loc = { field }, .loc_n = field != NULL, .msg = msg, .type = type };
     put_line(q, &p);
+}
+
+static void unknown(struct edit *q, size_t i)
+{
+    wrong(q, references[i].member, references[i].msg, references[i].type);
+}
+
+static void look_at_names(struct edit *q, const struct archive_services *s)
+{
+    for (size_t i = 0; i < ARRAY_LEN(references); i++)
+        if (q->named[i].p != NULL && service_find(s, references[i].kind, q->named[i]).p == NULL)
+            unknown(q, i);
 }
 
 static void end(struct edit *q)
@@ -163,6 +190,15 @@ static bool turn_round(struct edit *q, enum archive_edited result)
     return true;
 }
 
+/* The archive names the first that is wrong. */
+static void others(void *arg, enum archive_status status, const struct archive_services *s)
+{
+    struct edit *q = arg;
+    if (status == ARCHIVE_DONE)
+        look_at_names(q, s);
+    invalid(q);
+}
+
 static void refused(struct edit *q, enum archive_edited result)
 {
     switch (result) {
@@ -183,11 +219,11 @@ static void refused(struct edit *q, enum archive_edited result)
         end(q);
         return;
     case ARCHIVE_EDIT_NO_CORE:
-        wrong(q, "ai_core", "There is no AI core of this name", "unknown_ai_core");
-        invalid(q);
+        unknown(q, 0);
+        archive_services(q->s.c.t->o.archive, 0, others, q);
         return;
-    case ARCHIVE_EDIT_NO_PLATFORM:
-        wrong(q, "platform", "There is no platform of this name", "unknown_platform");
+    case ARCHIVE_EDIT_NO_PLATFORM: /* its core is there: that is looked for first */
+        unknown(q, 1);
         invalid(q);
         return;
     case ARCHIVE_EDIT_REFUSED:
@@ -231,68 +267,100 @@ static void go_soon(void *arg)
     go(arg);
 }
 
-/* REPLACE of a row that does not say its name again. */
-static void found(void *arg, enum archive_status status, const struct archive_services *s)
+/* -1: memory. */
+static int take_name(struct edit *q, const json_t *stored)
+{
+    const char *key = row_key(q->s.kind);
+    return q->nameless ? json_object_set(q->row, key, json_object_get(stored, key)) : 0;
+}
+
+/* What only the rows that there are can tell: the name of one that does not say it again, whose its id is, and whether those are there that it
+ * names. The last is asked here when other things are wrong, so that all is told at once; else the archive judges it. */
+static void looked(void *arg, enum archive_status status, const struct archive_services *s)
 {
     struct edit *q = arg;
-    struct sv text = status == ARCHIVE_DONE ? service_find(s, q->s.kind, q->s.name) : SV_NONE;
-    json_t *row = text.p != NULL ? json_read(text, false, NULL) : NULL;
-    json_t *name = json_object_get(row, row_key(q->s.kind));
-    int rc = name != NULL ? json_object_set(q->row, row_key(q->s.kind), name) : 0;
-    json_decref(row);
-    if (status != ARCHIVE_DONE) {
+    struct sv text = status == ARCHIVE_DONE && q->op == CONTROL_REPLACE ? service_find(s, q->s.kind, q->s.name) : SV_NONE;
+    json_t *stored = text.p != NULL ? json_read(text, false, NULL) : NULL;
+    if (stored != NULL && q->id.p != NULL && !sv_eq(q->id, json_sv(stored, "id")))
+        wrong(q, "id", "This is not the id of the row that the path names", "foreign_id");
+    if (status == ARCHIVE_DONE && q->problems > 0)
+        look_at_names(q, s);
+    if (q->problems > 0) {
+        invalid(q);
+    } else if (status != ARCHIVE_DONE) {
         service_away(&q->s);
         end(q);
-    } else if (name == NULL) {
+    } else if (stored == NULL) {
         service_unknown(&q->s);
         end(q);
-    } else if (rc != 0) {
+    } else if (take_name(q, stored) != 0) {
         short_of_memory(q);
     } else {
         go(q);
     }
+    json_decref(stored);
 }
 
-/* True: q->row is right, but for a name that is not there. */
-static bool take_row(struct edit *q, struct sv text, bool *nameless)
+static void check_version(struct edit *q, const json_t *row)
+{
+    const json_t *version = json_object_get(row, "version");
+    if (q->op == CONTROL_CREATE || q->edit.expect_version != 0 || version == NULL || json_is_null(version))
+        return;
+    q->edit.expect_version = json_is_integer(version) ? json_integer_value(version) : -1;
+    if (q->edit.expect_version < 1)
+        wrong(q, "version", "Input should be a valid integer greater than 0", "int_type");
+}
+
+static void check_own_id(struct edit *q, const json_t *row)
+{
+    const json_t *id = json_object_get(row, "id");
+    if (q->op != CONTROL_REPLACE || id == NULL || json_is_null(id))
+        return;
+    q->id = arena_sv(q->s.c.a, json_sv(row, "id"));
+    if (!json_is_string(id))
+        wrong(q, "id", "Input should be a valid string", "string_type");
+    else if (q->id.p == NULL)
+        wrong(q, NULL, "Memory is short", "memory");
+}
+
+/* q->row is there when nothing is wrong yet and memory was not short. */
+static void take_row(struct edit *q, struct sv text)
 {
     struct err e = { .text = "no JSON" };
     json_t *row = json_read(text, true, &e);
     const char *key = row_key(q->s.kind);
-    *nameless = q->op == CONTROL_REPLACE && json_is_object(row) && json_object_get(row, key) == NULL;
     if (row == NULL) {
         wrong(q, NULL, e.text, "json_invalid");
-        return false;
+        return;
     }
-    if (*nameless && json_object_set_new(row, key, json_string("x")) != 0) /* it is looked at, and then replaced */
+    q->nameless = q->op == CONTROL_REPLACE && json_is_object(row) && json_object_get(row, key) == NULL;
+    if (q->nameless && json_object_set_new(row, key, json_string("x")) != 0) /* it is looked at, and then replaced */
         wrong(q, NULL, "Memory is short", "memory");
+    for (size_t i = 0; q->s.kind == ARCHIVE_BOTS && i < ARRAY_LEN(references); i++)
+        q->named[i] = arena_sv(q->s.c.a, json_sv(row, references[i].member));
     (void)row_check(q->s.kind, row, put_line, q);
-    const json_t *version = json_object_get(row, "version");
-    if (q->op != CONTROL_CREATE && q->edit.expect_version == 0 && version != NULL && !json_is_null(version)) {
-        q->edit.expect_version = json_is_integer(version) ? json_integer_value(version) : -1;
-        if (q->edit.expect_version < 1)
-            wrong(q, "version", "Input should be a valid integer greater than 0", "int_type");
-    }
+    check_version(q, row);
+    check_own_id(q, row);
     q->row = q->problems == 0 ? row_whole(q->s.kind, row) : NULL;
     json_decref(row);
-    return q->problems == 0;
 }
 
 void control_services_write(struct turns *t, struct bots *b, const struct control_service *what, control_fn *fn, void *arg)
 {
     struct edit *q = begin(t, b, what->kind, what->op == CONTROL_REPLACE ? what->name : SV_NONE, fn, arg);
-    bool nameless;
     if (q == NULL)
         return;
     q->op = what->op;
     q->edit.op = what->op == CONTROL_CREATE ? ARCHIVE_INSERT : ARCHIVE_REPLACE;
     q->edit.expect_version = what->expect_version;
-    if (!take_row(q, what->row, &nameless))
+    take_row(q, what->row);
+    bool names = q->named[0].p != NULL || q->named[1].p != NULL;
+    if (q->problems > 0 ? names || q->id.p != NULL : q->row != NULL && (q->nameless || q->id.p != NULL))
+        archive_services(t->o.archive, 0, looked, q);
+    else if (q->problems > 0)
         loop_soon(t->o.loop, invalid, q);
     else if (q->row == NULL)
         loop_soon(t->o.loop, short_of_memory, q);
-    else if (nameless)
-        archive_services(t->o.archive, 0, found, q);
     else
         loop_soon(t->o.loop, go_soon, q);
 }

@@ -173,11 +173,29 @@ static struct named *sorted(struct page *p, const struct archive_services *s, si
     return all;
 }
 
+/* The cursor: bots:sales goes on behind that name, whether it is still there or not. */
+static bool read_cursor(struct page *p, struct sv cursor)
+{
+    struct sv name = cursor, table = sv_split(&name, ':');
+    bool is = name.p != NULL && sv_eq(table, sv_from(row_table(p->s.kind)));
+    p->cursor = is ? arena_sv(p->s.c.a, name) : SV_NONE;
+    return is;
+}
+
+static void put_cursor(struct json_out *o, enum archive_service kind, struct sv name)
+{
+    struct buf b = { 0 };
+    buf_printf(&b, "%s:%.*s", row_table(kind), SV_FMT(name));
+    json_kstr(o, "next_cursor", buf_sv(&b));
+    o->b->failed = o->b->failed || !buf_ok(&b);
+    buf_fini(&b);
+}
+
 static void put_page(struct page *p, struct json_out *o, const struct named *all, size_t n)
 {
     const struct named after = { .name = p->cursor };
     size_t i = 0, from, begin = o->b->n;
-    while (p->cursor.n > 0 && i < n && by_name(&all[i], &after) <= 0)
+    while (p->cursor.p != NULL && i < n && by_name(&all[i], &after) <= 0)
         i++;
     json_obj(o);
     json_key(o, row_table(p->s.kind));
@@ -186,7 +204,10 @@ static void put_page(struct page *p, struct json_out *o, const struct named *all
         (void)service_put_row(o, p->s.kind, all[i].row, NULL);
     json_arr_end(o);
     json_kint(o, "total", (int64_t)n);
-    json_kstr(o, "next_cursor", i < n && i > from ? all[i - 1].name : SV_NONE);
+    if (i < n && i > from)
+        put_cursor(o, p->s.kind, all[i - 1].name);
+    else
+        json_kstr(o, "next_cursor", SV_NONE);
     json_obj_end(o);
 }
 
@@ -208,14 +229,25 @@ static void listed(void *arg, enum archive_status status, const struct archive_s
     control_end(&p->s.c);
 }
 
+static void bad_cursor(void *arg)
+{
+    struct page *p = arg;
+    control_refuse(&p->s.c, 422, "bad_cursor", "The cursor is not one that this listing gave out.", NULL);
+    control_end(&p->s.c);
+}
+
 void control_services_list(struct turns *t, enum archive_service kind, const struct control_page *page, control_fn *fn, void *arg)
 {
     struct page *p = service_begin(t, NULL, kind, SV_NONE, sizeof(*p), fn, arg);
     if (p == NULL)
         return;
     p->limit = page->limit == 0 ? 1 : page->limit > 500 ? 500 : page->limit;
-    p->cursor = arena_sv(p->s.c.a, page->cursor);
-    archive_services(t->o.archive, 0, listed, p);
+    if (page->cursor.n > 0 && !read_cursor(p, page->cursor))
+        loop_soon(t->o.loop, bad_cursor, p);
+    else if (page->cursor.n > 0 && p->cursor.p == NULL)
+        control_short_of_memory(&p->s.c);
+    else
+        archive_services(t->o.archive, 0, listed, p);
 }
 
 /* ---- one ---- */

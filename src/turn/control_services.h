@@ -11,7 +11,7 @@
 #include "turn/control.h"
 
 struct control_page {
-    struct sv cursor; /* next_cursor of the page before; SV_NONE or "": the first */
+    struct sv cursor; /* next_cursor of the page before; SV_NONE or "": the first. Wrong: 422 `bad_cursor` */
     size_t limit;     /* 1 to 500; a page of much text may have fewer */
 };
 /* {"bots|ai_cores|platforms":[rows],"total":n,"next_cursor":...|null}, by name. */
@@ -32,8 +32,8 @@ struct control_service {
     struct sv row;          /* a JSON object */
     int64_t expect_version; /* of REPLACE and SET; 0: what "version" in the row says, if it is there. Another one is stored: 409 `stale` */
 };
-/* The row as it is then. 422 with every field that is wrong; `unknown_ai_core` and `unknown_platform` for names that a bot has. Afterwards `b` (NULL:
- * none) looks at the database at once. */
+/* The row as it is then. 422 with every field that is wrong; `unknown_ai_core` and `unknown_platform` for names that a bot has, `foreign_id` for the
+ * "id" of another row than the one that REPLACE names. Afterwards `b` (NULL: none) looks at the database at once. */
 void control_services_write(struct turns *t, struct bots *b, const struct control_service *what, control_fn *fn, void *arg);
 /* {"bot_id"|"name":...,"deleted":true}. 409 `in_use` with the "bots" that name it. */
 void control_services_delete(struct turns *t, struct bots *b, enum archive_service kind, struct sv name, int64_t expect_version, control_fn *fn,

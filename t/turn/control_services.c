@@ -237,6 +237,23 @@ static void what_is_refused(void)
           "[" D(",\"ai_core\"", "There is no AI core of this name", "unknown_ai_core") "]" },
         { __LINE__, ARCHIVE_BOTS, "{\"bot_id\":\"a\",\"name\":\"x\",\"platform\":\"nobody\"}",
           "[" D(",\"platform\"", "There is no platform of this name", "unknown_platform") "]" },
+        { __LINE__, ARCHIVE_BOTS, "{\"bot_id\":\"a\",\"name\":\"x\",\"ai_core\":\"nobody\",\"platform\":\"nobody\"}",
+          "[" D(",\"ai_core\"", "There is no AI core of this name", "unknown_ai_core") ","
+              D(",\"platform\"", "There is no platform of this name", "unknown_platform") "]" },
+        { __LINE__, ARCHIVE_BOTS, "{\"bot_id\":\"a\",\"name\":\"x\",\"enabled\":\"x\",\"ai_core\":\"nobody\",\"platform\":\"nobody\"}",
+          "[" D(",\"enabled\"", "Input should be a valid boolean", "bool_type") ","
+              D(",\"ai_core\"", "There is no AI core of this name", "unknown_ai_core") ","
+              D(",\"platform\"", "There is no platform of this name", "unknown_platform") "]" },
+        { __LINE__, ARCHIVE_BOTS, "{\"bot_id\":\"a\",\"name\":\"x\",\"ai_core\":\"a\\nb\",\"platform\":\"nobody\"}",
+          "[" D(",\"ai_core\"", "String should not contain control characters", "string_control_character") ","
+              D(",\"platform\"", "There is no platform of this name", "unknown_platform") "]" },
+        { __LINE__, ARCHIVE_BOTS, "{\"bot_id\":\"\",\"name\":\"x\",\"settings\":{\"debounce_ms\":-1},\"environments\":{\"prod\":{},\"test\":{"
+                                  "\"restart_max\":-1,\"settings\":{\"pending_max\":0}}}}",
+          "[" D(",\"bot_id\"", "String should have at least 1 character", "string_too_short") ","
+              D(",\"settings\",\"debounce_ms\"", "Input should be greater than or equal to 0", "greater_than_equal") ","
+              D(",\"environments\",\"prod\"", "Environments are development, test, staging and production", "extra_forbidden") ","
+              D(",\"environments\",\"test\",\"restart_max\"", "Input should be greater than or equal to 0", "greater_than_equal") ","
+              D(",\"environments\",\"test\",\"settings\",\"pending_max\"", "Input should be greater than or equal to 1", "greater_than_equal") "]" },
         { __LINE__, ARCHIVE_BOTS, "{\"bot_id\":\"a\",\"name\":\"x\",\"settings\":{\"debounce_ms\":-1,\"max_wait_ms\":3600001,\"restart_max\":1.5,"
                                   "\"pending_max\":\"1\",\"on_newer\":\"never\",\"ai_timeout\":0}}",
           "[" D(",\"settings\",\"on_newer\"", "Input should be 'restart', 'finish', 'interrupt' or 'reject'", "enum") ","
@@ -268,6 +285,12 @@ static void what_is_refused(void)
           "[" D(",\"base_url\"", "Input should be a valid URL that begins with http:// or https://", "url_parsing") "]" },
         { __LINE__, ARCHIVE_AI_CORES, "{\"name\":\"c\",\"provider\":\"native\",\"base_url\":\"http://u:p@x\"}",
           "[" D(",\"base_url\"", "URL should not hold a user or password", "url_credentials") "]" },
+        { __LINE__, ARCHIVE_AI_CORES, "{\"name\":\"c\",\"provider\":\"native\",\"base_url\":\"http://x/?a=1#f\"}",
+          "[" D(",\"base_url\"", "URL should not have a query or a fragment", "url_parsing") "]" },
+        { __LINE__, ARCHIVE_AI_CORES, "{\"name\":\"c\",\"provider\":\"native\",\"base_url\":\"http://x#f\"}",
+          "[" D(",\"base_url\"", "URL should not have a query or a fragment", "url_parsing") "]" },
+        { __LINE__, ARCHIVE_PLATFORMS, "{\"name\":\"p\",\"provider\":\"actions\",\"base_url\":\"http://x/v1?\"}",
+          "[" D(",\"base_url\"", "URL should not have a query or a fragment", "url_parsing") "]" },
         { __LINE__, ARCHIVE_AI_CORES, "{\"name\":\"c\",\"provider\":\"simulated\",\"api_key\":\"sk-secret\",\"path\":\"p\",\"timeout_ms\":0}",
           "[" D(",\"path\"", "Input should be a path that begins with '/'", "path") ","
               D(",\"api_key\"", "Input should name where the secret is: env:NAME or file:/path", "secret_reference") ","
@@ -275,7 +298,10 @@ static void what_is_refused(void)
         { __LINE__, ARCHIVE_AI_CORES, "{\"name\":\"c\",\"provider\":\"simulated\",\"settings\":{\"retries\":21,\"delay_ms\":-1},\"environments\":{"
                                       "\"production\":{\"provider\":\"native\"}}}",
           "[" D(",\"settings\",\"retries\"", "Input should be less than or equal to 20", "less_than_equal") ","
-              D(",\"settings\",\"delay_ms\"", "Input should be greater than or equal to 0", "greater_than_equal") "]" },
+              D(",\"settings\",\"delay_ms\"", "Input should be greater than or equal to 0", "greater_than_equal") ","
+              D(",\"environments\",\"production\",\"base_url\"", "Field required", "missing") "]" },
+        { __LINE__, ARCHIVE_AI_CORES, "{\"provider\":\"native\",\"environments\":{\"production\":{\"provider\":\"native\"}}}",
+          "[" D(",\"name\"", "Field required", "missing") "," D(",\"base_url\"", "Field required", "missing") "]" },
         { __LINE__, ARCHIVE_AI_CORES, "{\"name\":\"c\",\"provider\":\"simulated\",\"environments\":{\"production\":{\"provider\":\"native\"},"
                                       "\"test\":{\"api_key\":\"sk-secret\"}}}",
           "[" D(",\"environments\",\"production\",\"base_url\"", "Field required", "missing") ","
@@ -307,7 +333,7 @@ static void what_is_refused(void)
     has_str(detail(), "at most 16384 bytes of JSON", "how much there may be");
     (void)snprintf(long_row, sizeof(long_row), "{\"bot_id\":\"b\",\"name\":\"x\",\"settings\":{\"x\":\"%.16376s\"}}", long_text);
     is_int(create(ARCHIVE_BOTS, long_row), 201, "as much as may be");
-    is_int(db.edits, 4, "nothing but what was right went to the database, and the two names that it judges");
+    is_int(db.edits, 5, "nothing but what was right went to the database, and the rows whose names it judges");
     end();
 }
 
@@ -323,25 +349,79 @@ static void pages(void)
     archive_double_put(&db, ARCHIVE_BOTS, "no json");
     is_int(list(ARCHIVE_BOTS, NULL, 2), 200, "a page");
     is_str(result(), "{\"bots\":[{\"bot_id\":\"a\",\"name\":\"x\",\"updated_at\":1699123456.789},{\"bot_id\":\"b\",\"name\":\"x\",\"updated_at\":"
-                     "1699123456.789}],\"total\":5,\"next_cursor\":\"b\"}", "in the order of their names");
-    is_int(list(ARCHIVE_BOTS, "b", 2), 200, "the next");
-    has_str(result(), "\"next_cursor\":\"d\"", "goes on behind it");
-    is_int(list(ARCHIVE_BOTS, "d", 2), 200, "the last");
+                     "1699123456.789}],\"total\":5,\"next_cursor\":\"bots:b\"}", "in the order of their names");
+    is_int(list(ARCHIVE_BOTS, "bots:b", 2), 200, "the next");
+    has_str(result(), "\"next_cursor\":\"bots:d\"", "goes on behind it");
+    is_int(list(ARCHIVE_BOTS, "bots:d", 2), 200, "the last");
     has_str(result(), "{\"bots\":[{\"bot_id\":\"e\",", "ends");
     has_str(result(), "\"next_cursor\":null", "there");
-    is_int(list(ARCHIVE_BOTS, "bb", 500), 200, "a cursor need not be there any more");
+    is_int(list(ARCHIVE_BOTS, "bots:bb", 500), 200, "a cursor need not be there any more");
     has_str(result(), "{\"bots\":[{\"bot_id\":\"c\",", "it goes on behind where it would be");
     is_int(list(ARCHIVE_AI_CORES, NULL, 50), 200, "no cores");
     is_str(result(), "{\"ai_cores\":[],\"total\":0,\"next_cursor\":null}", "an empty list");
-    is_int(list(ARCHIVE_PLATFORMS, "x", 50), 200, "no platforms");
+    is_int(list(ARCHIVE_PLATFORMS, "platforms:x", 50), 200, "no platforms");
     memset(prompt, 'x', sizeof(prompt) - 1);
     for (int i = 0; i < 30; i++) {
         (void)snprintf(row, sizeof(row), "{\"bot_id\":\"z%02d\",\"name\":\"x\",\"system_prompt\":\"%s\"}", i, prompt);
         archive_double_put(&db, ARCHIVE_BOTS, row);
     }
-    is_int(list(ARCHIVE_BOTS, "e", 500), 200, "a page of much text");
+    is_int(list(ARCHIVE_BOTS, "bots:e", 500), 200, "a page of much text");
     ok(said.result.n > 1000000 && said.result.n < 1200000, "ends early");
-    has_str(result(), "\"next_cursor\":\"z17\"", "and can be gone on with");
+    has_str(result(), "\"next_cursor\":\"bots:z17\"", "and can be gone on with");
+    end();
+}
+
+static void cursors(void)
+{
+    static const struct {
+        int line;
+        enum archive_service kind;
+        const char *cursor;
+    } table[] = {
+        { __LINE__, ARCHIVE_BOTS, "junk" },       { __LINE__, ARCHIVE_BOTS, "bots" },   { __LINE__, ARCHIVE_BOTS, ":a" },
+        { __LINE__, ARCHIVE_BOTS, "ai_cores:a" }, { __LINE__, ARCHIVE_AI_CORES, "c" }, { __LINE__, ARCHIVE_AI_CORES, "bots:c" },
+        { __LINE__, ARCHIVE_PLATFORMS, "platform:p" },
+    };
+    begin();
+    archive_double_put(&db, ARCHIVE_BOTS, "{\"bot_id\":\"a\",\"name\":\"x\"}");
+    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+        is_int(list(table[i].kind, table[i].cursor, 50), 422, "line %d: a cursor that no page of this list gave out", table[i].line);
+        is_str(said.code, "bad_cursor", "line %d: is named", table[i].line);
+    }
+    is_int(list(ARCHIVE_BOTS, "", 50), 200, "an empty one is none");
+    end();
+}
+
+/* The id of a row is its own: a body with another one was meant for another row. */
+static void foreign_ids(void)
+{
+    static const char own[] = "01890000-0000-7000-8000-000000000001", other[] = "01890000-0000-7000-8000-000000000002";
+    static const char refusal[] = "[" D(",\"id\"", "This is not the id of the row that the path names", "foreign_id") "]";
+    char row[300];
+    begin();
+    is_int(create(ARCHIVE_BOTS, "{\"bot_id\":\"a\",\"name\":\"A\"}"), 201, "a row");
+    is_int(create(ARCHIVE_BOTS, "{\"bot_id\":\"b\",\"name\":\"B\"}"), 201, "another one");
+    (void)snprintf(row, sizeof(row), "{\"bot_id\":\"a\",\"name\":\"A2\",\"id\":\"%s\"}", other);
+    is_int(put(CONTROL_REPLACE, ARCHIVE_BOTS, "a", row, 0), 422, "the id of another row");
+    is_str(detail(), refusal, "is named");
+    is_int(put(CONTROL_REPLACE, ARCHIVE_BOTS, own, row, 0), 422, "also where the path has the UUID");
+    is_str(detail(), refusal, "is named");
+    (void)snprintf(row, sizeof(row), "{\"name\":\"A2\",\"id\":\"%s\"}", other);
+    is_int(put(CONTROL_REPLACE, ARCHIVE_BOTS, "a", row, 0), 422, "and where the body leaves the name to the path");
+    (void)snprintf(row, sizeof(row), "{\"bot_id\":\"a\",\"name\":7,\"ai_core\":\"nobody\",\"id\":\"%s\"}", other);
+    is_int(put(CONTROL_REPLACE, ARCHIVE_BOTS, "a", row, 0), 422, "with other things that are wrong");
+    is_str(detail(), "[" D(",\"name\"", "Input should be a valid string", "string_type") ","
+                         D(",\"id\"", "This is not the id of the row that the path names", "foreign_id") ","
+                         D(",\"ai_core\"", "There is no AI core of this name", "unknown_ai_core") "]", "all are told");
+    is_int(put(CONTROL_REPLACE, ARCHIVE_BOTS, "a", "{\"name\":\"A2\",\"id\":7}", 0), 422, "an id that is none");
+    is_str(detail(), "[" D(",\"id\"", "Input should be a valid string", "string_type") "]", "is told");
+    is_int(db.edits, 2, "nothing of it went to the database");
+    (void)snprintf(row, sizeof(row), "{\"bot_id\":\"a\",\"name\":\"A2\",\"id\":\"%s\"}", own);
+    is_int(put(CONTROL_REPLACE, ARCHIVE_BOTS, "a", row, 0), 200, "its own");
+    is_int(put(CONTROL_REPLACE, ARCHIVE_BOTS, own, row, 0), 200, "by it");
+    is_int(put(CONTROL_REPLACE, ARCHIVE_BOTS, "a", "{\"name\":\"A2\",\"id\":null}", 0), 200, "null is none");
+    is_int(put(CONTROL_REPLACE, ARCHIVE_BOTS, "c", row, 0), 404, "a row that is not there");
+    is_int(put(CONTROL_SET, ARCHIVE_BOTS, NULL, row, 0), 200, "SET names a row by its key");
     end();
 }
 
@@ -406,6 +486,8 @@ int main(void)
     set_makes_or_replaces();
     what_is_refused();
     pages();
+    cursors();
+    foreign_ids();
     hidden();
     trouble_and_looks();
     buf_fini(&said.result);
