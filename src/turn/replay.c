@@ -2,6 +2,7 @@
  * Messages that were here before, and jobs that are asked about: answered from what earlier turns left behind. Changes nothing. */
 #include "config.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "lib/clock.h"
@@ -176,6 +177,27 @@ static bool may_be_elsewhere(const struct turns *t)
     return store_is_standing_in(t->o.store) || store_is_spooling(t->o.store) || (t->o.archive != NULL && !archive_is_up(t->o.archive));
 }
 
+static bool is_time(const char *name)
+{
+    size_t n = strlen(name);
+    return n > 3 && strcmp(name + n - 3, "_at") == 0;
+}
+
+/* A time has three decimals, whatever JSON makes of its number. */
+static void put_job(struct buf *b, json_t *job)
+{
+    struct json_out o = { .b = b };
+    json_obj(&o);
+    for (void *at = json_object_iter(job); at != NULL; at = json_object_iter_next(job, at)) {
+        const json_t *value = json_object_iter_value(at);
+        if (is_time(json_object_iter_key(at)) && json_is_number(value))
+            json_kms(&o, json_object_iter_key(at), llround(json_number_value(value) * 1000));
+        else
+            json_kval(&o, json_object_iter_key(at), value);
+    }
+    json_obj_end(&o);
+}
+
 static void asked_done(struct asked *q, enum store_status status, const char *live_status)
 {
     struct buf b = { 0 };
@@ -194,7 +216,7 @@ static void asked_done(struct asked *q, enum store_status status, const char *li
         for (size_t i = 0; i < ARRAY_LEN(optional); i++)
             if (json_object_get(q->job, optional[i]) == NULL)
                 json_object_set_new(q->job, optional[i], json_null());
-        json_dump_to(&b, q->job);
+        put_job(&b, q->job);
     }
     q->t->transactions--;
     q->fn(q->arg, known && !buf_ok(&b) ? STORE_FULL : status, known ? buf_sv(&b) : SV_NONE);

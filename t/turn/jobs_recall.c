@@ -128,10 +128,12 @@ static struct told post(struct rig *r, const char *conversation, const char *mar
 }
 
 static enum store_status job_status; /* of the last answer */
+static char job_text[1000];
 
 static void on_job(void *arg, enum store_status status, struct sv text)
 {
     job_status = status;
+    snprintf(job_text, sizeof(job_text), "%.*s", SV_FMT(text));
     json_t **j = arg;
     *j = status == STORE_DONE && text.p != NULL ? json_read(text, false, NULL) : json_null();
 }
@@ -204,10 +206,12 @@ static void old_jobs(void)
     open_with_archive(&r);
     json_t *j = job_of(&r, TURN);
     ok(json_is_null(j) && job_status == STORE_DONE, "a job that nobody knows");
-    old.job = "{\"job_id\":\"" TURN "\",\"conversation_id\":\"c1\",\"status\":\"completed\",\"attempts\":1,\"consolidated_messages\":2,\"result\":{}}";
+    old.job = "{\"job_id\":\"" TURN "\",\"conversation_id\":\"c1\",\"status\":\"completed\",\"attempts\":1,\"consolidated_messages\":2,\"result\":{},"
+              "\"created_at\":1699123456.650,\"started_at\":1699123457.000,\"completed_at\":null}";
     j = job_of(&r, TURN);
     is_sv(json_sv(j, "status"), SV("completed"), "a job whose time in the store is over is found in the archive");
     is_int(json_i64(j, "consolidated_messages", 0), 2, "with what is kept of it");
+    has_str(job_text, "\"created_at\":1699123456.650,\"started_at\":1699123457.000,\"completed_at\":null", "times have three decimals");
     json_decref(j);
     old.up = false;
     j = job_of(&r, TURN);
