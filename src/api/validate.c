@@ -98,10 +98,10 @@ static size_t characters(struct sv s)
     return n;
 }
 
-static bool take_string(struct check *c, const struct where *w, const json_t *value, struct sv *out)
+static bool take_string(struct check *c, const struct field *f, const struct where *w, const json_t *value, struct sv *out)
 {
     if (!json_is_string(value)) {
-        wrong(c, w, "string_type", "Input should be a valid string");
+        wrong(c, w, "string_type", f->number_too ? "Input should be a valid string or integer" : "Input should be a valid string");
         return false;
     }
     *out = (struct sv){ json_string_value(value), json_string_length(value) };
@@ -122,7 +122,7 @@ static void check_id(struct check *c, const struct field *f, const struct where 
         keep(c, f, target, s);
         return;
     }
-    if (!take_string(c, w, value, &s))
+    if (!take_string(c, f, w, value, &s))
         return;
     if (characters(s) > VALIDATE_ID_CHARACTERS)
         too_long(c, w, VALIDATE_ID_CHARACTERS, "characters");
@@ -138,7 +138,7 @@ static void check_text(struct check *c, const struct field *f, const struct wher
 {
     struct sv s;
 
-    if (!take_string(c, w, value, &s))
+    if (!take_string(c, f, w, value, &s))
         return;
     if (s.n > f->max)
         too_long(c, w, f->max, "bytes of UTF-8");
