@@ -353,6 +353,27 @@ static const struct command *find_rest(struct sv line, struct sv *rest)
     return NULL;
 }
 
+/* Says so, and what stands behind the first word if that begins names. */
+static void no_command(struct call *c, struct sv word)
+{
+    struct sv all[ARRAY_LEN(table)], first = SV_NONE;
+    struct buf b = { 0 };
+    size_t n = 0;
+    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+        struct sv rest = sv_from(table[i].name), begin = sv_split(&rest, ' ');
+        if (rest.p == NULL || !sv_eq_nocase(begin, word))
+            continue;
+        first = begin;
+        all[n++] = rest;
+    }
+    buf_printf(&b, "behind %.*s stands ", SV_FMT(first));
+    for (size_t i = 0; i < n; i++)
+        buf_printf(&b, "%s%.*s", i == 0 ? "" : i + 1 < n ? ", " : " or ", SV_FMT(all[i]));
+    buf_printf(&b, ": see HELP %.*s", SV_FMT(first));
+    call_err(c, "unknown_command", n > 0 && buf_ok(&b) ? buf_sv(&b) : SV("there is no such command: see HELP"));
+    buf_fini(&b);
+}
+
 static void wrong_count(struct call *c)
 {
     struct sv text = arena_printf(c->a, "usage: %s %s", c->command->name, c->command->args);
@@ -406,8 +427,12 @@ void commands_run(struct commands *owner, struct sv line, command_fn *fn, void *
         return;
     }
     c->command = n > 0 ? find(words, n, &taken) : NULL;
+    if (c->command == NULL && n > 0) {
+        no_command(c, words[0]);
+        return;
+    }
     if (c->command == NULL) {
-        call_err(c, "unknown_command", n > 0 ? SV("there is no such command: see HELP") : SV("an empty line: see HELP"));
+        call_err(c, "unknown_command", SV("an empty line: see HELP"));
         return;
     }
     c->n = n - taken;

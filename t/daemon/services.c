@@ -69,8 +69,12 @@ static void refusals(void)
         int line;
         const char *text, *answer;
     } table[] = {
-        { __LINE__, "BOT", "ERR unknown_command there is no such command: see HELP\n" },
-        { __LINE__, "BOT SELL x", "ERR unknown_command there is no such command: see HELP\n" },
+        { __LINE__, "BOT", "ERR unknown_command behind BOT stands LIST, SHOW, SET or DELETE: see HELP BOT\n" },
+        { __LINE__, "bot sell x", "ERR unknown_command behind BOT stands LIST, SHOW, SET or DELETE: see HELP BOT\n" },
+        { __LINE__, "Show", "ERR unknown_command behind SHOW stands STATUS, CONFIG, LEASES, QUEUE, DEAD, JOBS, BACKENDS, STATS or WORKERS: see HELP SHOW\n" },
+        { __LINE__, "LOG 3", "ERR unknown_command behind LOG stands LEVEL: see HELP LOG\n" },
+        { __LINE__, "BOTS", "ERR unknown_command there is no such command: see HELP\n" },
+        { __LINE__, "BO", "ERR unknown_command there is no such command: see HELP\n" },
         { __LINE__, "BOT SET", "ERR bad_arguments usage: BOT SET <JSON>\n" },
         { __LINE__, "BOT SET   ", "ERR bad_arguments usage: BOT SET <JSON>\n" },
         { __LINE__, "BOT SET \xFF", "ERR bad_line the line is not UTF-8\n" },
