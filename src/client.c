@@ -169,7 +169,7 @@ static int code_of(struct sv rest)
 }
 
 /* Whole lines in `in`: passes them on. The exit code once the last one was there, else -1. */
-static int pass_on(struct buf *in)
+static int pass_on(struct buf *in, const char *about)
 {
     char *end;
     while (in->n > 0 && (end = memchr(in->p, '\n', in->n)) != NULL) {
@@ -178,7 +178,7 @@ static int pass_on(struct buf *in)
             return EXIT_FINE;
         if (sv_starts(line, SV("ERR "))) {
             struct sv text = { line.p + 4, line.n - 4 };
-            fprintf(stderr, "turnkeeperctl: %.*s\n", SV_FMT(text));
+            fprintf(stderr, "turnkeeperctl: %.*s%s%s%s\n", SV_FMT(text), about != NULL ? " (" : "", about != NULL ? about : "", about != NULL ? ")" : "");
             return code_of(text);
         }
         (void)fwrite(line.p, 1, line.n + 1, stdout);
@@ -187,12 +187,12 @@ static int pass_on(struct buf *in)
     return -1;
 }
 
-static int read_answer(int fd, int timeout_s)
+static int read_answer(int fd, const struct client_options *o)
 {
     struct buf in = { .max = 8u << 20 };
     int exit_code = -1;
     while (exit_code < 0) {
-        int rc = wait_more(fd, timeout_s);
+        int rc = wait_more(fd, o->timeout_s);
         char *to = rc > 0 ? buf_room(&in, 65536) : NULL;
         ssize_t n = to != NULL ? recv(fd, to, 65536, 0) : -1;
         if (rc == 0)
@@ -202,7 +202,7 @@ static int read_answer(int fd, int timeout_s)
         if (n <= 0)
             break;
         buf_grown(&in, (size_t)n);
-        exit_code = pass_on(&in);
+        exit_code = pass_on(&in, o->about);
     }
     buf_fini(&in);
     return exit_code < 0 ? EXIT_LATER : exit_code;
@@ -225,7 +225,7 @@ int client_run(const struct client_options *o, struct sv line)
     int exit_code = EXIT_LATER;
     if (buf_ok(&text)) {
         send_all(fd, buf_sv(&text));
-        exit_code = read_answer(fd, o->timeout_s);
+        exit_code = read_answer(fd, o);
     }
     if (fflush(stdout) != 0 && exit_code == EXIT_FINE)
         exit_code = EXIT_LATER;

@@ -59,7 +59,7 @@ static int send_row(const struct client_options *o, const char *kind, const json
     buf_printf(&line, "%s SET ", kind);
     json_dump_to(&line, row); /* one line: control characters are escaped */
     if (line.n >= WORDS_LINE_MAX - sizeof(" --json"))
-        exit_code = fail("a row", "is too large", EXIT_USE);
+        exit_code = fail(o->about != NULL ? o->about : "a row", "is too large", EXIT_USE);
     else if (buf_ok(&line))
         exit_code = client_run(o, buf_sv(&line));
     buf_fini(&line);
@@ -78,6 +78,28 @@ static const json_t *rows_of(const json_t *value)
     return NULL;
 }
 
+/* "row 2 of 3: sales". The name is what the file says: no terminal sees its control characters. */
+static void describe(struct buf *b, size_t i, size_t n, const json_t *row)
+{
+    struct sv bot = json_sv(row, "bot_id"), name = bot.p != NULL ? bot : json_sv(row, "name");
+    buf_printf(b, "row %zu of %zu%s", i + 1, n, name.n > 0 ? ": " : "");
+    for (size_t k = 0; k < name.n; k++)
+        buf_addc(b, (unsigned char)name.p[k] < ' ' || name.p[k] == 0x7F ? '?' : name.p[k]);
+    buf_addc(b, '\0');
+}
+
+static int send_one_of(const struct client_options *o, const char *kind, const json_t *rows, size_t i)
+{
+    const json_t *row = json_array_get(rows, i);
+    struct client_options with = *o;
+    struct buf about = { 0 };
+    describe(&about, i, json_array_size(rows), row);
+    with.about = buf_ok(&about) ? about.p : NULL;
+    int exit_code = send_row(&with, kind, row);
+    buf_fini(&about);
+    return exit_code;
+}
+
 int client_set(const struct client_options *o, const char *kind, const char *path)
 {
     int exit_code;
@@ -87,7 +109,7 @@ int client_set(const struct client_options *o, const char *kind, const char *pat
         return exit_code;
     exit_code = rows == NULL ? send_row(o, kind, value) : EXIT_FINE;
     for (size_t i = 0; i < json_array_size(rows); i++) {
-        int rc = send_row(o, kind, json_array_get(rows, i));
+        int rc = send_one_of(o, kind, rows, i);
         exit_code = exit_code == EXIT_FINE ? rc : exit_code;
     }
     json_decref(value);

@@ -76,7 +76,7 @@ sub is_good {
     @secrets = $SECRETS[0] if !@secrets;
     is(Stack::Receiver::wrong_signature($request, $_), '', "$what: signed") for @secrets;
     is($request->{method} . ' ' . ($request->{headers}{'content-type'} // ''), 'POST application/json', "$what: a POST of JSON");
-    is($request->{headers}{'webhook-id'}, $id, "$what: webhook-id is the job's");
+    is($request->{headers}{'webhook-id'}, $type eq 'job.failed' ? "$id-failed" : $id, "$what: webhook-id is the job's, or that of its failure");
     my $body = Stack::Receiver::body($request);
     is_deeply([sort keys %$body], [qw(data timestamp type)], "$what: its fields");
     is($body->{type}, $type, "$what: its type");
