@@ -24,7 +24,11 @@
 struct archive;
 struct loop;
 
-enum archive_status { ARCHIVE_DONE, ARCHIVE_DOWN };
+enum archive_status {
+    ARCHIVE_DONE,
+    ARCHIVE_DOWN,
+    ARCHIVE_NO_TABLES, /* of archive_services on a server alone: the migrations have not been run there yet */
+};
 
 /* verdicts[i] for items[i] after COMMIT: NULL: kept (or was there already); else why it never can be (poison). DOWN: nothing is
  * known, write the batch again. `items` stay valid until the callback. */

@@ -14,6 +14,7 @@
 
 #define ARENA_MAX (64u << 20)
 #define TRIES_MAX 5
+#define UNDEFINED_TABLE "42P01"
 
 struct call {
     struct arena *arena;
@@ -87,6 +88,12 @@ static void on_read(void *arg, const struct pg_outcome *o)
     struct call *c = arg;
     struct archive_services s = { 0 };
 
+    if (is_class(o, UNDEFINED_TABLE)) {
+        log_debug("PostgreSQL has no such table", "reason", o->text, NULL);
+        c->read(c->arg, ARCHIVE_NO_TABLES, NULL);
+        arena_free(c->arena);
+        return;
+    }
     log_refusal(o, c->queries[0].statement->name);
     if (o->status == PG_DONE && collect(c, o, &s) == 0)
         c->read(c->arg, ARCHIVE_DONE, &s);

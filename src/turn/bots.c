@@ -252,6 +252,19 @@ static void is_away(struct bots *b)
         log_warning("the database does not answer: nothing is known of bots, and the default bot stands in for all", NULL);
 }
 
+/* A database whose migrations are still to be run, as all are for a moment. */
+static void has_no_tables(struct bots *b)
+{
+    b->failures += b->failures < 1000;
+    if (b->no_tables)
+        return;
+    b->no_tables = true;
+    if (b->rows != NULL)
+        log_warning("the database has lost its tables of bots: bots stay as they are", NULL);
+    else
+        log_info("the database has no tables for bots yet: a daemon that starts makes them, or turnkeeperctl migrate", NULL);
+}
+
 static void looked(void *arg, enum archive_status status, const struct archive_services *s)
 {
     struct bots *b = arg;
@@ -261,10 +274,12 @@ static void looked(void *arg, enum archive_status status, const struct archive_s
     if (status == ARCHIVE_DONE) {
         if (b->away)
             log_info("the database answers again: bots are looked after", NULL);
-        b->away = false;
+        b->away = b->no_tables = false;
         b->failures = 0;
         if (s->changed)
             take(b, s);
+    } else if (status == ARCHIVE_NO_TABLES) {
+        has_no_tables(b);
     } else {
         is_away(b);
     }

@@ -50,6 +50,7 @@ struct bots {
     struct bots_waiter *waiting, *during; /* for a look to begin; for the one under way to end */
     bool asking, again, stopped;
     bool away;            /* it has been said that the database does not answer */
+    bool no_tables;       /* that it has no tables yet */
     bool short_of_memory; /* that memory is short */
     unsigned failures;
 };

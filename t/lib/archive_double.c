@@ -85,7 +85,7 @@ static void answer(struct held *h)
     struct archive_double *d = h->d;
     static struct sv rows[ARCHIVE_SERVICES][DOUBLE_ROWS_MAX];
     struct archive_services s = { .version = d->version, .changed = h->known == 0 || d->version != h->known };
-    enum archive_status status = d->away ? ARCHIVE_DOWN : ARCHIVE_DONE;
+    enum archive_status status = d->away ? ARCHIVE_DOWN : d->no_tables && h->edit == NULL ? ARCHIVE_NO_TABLES : ARCHIVE_DONE;
     if (h->edit != NULL) {
         h->edit(h->arg, status, h->edited, sv_from(h->row));
         free(h->row);

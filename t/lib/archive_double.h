@@ -17,7 +17,7 @@ struct archive_double {
     char *rows[ARCHIVE_SERVICES][DOUBLE_ROWS_MAX];
     size_t n[ARCHIVE_SERVICES];
     int64_t row_version; /* that the next edit gives */
-    bool away, hold;     /* hold: answers wait for archive_double_release */
+    bool away, no_tables, hold; /* hold: answers wait for archive_double_release */
     enum archive_edited refuse; /* of the next edit; ARCHIVE_EDIT_DONE: what is right */
     int looks, sent, edits; /* questions; answers with rows; edits */
     struct held *held;

@@ -210,6 +210,29 @@ static void away_and_back(void)
     registry_close_db();
 }
 
+static void tables_to_come(void)
+{
+    int none = registry_logged("no tables for bots yet"), lost = registry_logged("has lost its tables"), away = registry_logged("does not answer"),
+        back = registry_logged("answers again");
+    registry_open_db(60000);
+    registry.db.no_tables = true;
+    for (int i = 0; i < 4; i++)
+        registry_refresh();
+    ok(bots_is_settled(registry.bots) && !bots_is_known(registry.bots), "a database whose tables are still to be made is not waited for");
+    is_int(registry_logged("no tables for bots yet"), none + 1, "that is said, once");
+    registry.db.no_tables = false;
+    registry_bot("a", 1, "\"name\":\"A\"");
+    registry_refresh();
+    is_str(registry_trouble("a"), "(none)", "when they are there, bots are found");
+    registry.db.no_tables = true;
+    registry_refresh();
+    registry_refresh();
+    is_int(registry_logged("has lost its tables"), lost + 1, "tables that go are told of otherwise");
+    ok(bots_is_known(registry.bots), "and what is known stays in force");
+    is_int(registry_logged("does not answer") + registry_logged("answers again"), away + back, "nothing says that the database was away");
+    registry_close_db();
+}
+
 struct counted {
     int n, current, troubled;
     size_t bots;
@@ -292,6 +315,7 @@ int main(void)
     a_change_during_a_look();
     awaited();
     away_and_back();
+    tables_to_come();
     backends();
     the_end();
     registry_end();
