@@ -12,7 +12,7 @@ struct intake {
     struct history h;
     char token[ID_TOKEN_SIZE];
     bool recall_done; /* the archive was asked about a conversation that the store does not know */
-    bool absent;      /* the store has nothing of it: it need not be asked a second time */
+    int64_t absent_ms; /* the store's time when it had nothing of it: it need not be asked a second time; 0: it has something */
     const struct sv *recalled;
     size_t recalled_n;
 

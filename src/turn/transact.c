@@ -475,7 +475,7 @@ static void enter(void *arg)
         return;
     }
     x->asked_mono_ms = clock_mono_ms();
-    x->event.now_ms = turns_store_now(x->t);
+    x->event.now_ms = x->cached_ms != 0 ? x->cached_ms : turns_store_now(x->t); /* the latter may be ahead of a store that was slow to answer */
     x->event.lease_held = x->before.token[0] != '\0'; /* believed; need_token makes the store look */
     x->event.lease_left_ms = x->event.lease_held ? x->policy->lease_ttl_ms : 0;
     look(x);

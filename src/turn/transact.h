@@ -54,6 +54,7 @@ struct transact {
 
     /* what the caller knows from its own last apply, or that there is nothing (all 0): the first try needs no load */
     bool cached;
+    int64_t cached_ms; /* when the store said so, by its clock; 0: now */
     struct conversation before;
     uint64_t version;
 

@@ -246,7 +246,7 @@ static void decided(struct transact *x)
             fail(r, HISTORY_TOO_LARGE);
         return;
     case TRANSACT_STRANGE:
-        r->absent = x->context_n == 0;
+        r->absent_ms = x->context_n == 0 ? x->event.now_ms : 0;
         recall(r);
         return;
     case TRANSACT_FULL:
@@ -270,8 +270,9 @@ static void go(struct intake *r)
     x->event.token = r->token;
     x->event.hand_over = x->event.as_job = true;
     x->want_lists = true;
-    x->cached = r->absent;
-    r->absent = false;
+    x->cached = r->absent_ms != 0;
+    x->cached_ms = r->absent_ms;
+    r->absent_ms = 0;
     x->only_existing = !r->recall_done && !r->h.fresh && t->o.archive != NULL && archive_is_up(t->o.archive);
     x->look = intake_look;
     x->fill = intake_fill;
