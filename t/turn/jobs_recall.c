@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "lib/clock.h"
+#include "store/store_ops.h"
 #include "t/tap.h"
 #include "t/turn/rig.h"
 #include "turn/history.h"
@@ -219,8 +220,50 @@ static void old_jobs(void)
     rig_close(&r);
 }
 
+/* A store that is slow to answer, as while a host goes over to its other one. */
+static struct store_ops slow;
+static const struct store_ops *slowed;
+
+static void slow_load(struct store *s, const struct store_load *what, store_load_fn *fn, void *arg)
+{
+    usleep(50000);
+    slowed->load(s, what, fn, arg);
+}
+
+static void on_pending(void *arg, enum store_status status, const struct store_view *v)
+{
+    struct message_item m;
+    struct err e;
+    int64_t *received_ms = arg;
+    if (status != STORE_DONE || v->pending_n != 1 || message_look(v->pending[0], &m, &e) != 0)
+        bail_out("the message does not wait");
+    *received_ms = m.received_ms;
+}
+
+static void received_when(void)
+{
+    struct rig r;
+    int64_t received_ms = 0, before_ms = clock_wall_ms();
+    const struct store_load what = { .conversation_id = SV("c1"), .want_lists = true };
+    open_with_archive(&r);
+    slowed = r.store->ops;
+    slow = *slowed;
+    slow.load = slow_load;
+    r.store->ops = &slow;
+    (void)post(&r, "c1", "<USER>hello</USER>");
+    int64_t after_ms = clock_wall_ms();
+    r.store->ops = slowed;
+    store_load(r.store, &what, on_pending, &received_ms);
+    for (int i = 0; i < 1000 && received_ms == 0; i++)
+        loop_turn(r.loop, false);
+    ok(received_ms >= before_ms && received_ms <= after_ms, "a new conversation's message is not received in the future, %d ms",
+       (int)(received_ms - after_ms));
+    rig_close(&r);
+}
+
 int main(void)
 {
+    received_when();
     forgotten();
     away_and_slow();
     old_jobs();
