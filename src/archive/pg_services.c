@@ -13,7 +13,7 @@
 #include "lib/log.h"
 
 #define ARENA_MAX (64u << 20)
-#define TRIES_MAX 5
+#define TRIES_MAX 20 /* each lost race is another edit that got through */
 #define UNDEFINED_TABLE "42P01"
 
 struct call {
