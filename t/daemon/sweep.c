@@ -226,10 +226,10 @@ static void stop_thinking(struct ai *ai, struct ai_call *c)
 static void answer_one(struct thinker *t)
 {
     struct ai_call *c = t->first;
-    struct ai_answer a = { .outcome = AI_ANSWERED, .took_ms = 1, .retry_after_ms = -1,
-                           .response = json_read(SV("{\"response_text\":\"so\"}"), false, NULL) };
     if (c == NULL)
         return;
+    struct ai_answer a = { .outcome = AI_ANSWERED, .took_ms = 1, .retry_after_ms = -1,
+                           .response = json_read(SV("{\"response_text\":\"so\"}"), false, NULL) };
     t->first = c->next;
     t->running--;
     c->fn(c->arg, &a);
