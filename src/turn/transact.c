@@ -296,13 +296,14 @@ static void got_job(void *arg, enum store_status status, struct sv value)
     apply(x);
 }
 
-/* The bot that the message names, else the one that the conversation has had so far. Not for a turn that runs: it keeps its own. */
+/* By the message, else the one that the conversation has had so far. */
 static struct sv bot_named(const struct transact *x)
 {
     struct sv id = x->event.kind == EVENT_ARRIVE ? x->event.message->bot_id : SV_NONE;
     return id.n > 0 ? id : sv_from(x->before.bot_id);
 }
 
+/* Not for a turn that runs: it keeps its own. */
 static void choose_bot(struct transact *x)
 {
     if (x->policy != &x->pinned)
