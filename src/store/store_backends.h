@@ -39,15 +39,22 @@ struct store_redis_options {
 struct store *store_redis_open(struct loop *l, const struct store_redis_options *o, struct err *e) MUST_CHECK;
 
 /* How two records of one conversation become one: both are opaque to the store. `old` is the one in the store that is left, `new_` the one
- * in the store that is gone back to (either may be SV_NONE). The pending counts are what is left after answered items were dropped. */
+ * in the store that is gone back to (either may be SV_NONE). */
+struct store_waiting { /* a pending item */
+    bool answered; /* by the other side: it goes */
+    size_t same;   /* its place in the other side's list; SIZE_MAX: it is not in there */
+};
 struct store_join {
     struct sv old, new_;
+    const struct store_waiting *old_pending, *new_pending; /* whole, front first */
     size_t old_pending_n, new_pending_n;
     int64_t now_ms; /* clock of the store that is gone back to */
 };
+/* Of the items that are left, these many of each list's front come first, new_'s before old's; then the others, new_'s before old's. What both
+ * have stands where it comes first. */
 struct store_joined { /* no lease is held afterwards */
     struct sv record;
-    bool old_first; /* the pending items of `old` come before those of `new_` */
+    size_t old_front_n, new_front_n;
     int64_t due_ms; /* and the listings, as in struct store_change */
     unsigned in;
     int64_t activity_ms, active_ms, waiting_ms, paused_ms;
@@ -70,7 +77,7 @@ struct store *store_switch_open(struct loop *l, struct store *primary, struct st
                                 struct err *e) MUST_CHECK;
 
 /* Going back (switch): moves everything in `from` (only sqlite can be one) over to `to`, conversation by conversation: marks joined, pending
- * items that either side has answered dropped, records through `join`, context, items of both queues and jobs appended; then empties
+ * items that either side has answered dropped, what both have once, records through `join`, context, items of both queues and jobs appended; then empties
  * `from`. */
 void store_merge(struct store *from, struct store *to, store_join_fn *join, void *join_arg, store_status_fn *fn, void *arg);
 

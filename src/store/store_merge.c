@@ -254,42 +254,35 @@ static const struct known *find_known(const struct merge *m, struct sv message_i
     return NULL;
 }
 
-static bool is_among(const struct sv *ids, size_t n, struct sv message_id)
-{
-    for (size_t i = 0; message_id.p != NULL && i < n; i++) {
-        if (ids[i].p != NULL && sv_eq(ids[i], message_id))
-            return true;
-    }
-    return false;
-}
-
-/* Pending items without those that either side has answered; what both have stays theirs. */
+/* Both lists, each item with what the other side says of it. */
 struct pending {
-    struct sv *ours, *theirs;
-    size_t ours_n, theirs_n;
+    struct store_waiting *ours, *theirs;
 };
 
-static bool select_pending(struct merge *m, struct pending *p)
+static bool look_at_pending(struct merge *m, struct pending *p)
 {
     const struct sqlite_whole *w = &m->whole;
-    *p = (struct pending){ .ours = arena_array(m->arena, w->pending_n + 1, sizeof *p->ours),
-                           .theirs = arena_array(m->arena, m->seen.pending_n + 1, sizeof *p->theirs) };
-    struct sv *ids = arena_array(m->arena, m->seen.pending_n + 1, sizeof *ids); /* of theirs */
+    size_t ours_n = w->pending_n, theirs_n = m->seen.pending_n;
+    *p = (struct pending){ arena_array(m->arena, ours_n + 1, sizeof *p->ours), arena_array(m->arena, theirs_n + 1, sizeof *p->theirs) };
+    struct sv *ids = arena_array(m->arena, theirs_n + 1, sizeof *ids); /* of theirs */
     if (p->ours == NULL || p->theirs == NULL || ids == NULL)
         return false;
-    for (size_t i = 0; i < m->seen.pending_n; i++) {
-        struct sv id = member(m, m->seen.pending[i], "message_id");
-        const struct known *k = find_known(m, id);
-        if (k != NULL && is_answered(m, k->ours))
-            continue;
-        ids[p->theirs_n] = id;
-        p->theirs[p->theirs_n++] = m->seen.pending[i];
+    for (size_t i = 0; i < theirs_n; i++) {
+        ids[i] = member(m, m->seen.pending[i], "message_id");
+        const struct known *k = find_known(m, ids[i]);
+        p->theirs[i] = (struct store_waiting){ .answered = k != NULL && is_answered(m, k->ours), .same = SIZE_MAX };
     }
-    for (size_t i = 0; i < w->pending_n; i++) {
+    for (size_t i = 0; i < ours_n; i++) {
         struct sv id = member(m, w->pending[i], "message_id");
         const struct known *k = find_known(m, id);
-        if ((k == NULL || !is_answered(m, k->theirs)) && !is_among(ids, p->theirs_n, id))
-            p->ours[p->ours_n++] = w->pending[i];
+        p->ours[i] = (struct store_waiting){ .answered = k != NULL && is_answered(m, k->theirs), .same = SIZE_MAX };
+        for (size_t j = 0; id.p != NULL && j < theirs_n; j++) {
+            if (ids[j].p == NULL || !sv_eq(ids[j], id))
+                continue;
+            p->ours[i].same = j;
+            p->theirs[j].same = i;
+            p->ours[i].answered = p->theirs[j].answered = p->ours[i].answered || p->theirs[j].answered;
+        }
     }
     return true;
 }
@@ -341,26 +334,59 @@ static bool select_context(struct merge *m, struct store_change *c)
     return true;
 }
 
-/* The list in `to` becomes theirs + ours or ours + theirs. Replaced as a whole when more than an addition at its end is
- * needed. */
-static bool write_pending(struct merge *m, struct store_change *c, const struct pending *p, bool ours_first)
+/* Of one list: what is left of it, [*at, until the list or its `front_n` ends), once. */
+struct side {
+    const struct sv *items;
+    const struct store_waiting *of;
+    size_t n, at;
+    bool *taken, *others_taken;
+};
+
+static void take(struct side *s, size_t front_n, struct sv *all, size_t *n)
 {
-    bool only_adds = p->theirs_n == m->seen.pending_n && (!ours_first || p->ours_n == 0 || p->theirs_n == 0);
-    size_t n = 0;
-    struct sv *all = arena_array(m->arena, p->ours_n + p->theirs_n + 1, sizeof *all);
-    if (all == NULL)
+    for (; s->at < s->n && front_n > 0; s->at++) {
+        const struct store_waiting *w = &s->of[s->at];
+        if (w->answered)
+            continue;
+        front_n--;
+        if (w->same != SIZE_MAX && s->others_taken[w->same])
+            continue;
+        s->taken[s->at] = true;
+        all[(*n)++] = s->items[s->at];
+    }
+}
+
+/* Replaced as a whole when more than an addition at its end is needed. */
+static bool write_pending(struct merge *m, struct store_change *c, const struct pending *p, const struct store_joined *joined)
+{
+    size_t ours_n = m->whole.pending_n, theirs_n = m->seen.pending_n, n = 0, kept = 0;
+    struct sv *all = arena_array(m->arena, ours_n + theirs_n + 1, sizeof *all);
+    bool *taken = arena_array(m->arena, ours_n + theirs_n + 1, sizeof *taken);
+    if (all == NULL || taken == NULL)
         return false;
-    for (size_t i = 0; ours_first && i < p->ours_n; i++)
-        all[n++] = p->ours[i];
-    for (size_t i = 0; !only_adds && i < p->theirs_n; i++)
-        all[n++] = p->theirs[i];
-    for (size_t i = 0; !ours_first && i < p->ours_n; i++)
-        all[n++] = p->ours[i];
-    c->pending_drop = only_adds ? 0 : m->seen.pending_n;
-    c->pending_add = n > 0 ? all[0] : SV_NONE;
-    c->pending_more = all + 1;
-    c->pending_more_n = n > 0 ? n - 1 : 0;
+    struct side theirs = { .items = m->seen.pending, .of = p->theirs, .n = theirs_n, .taken = taken + ours_n, .others_taken = taken };
+    struct side ours = { .items = m->whole.pending, .of = p->ours, .n = ours_n, .taken = taken, .others_taken = taken + ours_n };
+    take(&theirs, joined->new_front_n, all, &n);
+    take(&ours, joined->old_front_n, all, &n);
+    take(&theirs, SIZE_MAX, all, &n);
+    take(&ours, SIZE_MAX, all, &n);
+    while (kept < theirs_n && kept < n && all[kept].p == m->seen.pending[kept].p)
+        kept++;
+    bool only_adds = kept == theirs_n;
+    c->pending_drop = only_adds ? 0 : theirs_n;
+    kept = only_adds ? kept : 0;
+    c->pending_add = n > kept ? all[kept] : SV_NONE;
+    c->pending_more = &all[kept] + 1;
+    c->pending_more_n = n > kept ? n - kept - 1 : 0;
     return true;
+}
+
+static bool any_left(const struct store_waiting *items, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!items[i].answered)
+            return true;
+    return false;
 }
 
 /* A record that cannot be joined must not keep a host in its fallback for ever: the shared store's stays (or ours,
@@ -369,8 +395,10 @@ static struct store_joined join_records(struct merge *m, const struct pending *p
 {
     struct store_join in = { .old = m->whole.record,
                              .new_ = m->seen.record,
-                             .old_pending_n = p->ours_n,
-                             .new_pending_n = p->theirs_n,
+                             .old_pending = p->ours,
+                             .new_pending = p->theirs,
+                             .old_pending_n = m->whole.pending_n,
+                             .new_pending_n = m->seen.pending_n,
                              .now_ms = m->seen.now_ms };
     struct store_joined out = { 0 };
     if (m->join(m->join_arg, m->arena, &in, &out) == 0)
@@ -379,7 +407,7 @@ static struct store_joined join_records(struct merge *m, const struct pending *p
               in.new_.p != NULL ? "shared" : "local", NULL);
     out = (struct store_joined){ .record = in.new_.p != NULL ? in.new_ : in.old,
                                  .due_ms = in.now_ms,
-                                 .in = p->ours_n + p->theirs_n > 0 ? STORE_IN_WAITING : 0,
+                                 .in = any_left(p->ours, in.old_pending_n) || any_left(p->theirs, in.new_pending_n) ? STORE_IN_WAITING : 0,
                                  .activity_ms = in.now_ms,
                                  .waiting_ms = in.now_ms };
     if (out.record.p == NULL)
@@ -404,11 +432,11 @@ static void apply_all(struct merge *m)
                               .letters = m->whole.letters,
                               .letters_n = m->whole.letters_n,
                               .finishing = true };
-    bool ready = select_pending(m, &p) && select_marks(m, &c) && select_context(m, &c);
+    bool ready = look_at_pending(m, &p) && select_marks(m, &c) && select_context(m, &c);
     struct store_joined joined = { 0 };
     if (ready) {
         joined = join_records(m, &p);
-        ready = write_pending(m, &c, &p, joined.old_first);
+        ready = write_pending(m, &c, &p, &joined);
     }
     if (!ready) {
         finish(m, STORE_FULL);

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT
  * Two records of one conversation become one, when a host comes back from its embedded store: the fence above both, no lease, everything
  * that is unanswered on either side due at once. A send intent that is open on one side stays open, so that it ends as unknown
- * or is repeated under its key, never blindly. */
+ * or is repeated under its key, never blindly. Where both sides have one, what either is about ends as unknown: the record holds one. */
 #include "config.h"
 
 #include "store/store_backends.h"
 #include "turn/step_parts.h"
 #include "turn/turn_parts.h"
+
+#define NEVER_AGAIN 1000000 /* sends: more than any platform is to get */
 
 /* A store that stands in begins without the pauses of the one that it stands in for, so the bot is silent where either side says so, and
  * for as long as the one that says longer. */
@@ -47,6 +49,29 @@ static void join_basics(struct conversation *c, const struct conversation *a, co
     join_pauses(c, a, b, now_ms);
 }
 
+/* Of the items that a send is about, those that the other side has not answered. */
+static size_t left_of(const struct store_waiting *items, size_t n, const struct conversation *c)
+{
+    size_t left = 0;
+    for (size_t i = 0; c->phase == PHASE_SENDING && i < n && i < c->covered_n; i++)
+        left += !items[i].answered;
+    return left;
+}
+
+/* Of old's, those that are not among new_'s: all of them, and those of the send. */
+static void count_own(const struct store_join *in, const struct conversation *from, const struct conversation *to, size_t *all, size_t *front)
+{
+    size_t to_front = to->phase == PHASE_SENDING ? to->covered_n : 0;
+    *all = *front = 0;
+    for (size_t i = 0; i < in->old_pending_n; i++) {
+        const struct store_waiting *w = &in->old_pending[i];
+        if (w->answered)
+            continue;
+        *all += w->same == SIZE_MAX;
+        *front += from->phase == PHASE_SENDING && i < from->covered_n && (w->same == SIZE_MAX || w->same >= to_front);
+    }
+}
+
 int turns_join(void *arg, struct arena *a, const struct store_join *in, struct store_joined *out)
 {
     struct conversation from, to, c;
@@ -55,19 +80,21 @@ int turns_join(void *arg, struct arena *a, const struct store_join *in, struct s
     if (conversation_parse(in->old, &from, &e) != 0 || conversation_parse(in->new_, &to, &e) != 0)
         return -1;
     join_basics(&c, &from, &to, in->now_ms);
-    size_t pending = in->old_pending_n + in->new_pending_n;
+    size_t pending = 0, own, own_front;
+    for (size_t i = 0; i < in->new_pending_n; i++)
+        pending += !in->new_pending[i].answered;
+    count_own(in, &from, &to, &own, &own_front);
+    pending += own;
     c.pending_n = (uint32_t)pending;
-    *out = (struct store_joined){ .old_first = false };
+    *out = (struct store_joined){ .old_front_n = left_of(in->old_pending, in->old_pending_n, &from),
+                                  .new_front_n = left_of(in->new_pending, in->new_pending_n, &to) };
 
-    bool from_sends = from.phase == PHASE_SENDING && in->old_pending_n >= from.covered_n;
-    bool to_sends = to.phase == PHASE_SENDING && in->new_pending_n >= to.covered_n;
-    const struct conversation *sender = to_sends ? &to : from_sends ? &from : NULL;
+    const struct conversation *sender = out->new_front_n > 0 ? &to : out->old_front_n > 0 ? &from : NULL;
     if (sender != NULL) {
-        out->old_first = sender == &from;
         c.phase = PHASE_SENDING;
-        c.covered_n = sender->covered_n;
+        c.covered_n = (uint32_t)(out->new_front_n + own_front);
         c.send_fence = sender->send_fence;
-        c.sends = sender->sends;
+        c.sends = out->new_front_n > 0 && out->old_front_n > 0 ? NEVER_AGAIN : sender->sends;
         memcpy(c.turn_id, sender->turn_id, sizeof(c.turn_id));
         out->due_ms = c.send_deadline_ms;
     } else if (pending > 0) {

@@ -65,6 +65,18 @@ static int make_body(struct turn *turn)
     return turn->body.p == NULL ? -1 : 0;
 }
 
+/* Of the newest message that the turn covers; whoever asks for the job finds its outcome by it when another turn answers it. */
+static struct sv newest_id(struct transact *x, const struct turn *turn)
+{
+    struct message_item m;
+    struct err e;
+    if (turn->client.message_id.n > 0)
+        return turn->client.message_id;
+    return turn->covered_n > 0 && message_look(turn->covered[turn->covered_n - 1], &m, &e) == 0 && m.message_id_json.p != NULL
+               ? message_text(x->scratch, m.message_id_json)
+               : SV_NONE;
+}
+
 static int fill_intent(struct transact *x, struct store_change *c)
 {
     struct turn *turn = x->arg;
@@ -75,6 +87,9 @@ static int fill_intent(struct transact *x, struct store_change *c)
     json_obj(&o);
     json_kstr(&o, "job_id", sv_from(x->decision.turn_id));
     json_kstr(&o, "conversation_id", x->id);
+    struct sv newest = newest_id(x, turn);
+    if (newest.p != NULL)
+        json_kstr(&o, "message_id", newest);
     json_kstr(&o, "status", SV("processing"));
     json_kms(&o, "created_at", x->decision.next.oldest_ms);
     json_kms(&o, "started_at", x->decision.next.began_ms);
@@ -86,18 +101,6 @@ static int fill_intent(struct transact *x, struct store_change *c)
     c->job = (struct store_pair){ id, buf_ok(&b) ? arena_sv(x->scratch, buf_sv(&b)) : SV_NONE };
     buf_fini(&b);
     return c->job.value.p == NULL ? -1 : 0;
-}
-
-/* Of the newest message that the turn covers; whoever asks for the job finds its outcome by it when another turn answers it. */
-static struct sv newest_id(struct transact *x, const struct turn *turn)
-{
-    struct message_item m;
-    struct err e;
-    if (turn->client.message_id.n > 0)
-        return turn->client.message_id;
-    return turn->covered_n > 0 && message_look(turn->covered[turn->covered_n - 1], &m, &e) == 0 && m.message_id_json.p != NULL
-               ? message_text(x->scratch, m.message_id_json)
-               : SV_NONE;
 }
 
 static int fill_queued(struct transact *x, struct store_change *c)

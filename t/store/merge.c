@@ -14,17 +14,27 @@
 static const struct backend plain = { .name = "merge" };
 static char dir[64];
 
-/* What a test joins with: it says what it was given. */
+/* Items that are left, and in another list not. */
+static size_t left(const struct store_waiting *items, size_t n, bool alone)
+{
+    size_t left = 0;
+    for (size_t i = 0; i < n; i++)
+        left += !items[i].answered && (!alone || items[i].same == SIZE_MAX);
+    return left;
+}
+
+/* What a test joins with: it says what it was given. The first item of a record that sends comes first. */
 static int join(void *arg, struct arena *a, const struct store_join *in, struct store_joined *out)
 {
     if (arg != NULL)
         return -1;
+    size_t ours = left(in->old_pending, in->old_pending_n, true), theirs = left(in->new_pending, in->new_pending_n, false);
     *out = (struct store_joined){
-        .record = arena_printf(a, "%.*s(%zu)+%.*s(%zu)", SV_FMT(in->old), in->old_pending_n, SV_FMT(in->new_),
-                               in->new_pending_n),
-        .old_first = sv_eq(in->old, SV("sending")),
+        .record = arena_printf(a, "%.*s(%zu)+%.*s(%zu)", SV_FMT(in->old), ours, SV_FMT(in->new_), theirs),
+        .old_front_n = sv_eq(in->old, SV("sending")),
+        .new_front_n = sv_eq(in->new_, SV("sending")),
         .due_ms = in->now_ms,
-        .in = in->old_pending_n + in->new_pending_n > 0 ? STORE_IN_WAITING : 0,
+        .in = ours + theirs > 0 ? STORE_IN_WAITING : 0,
     };
     return 0;
 }
@@ -63,7 +73,8 @@ static void remove_file(const char *name)
     }
 }
 
-#define PENDING(id) SV("{\"message_id\":\"" id "\",\"content\":\"?\"}")
+#define PENDING_TEXT(id) "{\"message_id\":\"" id "\",\"content\":\"?\"}"
+#define PENDING(id) SV(PENDING_TEXT(id))
 #define OPEN SV("{\"turn\":1}")
 #define ANSWERED(n) SV("{\"status\":\"completed\",\"n\":" #n "}")
 
@@ -309,6 +320,36 @@ static void test_goes_on(struct rig *r)
     }
 }
 
+/* The messages of an open send stand in front, wherever else they wait: whoever ends it counts from there. */
+static void test_sends(struct rig *r)
+{
+    static const struct {
+        const char *name, *local, *shared, *expected;
+    } rows[] = {
+        { "nobody sends", "local", "shared", PENDING_TEXT("m1") "," PENDING_TEXT("m2") "," PENDING_TEXT("m3") },
+        { "the host sends what waits for the shared store's turn as well", "sending", "shared",
+          PENDING_TEXT("m2") "," PENDING_TEXT("m1") "," PENDING_TEXT("m3") },
+        { "the shared store's turn sends", "local", "sending", PENDING_TEXT("m1") "," PENDING_TEXT("m2") "," PENDING_TEXT("m3") },
+        { "both send", "sending", "sending", PENDING_TEXT("m1") "," PENDING_TEXT("m2") "," PENDING_TEXT("m3") },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct store *from = open_file(r, "from"), *to = store_memory_open(r->loop, 0);
+        on(r, to);
+        (void)apply(r, &CHANGE("c", 0, .record = sv_from(rows[i].shared), .pending_add = PENDING("m1"), .pending_more = LIST(PENDING("m2")),
+                               .pending_more_n = 1));
+        on(r, from);
+        (void)apply(r, &CHANGE("c", 0, .record = sv_from(rows[i].local), .pending_add = PENDING("m2"), .pending_more = LIST(PENDING("m3")),
+                               .pending_more_n = 1));
+        is_int(merge(r, from, to), STORE_DONE, "%s: merged", rows[i].name);
+        on(r, to);
+        const struct store_view *v = load(r, "c");
+        is_sv(joined(r, v->pending, v->pending_n), sv_from(rows[i].expected), "%s: its own first, each once", rows[i].name);
+        store_close(from);
+        store_close(to);
+        remove_file("from");
+    }
+}
+
 static void test_sizes(struct rig *r)
 {
     enum { ITEMS = 2500, CALLBACKS = 1100, MARKS = 200 };
@@ -430,6 +471,7 @@ int main(void)
     test_failures(&r, false);
     test_failures(&r, true);
     test_goes_on(&r);
+    test_sends(&r);
     test_sizes(&r);
     test_callbacks(&r);
     test_unjoinable(&r);

@@ -270,9 +270,83 @@ static void joined_pauses(void)
     arena_free(a);
 }
 
+static struct sv record_in(struct arena *a, enum phase phase, size_t pending_n, uint32_t covered_n, int64_t activity_ms)
+{
+    struct conversation c = { .created_ms = 1, .activity_ms = activity_ms, .phase = phase, .pending_n = (uint32_t)pending_n, .covered_n = covered_n };
+    if (phase != PHASE_IDLE)
+        id_uuid7(c.turn_id);
+    if (phase == PHASE_SENDING) {
+        c.sends = 1;
+        c.send_fence = (uint64_t)activity_ms;
+        c.send_deadline_ms = 5000 + activity_ms;
+    }
+    struct buf b = { 0 };
+    conversation_format(&b, &c);
+    struct sv text = arena_sv(a, buf_sv(&b));
+    buf_fini(&b);
+    return text;
+}
+
+/* Lists as a word for each item: "a" to "z" a message, the same letter is the same one; upper case: the other side has answered it. */
+static struct store_waiting *waiting_of(struct arena *a, const char *list, const char *other)
+{
+    struct store_waiting *w = arena_array(a, strlen(list) + 1, sizeof(*w));
+    for (size_t i = 0; w != NULL && list[i] != '\0'; i++) {
+        const char *same = strchr(other, list[i]);
+        w[i] = (struct store_waiting){ .answered = list[i] < 'a', .same = same != NULL ? (size_t)(same - other) : SIZE_MAX };
+    }
+    return w;
+}
+
+/* A send that is open stays open, over its own messages: it may have reached the platform, so none of them is answered again. */
+static void joined_sends(void)
+{
+    static const struct {
+        const char *name, *here, *there; /* pending lists; of here: the store that is left */
+        enum phase here_is, there_is;
+        uint32_t here_covers, there_covers;
+        enum phase phase;
+        uint32_t covers, pending;
+        size_t here_front, there_front;
+        bool repeatable;
+    } rows[] = {
+        { "nothing", "", "", PHASE_IDLE, PHASE_IDLE, 0, 0, PHASE_IDLE, 0, 0, 0, 0, true },
+        { "what waits on both sides", "ab", "bc", PHASE_QUEUED, PHASE_THINKING, 0, 2, PHASE_QUEUED, 0, 3, 0, 0, true },
+        { "sent here", "a", "", PHASE_SENDING, PHASE_IDLE, 1, 0, PHASE_SENDING, 1, 1, 1, 0, true },
+        { "sent here, and it waits there", "a", "a", PHASE_SENDING, PHASE_QUEUED, 1, 0, PHASE_SENDING, 1, 1, 1, 0, true },
+        { "sent here, and it waits there behind another", "bc", "ab", PHASE_SENDING, PHASE_QUEUED, 1, 0, PHASE_SENDING, 1, 3, 1, 0, true },
+        { "sent there", "b", "ab", PHASE_QUEUED, PHASE_SENDING, 0, 1, PHASE_SENDING, 1, 2, 0, 1, true },
+        { "sent there, one of two was answered here", "", "Abc", PHASE_IDLE, PHASE_SENDING, 0, 2, PHASE_SENDING, 1, 2, 0, 1, true },
+        { "sent there, and answered here", "b", "Ab", PHASE_QUEUED, PHASE_SENDING, 0, 1, PHASE_QUEUED, 0, 1, 0, 0, true },
+        { "sent on both sides", "a", "a", PHASE_SENDING, PHASE_SENDING, 1, 1, PHASE_SENDING, 1, 1, 1, 1, false },
+        { "two sends", "bc", "a", PHASE_SENDING, PHASE_SENDING, 1, 1, PHASE_SENDING, 2, 3, 1, 1, false },
+        { "two sends, of which one waits there", "bc", "ab", PHASE_SENDING, PHASE_SENDING, 1, 1, PHASE_SENDING, 2, 3, 1, 1, false },
+    };
+    struct arena *a = arena_new(0, 1u << 20);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct store_join in = { .old = record_in(a, rows[i].here_is, strlen(rows[i].here), rows[i].here_covers, 900),
+                                 .new_ = record_in(a, rows[i].there_is, strlen(rows[i].there), rows[i].there_covers, 100),
+                                 .old_pending = waiting_of(a, rows[i].here, rows[i].there), .old_pending_n = strlen(rows[i].here),
+                                 .new_pending = waiting_of(a, rows[i].there, rows[i].here), .new_pending_n = strlen(rows[i].there),
+                                 .now_ms = 1000 };
+        struct store_joined out;
+        struct conversation c;
+        struct err e;
+        is_int(turns_join(NULL, a, &in, &out), 0, "%s: joined", rows[i].name);
+        is_int(conversation_parse(out.record, &c, &e), 0, "a record");
+        is_str(phase_name(c.phase), phase_name(rows[i].phase), "%s: phase", rows[i].name);
+        ok(c.covered_n == rows[i].covers && c.pending_n == rows[i].pending, "%s: %u of %u", rows[i].name, c.covered_n, c.pending_n);
+        ok(out.old_front_n == rows[i].here_front && out.new_front_n == rows[i].there_front, "%s: its messages come first", rows[i].name);
+        if (c.phase == PHASE_SENDING)
+            ok((c.sends == 1) == rows[i].repeatable, "%s: %s", rows[i].name, rows[i].repeatable ? "may be repeated" : "is never repeated");
+    }
+    arena_free(a);
+}
+
 int main(void)
 {
     joined_pauses();
+    joined_sends();
     forms();
     others();
     return done_testing();
