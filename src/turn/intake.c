@@ -107,15 +107,30 @@ static int gather(struct intake *r, struct transact *x, struct stored *s)
     return 0;
 }
 
-/* SIZE_MAX: memory is short. */
+/* How many of r->parts, which it makes, are known. SIZE_MAX: memory is short. */
 static size_t count_known(struct intake *r, struct transact *x, const struct stored *s, size_t *last)
 {
     struct overlap_entry *entries = arena_array(x->scratch, s->n + 1, sizeof(*entries));
     if (entries == NULL)
         return SIZE_MAX;
     for (size_t i = 0; i < s->n; i++)
-        entries[i] = s->entries[i].is;
-    return overlap_known(entries, s->n, r->h.parts, r->h.parts_n, last);
+        entries[i] = (struct overlap_entry){ s->entries[i].is.user, s->entries[i].is.text, s->entries[i].is.key, s->entries[i].at_ms };
+    bool *also = arena_array(x->scratch, r->h.parts_n + 1, sizeof(*also));
+    struct markup_part *parts = arena_array(x->scratch, r->h.parts_n + 1, sizeof(*parts));
+    size_t *places = arena_array(x->scratch, r->h.parts_n + 1, sizeof(*places));
+    if (also == NULL || parts == NULL || places == NULL)
+        return SIZE_MAX;
+    size_t known = overlap_known(entries, s->n, r->h.parts, r->h.parts_n, last, also);
+    r->parts_n = 0;
+    for (size_t i = 0; i < r->h.parts_n; i++) {
+        if (also[i])
+            continue;
+        parts[r->parts_n] = r->h.parts[i];
+        places[r->parts_n++] = i;
+    }
+    r->parts = parts;
+    r->places = places;
+    return known < r->parts_n ? known : r->parts_n;
 }
 
 /* Which job has the last message that was recognised. */
@@ -139,7 +154,7 @@ static void note_known(struct intake *r, const struct transact *x, const struct 
 /* How often the same was said before the i-th part, by what is stored and by the parts that are new. */
 static size_t said_before(const struct intake *r, const struct stored *s, size_t known, size_t i)
 {
-    const struct markup_part *part = &r->h.parts[i];
+    const struct markup_part *part = &r->parts[i];
     uint64_t key = overlap_key(!part->bot, part->text);
     size_t n = 0;
     for (size_t k = 0; k < s->n; k++) {
@@ -147,7 +162,7 @@ static size_t said_before(const struct intake *r, const struct stored *s, size_t
         n += e->user != part->bot && (e->key != 0 ? e->key == key : sv_eq(e->text, part->text));
     }
     for (size_t k = i > known + SAID_LOOKED_AT ? i - SAID_LOOKED_AT : known; k < i; k++)
-        n += r->h.parts[k].bot == part->bot && sv_eq(r->h.parts[k].text, part->text);
+        n += r->parts[k].bot == part->bot && sv_eq(r->parts[k].text, part->text);
     return n + (i > known + SAID_LOOKED_AT ? i : 0); /* further back it only has to be another number */
 }
 
@@ -170,12 +185,13 @@ static const char *make_id(struct intake *r, const struct markup_part *part, siz
 
 static int make_message(struct intake *r, const struct stored *s, size_t known, size_t i, int64_t now_ms, struct message *m)
 {
-    const struct markup_part *part = &r->h.parts[i];
-    if (r->names[i] == NULL)
-        r->names[i] = make_id(r, part, said_before(r, s, known, i), now_ms);
-    if (r->names[i] == NULL)
+    const struct markup_part *part = &r->parts[i];
+    const char **name = &r->names[r->places[i]];
+    if (*name == NULL)
+        *name = make_id(r, part, said_before(r, s, known, i), now_ms);
+    if (*name == NULL)
         return -1;
-    *m = (struct message){ .conversation_id = r->h.conversation_id, .message_id = sv_from(r->names[i]), .content = part->text, .timestamp_ms = now_ms };
+    *m = (struct message){ .conversation_id = r->h.conversation_id, .message_id = sv_from(*name), .content = part->text, .timestamp_ms = now_ms };
     m->sender_type = part->bot ? SENDER_BOT : SENDER_USER;
     m->sender_id = part->bot ? SV("bot") : r->h.sender_id;
     return 0;
@@ -184,11 +200,11 @@ static int make_message(struct intake *r, const struct stored *s, size_t known, 
 /* Parts [known, n) become messages: those outside of the run are history. */
 static int make_messages(struct intake *r, struct transact *x, const struct stored *s, size_t known, const struct markup_run *run)
 {
-    size_t n = r->h.parts_n - known, at = 0;
+    size_t n = r->parts_n - known, at = 0;
     r->others = arena_array(r->a, n, sizeof(*r->others));
     if (r->others == NULL)
         return -1;
-    for (size_t i = known; i < r->h.parts_n; i++)
+    for (size_t i = known; i < r->parts_n; i++)
         if ((i < run->begin || i >= run->end) && make_message(r, s, known, i, x->event.now_ms, &r->others[at++]) != 0)
             return -1;
     r->history_n = at;
@@ -235,7 +251,7 @@ bool intake_look(struct transact *x)
     size_t known = count_known(r, x, &s, &last);
     if (known == SIZE_MAX)
         return false;
-    run = markup_question(r->h.parts, r->h.parts_n, known);
+    run = markup_question(r->parts, r->parts_n, known);
     size_t late = waits_already(r, &s);
     if (run.begin == run.end || late != SIZE_MAX) {
         note_known(r, x, &s, run.begin == run.end ? last : late);
@@ -245,8 +261,8 @@ bool intake_look(struct transact *x)
     size_t max = x->policy->pending_max;
     if (run.end - run.begin > max) /* more could never wait: they are told as what came before */
         run.begin = run.end - max;
-    if (r->h.parts_n - known > NEW_MAX) { /* a history of years: what is further back is no help to anybody, and others would wait for it */
-        size_t from = r->h.parts_n - NEW_MAX;
+    if (r->parts_n - known > NEW_MAX) { /* a history of years: what is further back is no help to anybody, and others would wait for it */
+        size_t from = r->parts_n - NEW_MAX;
         known = from < run.begin ? from : run.begin;
     }
     return make_messages(r, x, &s, known, &run) == 0;

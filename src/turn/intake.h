@@ -17,7 +17,10 @@ struct intake {
     size_t recalled_n;
 
     unsigned salt, salts; /* another one when a name is taken: the same was said before what is stored still tells; how often it was */
-    const char **names;             /* of the parts, once they were given: a second try may meet another store, where they are to be the same */
+    const struct markup_part *parts; /* of h, without those that are known although new ones come before them */
+    const size_t *places;           /* theirs in h */
+    size_t parts_n;
+    const char **names;             /* of h's parts, once they were given: a second try may meet another store, where they are to be the same */
     struct message newest, *others; /* others: history, then older ones to be answered */
     size_t history_n;
 

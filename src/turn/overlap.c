@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT
  * Alignment by dynamic programming over one column at a time: cell i of the column of part j is the best layout of the first i stored entries and
- * the first j parts. A cell also carries which stored entry of the customer's was the last with a pair, so that nothing has to be traced back.
+ * the first j parts. A cell also carries which stored entries of the customer's were the first and the last with a pair, so that nothing has to be
+ * traced back.
  * The header says what the scores mean. */
 #include "config.h"
 
 #include "turn/overlap.h"
 
-/* A cell: score * ONE + (index of the last paired entry of the customer's + 1, or 0). Comparing cells compares scores first. */
+/* A cell: score * ONE + (index of the last paired entry of the customer's + 1, or 0) * LAST_ONE + the same of the first one. Comparing cells
+ * compares scores first. */
 #define ONE ((int64_t)1 << 32)
-#define LAST (ONE - 1)
+#define LAST_ONE ((int64_t)1 << 16)
+#define PAIRS (ONE - 1)
 #define NEVER (-(1 << 24) * ONE) /* no layout */
 #define FORGOTTEN_MIN 8          /* so many pairs show that what comes before them was forgotten */
 
@@ -19,10 +22,22 @@ struct side {
     size_t n;
 };
 
+_Static_assert(OVERLAP_STORED_MAX < LAST_ONE, "an index fits");
+
 struct best {
     size_t known;
     int64_t cell;
 };
+
+static size_t last_of(int64_t cell)
+{
+    return (size_t)((cell & PAIRS) / LAST_ONE);
+}
+
+static size_t first_of(int64_t cell)
+{
+    return (size_t)(cell & (LAST_ONE - 1));
+}
 
 /* FNV-1a over the text with its white space evened out. 0: the text is empty. */
 uint64_t overlap_key(bool user, struct sv s)
@@ -53,7 +68,14 @@ static int64_t larger(int64_t a, int64_t b)
 
 static int64_t score(int64_t cell)
 {
-    return (cell - (cell & LAST)) / ONE;
+    return (cell - (cell & PAIRS)) / ONE;
+}
+
+/* With entry i of the customer's paired as well. */
+static int64_t paired(int64_t cell, size_t i)
+{
+    size_t first = first_of(cell) != 0 ? first_of(cell) : i + 1;
+    return cell - (cell & PAIRS) + ONE + (int64_t)(i + 1) * LAST_ONE + (int64_t)first;
 }
 
 /* From the column of the part before to this part's. begin: cell 0, where only parts were left over. left: cost of leaving this part over. fresh: of
@@ -65,7 +87,7 @@ static void next_column(int64_t *column, const struct side *s, uint64_t key, boo
     for (size_t i = 0; i < s->n; i++) {
         int64_t cell = larger(larger(column[i] - s->cost[i], column[i + 1] - left), fresh);
         if (s->key[i] == key && key != 0)
-            cell = larger(cell, user ? before - (before & LAST) + ONE + (int64_t)(i + 1) : before + ONE);
+            cell = larger(cell, user ? paired(before, i) : before + ONE);
         before = column[i + 1];
         column[i + 1] = cell;
     }
@@ -87,7 +109,7 @@ static struct best align(const struct side *s, const struct markup_part *parts, 
     int64_t inside = 0;
     for (size_t i = 0; i <= s->n; i++)
         inside = larger(inside, column[i] - ONE);
-    bool by_bots = (best.cell & LAST) == 0;
+    bool by_bots = last_of(best.cell) == 0;
     return score(inside) > 0 && by_bots && score(inside) > score(best.cell) ? (struct best){ parts_n, inside } : best;
 }
 
@@ -102,13 +124,57 @@ static void look_at(struct side *s, const struct overlap_entry *stored, size_t n
     s->n = n;
 }
 
-size_t overlap_known(const struct overlap_entry *stored, size_t stored_n, const struct markup_part *parts, size_t parts_n, size_t *last_matched)
+/* The customer's, of this text, behind entry `first`, about when `at_ms` was; the last one's index in *where. */
+static size_t count_behind(const struct overlap_entry *stored, const struct side *s, size_t first, int64_t at_ms, uint64_t key, size_t *where)
+{
+    size_t n = 0;
+    for (size_t i = first + 1; i < s->n; i++) {
+        int64_t apart = stored[i].at_ms - at_ms;
+        if (!s->user[i] || s->key[i] != key || apart > OVERLAP_APART_MS || apart < -OVERLAP_APART_MS)
+            continue;
+        n++;
+        *where = i;
+    }
+    return n;
+}
+
+/* Marks parts that would be new although what was said is there, at another place. `also` is NULL or takes parts_n flags. How many parts from the
+ * front are known then. *last: the entry of the last one of those; as long as there is none it stays. */
+static size_t in_another_order(const struct overlap_entry *stored, const struct side *s, int64_t cell, const struct markup_part *parts, size_t parts_n,
+                               size_t known, size_t *last, bool *also)
+{
+    size_t first = first_of(cell) - 1;
+    int64_t at_ms = stored[last_of(cell) - 1].at_ms;
+    bool whole = true; /* so far, all of them */
+    if (at_ms == 0 || parts_n - known > OVERLAP_APART_MAX)
+        return known;
+    for (size_t j = known; j < parts_n && (whole || also != NULL); j++) {
+        uint64_t key = parts[j].bot ? 0 : overlap_key(true, parts[j].text);
+        size_t before = 0, where = 0;
+        if (key == 0)
+            continue;
+        for (size_t k = j > OVERLAP_STORED_MAX ? j - OVERLAP_STORED_MAX : 0; k < j; k++)
+            before += !parts[k].bot && overlap_key(true, parts[k].text) == key;
+        bool there = count_behind(stored, s, first, at_ms, key, &where) > before;
+        whole = whole && there;
+        if (whole) {
+            known = j + 1;
+            *last = where;
+        } else if (there && also != NULL) {
+            also[j] = true;
+        }
+    }
+    return known;
+}
+
+size_t overlap_known(const struct overlap_entry *stored, size_t stored_n, const struct markup_part *parts, size_t parts_n, size_t *last_matched,
+                     bool *also)
 {
     size_t skipped = stored_n > OVERLAP_STORED_MAX ? stored_n - OVERLAP_STORED_MAX : 0;
     struct side s;
     look_at(&s, stored + skipped, stored_n - skipped);
     struct best best = align(&s, parts, parts_n, markup_question(parts, parts_n, 0).begin);
-    size_t known = best.known, last = (size_t)(best.cell & LAST), first_user = 0;
+    size_t known = best.known, last = last_of(best.cell), first_user = 0;
 
     *last_matched = last > 0 ? skipped + last - 1 : SIZE_MAX;
     while (first_user < parts_n && parts[first_user].bot)
@@ -118,6 +184,15 @@ size_t overlap_known(const struct overlap_entry *stored, size_t stored_n, const 
     if (last > 0 && last < s.n && !s.user[last])
         while (known < parts_n && parts[known].bot)
             known++;
+    size_t other = last > 0 ? last - 1 : 0;
+    for (size_t i = 0; also != NULL && i < parts_n; i++)
+        also[i] = false;
+    if (last > 0)
+        known = in_another_order(stored + skipped, &s, best.cell, parts, parts_n, known, &other, also);
+    if (last > 0)
+        *last_matched = skipped + other;
     struct markup_run run = markup_question(parts, parts_n, known);
+    while (run.begin < run.end && also != NULL && also[run.begin])
+        run.begin++;
     return run.begin < run.end ? known : parts_n;
 }

@@ -18,6 +18,9 @@
  *     been sorted in before the others. Where all that is stored has pairs and these are 8 or more, the store has just forgotten the older ones.
  *   - Only when no layout that ends with the stored conversation pairs a customer's text, the history may lie whole inside it, broken off at a cost
  *     of 1: an old request that came late. So a single USER part does not do; two do, or one and a bot's text.
+ * Two stores that were apart for a moment may have taken the same texts at different times, or one of them may not be heard of yet: what they have
+ * together is in another order then, or has gaps. So a USER part that would be new is known when the customer's same text stands somewhere
+ * behind the first pair, more often than the history has had it so far, and came within OVERLAP_APART_MS of the last pair.
  * Then the bot parts that follow are known as well when something was stored in answer to the last pair; and where what is new has no USER part,
  * nothing is new.
  *
@@ -29,6 +32,7 @@
  *   a B ok C | C ok -> 1, ok came after C            u1 | u0 u1 -> 0, u0 was never seen
  *   u1 B u2 | u1 B u3 -> 2, u2 was taken back        the last 40 of 298 | 300 -> 298
  *   u1 u2 | u1 -> 0, its request came after the next one: answered twice
+ *   u1 u3 u2 | u1 u2 u3 -> 3 when all came at about the same time; u1 u3 | u1 u2 u3 -> 1, u3 is also known then
  * What texts cannot tell: in a window of equal texts (ok B ok B) the newest may be one that the store does not have. It counts as known. */
 #ifndef TURN_OVERLAP_H
 #define TURN_OVERLAP_H
@@ -37,21 +41,26 @@
 #include "turn/markup.h"
 
 #define OVERLAP_STORED_MAX 1024 /* older entries are not looked at */
+#define OVERLAP_APART_MS 15000  /* longer than a request that finds the shared store gone takes to be accepted */
+#define OVERLAP_APART_MAX 200   /* of more new parts than these, all are new */
 
 struct overlap_entry {
     bool user;      /* false: bot, agent, system */
     struct sv text; /* "" (nothing but an attachment): stands for nothing */
     uint64_t key;   /* 0: that of the text */
+    int64_t at_ms;  /* when it came; 0: not said */
 };
 
 /* By which texts are compared; 0: there is nothing in it. */
 uint64_t overlap_key(bool user, struct sv text);
 
 /* `stored`: oldest first, the context and then what is pending. Returns how many parts from the front it has: parts[result..parts_n) is new, and
- * is empty or holds a USER part. *last_matched: index of the last entry of the customer's in `stored` that has a pair; SIZE_MAX: none.
+ * is empty or holds a USER part. `also`: NULL, or takes a flag for each part; those of it that are set are known as well, though what is new comes
+ * before them. *last_matched: index of the last entry of the customer's in `stored` that has a pair; SIZE_MAX: none.
  * Texts are equal when they are but for white space: trimmed, a run of it is as good as one blank. They are compared by a hash of 64 bits;
  * whoever makes two of his texts collide has one of them not answered.
  * Needs no memory but some 26 KiB of stack. Takes parts_n * min(stored_n, 1024) short steps. */
-size_t overlap_known(const struct overlap_entry *stored, size_t stored_n, const struct markup_part *parts, size_t parts_n, size_t *last_matched);
+size_t overlap_known(const struct overlap_entry *stored, size_t stored_n, const struct markup_part *parts, size_t parts_n, size_t *last_matched,
+                     bool *also);
 
 #endif

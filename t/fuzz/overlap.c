@@ -135,7 +135,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct both b;
     size_t last = 0, slow_last = 0;
     read_both(&b, data, size);
-    size_t known = overlap_known(b.stored, b.stored_n, b.parts, b.parts_n, &last);
+    size_t known = overlap_known(b.stored, b.stored_n, b.parts, b.parts_n, &last, NULL);
     must(known <= b.parts_n && (last == SIZE_MAX || (last < b.stored_n && b.stored[last].user)));
     must(known == slow(&b, &slow_last));
     must(last == slow_last);

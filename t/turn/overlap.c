@@ -146,14 +146,56 @@ static void one_by_one(void)
         size_t n = read_words(cases[i].history, history, words[1], sizeof(words[1]));
         for (size_t k = 0; k < n; k++)
             parts[k] = (struct markup_part){ .bot = !history[k].user, .text = history[k].text };
-        is_int(overlap_known(stored, stored_n, parts, n, &last), cases[i].known, "row %zu", i);
+        is_int(overlap_known(stored, stored_n, parts, n, &last, NULL), cases[i].known, "row %zu", i);
         is_int(last == SIZE_MAX ? -1 : (long)last, cases[i].last, "the last one that matched");
     }
     size_t last;
     struct overlap_entry agent = { .user = false, .text = SV("hello") };
     parts[0] = (struct markup_part){ .bot = false, .text = SV("hello") };
-    is_int(overlap_known(&agent, 1, parts, 1, &last), 0, "the same words of another person are another text");
-    is_int(overlap_known(NULL, 0, NULL, 0, &last), 0, "nothing and nothing");
+    is_int(overlap_known(&agent, 1, parts, 1, &last, NULL), 0, "the same words of another person are another text");
+    is_int(overlap_known(NULL, 0, NULL, 0, &last, NULL), 0, "nothing and nothing");
+}
+
+/* As stores leave it behind that were apart for a moment. `also`: "+" known although new ones come before it. */
+static void apart(void)
+{
+    static const struct {
+        const char *stored;
+        int64_t step_ms; /* from each entry to the next */
+        const char *history;
+        size_t known;
+        const char *also;
+        long last;
+    } rows[] = {
+        { "a B u2 u1", 500, "a B u1 u2", 4, "----", 2 },
+        { "a B u2 u1", 500, "a B u1 u2 u3", 4, "-----", 2 },
+        { "a B u2 u3 u1", 500, "a B u1 u2 u3", 5, "-----", 3 },
+        { "a B u2 u3 u1", 500, "a B u1 X u2 u3 u4", 6, "-------", 3 },
+        { "a B u1 u3", 500, "a B u1 u2 u3", 3, "----+", 2 },
+        { "a B u3", 500, "a B u1 u2 u3 u4", 2, "----+-", 0 },
+        { "u2 u1", 500, "u1 u2", 1, "--", 1 },               /* there is nothing before them that both have */
+        { "a B u2 u1", 0, "a B u1 u2", 3, "----", 3 },       /* not said when */
+        { "a B u2 u1", 20000, "a B u1 u2", 3, "----", 3 },   /* no moment */
+        { "a ok B", 500, "a ok C ok", 3, "----", 1 },        /* the customer says it again */
+        { "a ok B ok C", 500, "a ok B ok C ok", 5, "------", 3 },
+        { "ok B a C", 500, "a C ok", 2, "---", 2 },          /* so does he when a window shows less than what is there */
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char words[2][256], flags[51] = "";
+        struct overlap_entry history[50];
+        bool also[50];
+        size_t last = 7, stored_n = read_words(rows[i].stored, stored, words[0], sizeof(words[0]));
+        size_t n = read_words(rows[i].history, history, words[1], sizeof(words[1]));
+        for (size_t k = 0; k < stored_n; k++)
+            stored[k].at_ms = rows[i].step_ms != 0 ? 1700000000000 + (int64_t)k * rows[i].step_ms : 0;
+        for (size_t k = 0; k < n; k++)
+            parts[k] = (struct markup_part){ .bot = !history[k].user, .text = history[k].text };
+        is_int(overlap_known(stored, stored_n, parts, n, &last, also), rows[i].known, "%s | %s", rows[i].stored, rows[i].history);
+        for (size_t k = 0; k < n; k++)
+            flags[k] = also[k] ? '+' : '-';
+        is_str(flags, rows[i].also, "known behind that");
+        is_int((long)last, rows[i].last, "the last one that matched");
+    }
 }
 
 static struct sv name(struct arena *a, const char *kind, size_t number)
@@ -179,7 +221,7 @@ static void long_ones(struct arena *a)
             if (i < known && i + rows[r].kept >= known)
                 stored[n++] = (struct overlap_entry){ .user = !bot, .text = parts[i].text };
         }
-        is_int(overlap_known(stored, n, parts, rows[r].all, &last), known, "of %zu parts, %zu of them stored, %zu are new", rows[r].all, n, rows[r].more);
+        is_int(overlap_known(stored, n, parts, rows[r].all, &last, NULL), known, "of %zu parts, %zu of them stored, %zu are new", rows[r].all, n, rows[r].more);
         is_int(last, rows[r].alternating && (known - 1) % 2 == 0 ? n - 2 : n - 1, "and the last one is found");
     }
 }
@@ -194,7 +236,7 @@ static void worst_case(void)
         stored[i] = (struct overlap_entry){ .user = true, .text = SV("ok") };
     for (int i = 0; i < 5; i++) {
         int64_t begin_us = clock_mono_us();
-        known = overlap_known(stored, 540, parts, MARKUP_PARTS_MAX, &last);
+        known = overlap_known(stored, 540, parts, MARKUP_PARTS_MAX, &last, NULL);
         int64_t took_us = clock_mono_us() - begin_us;
         best_us = took_us < best_us ? took_us : best_us;
     }
@@ -224,7 +266,7 @@ static bool two_views(struct arena *a, int *checked)
             common += user[i] && i >= stored_from && i < seen;
         }
     }
-    size_t known = overlap_known(stored, stored_n, parts, n, &last), left = 0;
+    size_t known = overlap_known(stored, stored_n, parts, n, &last, NULL), left = 0;
     for (size_t i = known; i < n; i++)
         left += !parts[i].bot;
     /* What the store has forgotten may stand in the run that would be answered; with fewer than 8 pairs that is not known. */
@@ -275,7 +317,7 @@ static void send_history(struct talk *t, size_t end)
 {
     size_t from = t->window > 0 && end > t->window ? end - t->window : 0, n = end - from, last;
     const struct markup_part *history = t->truth + from;
-    size_t known = overlap_known(t->stored, t->stored_n, history, n, &last);
+    size_t known = overlap_known(t->stored, t->stored_n, history, n, &last, NULL);
     struct markup_run run = markup_question(history, n, known);
     for (size_t i = known; i < n; i++)
         if (i < run.begin || i >= run.end)
@@ -374,6 +416,7 @@ int main(void)
     if (a == NULL)
         bail_out("no memory");
     one_by_one();
+    apart();
     long_ones(a);
     worst_case();
     arena_reset(a);
