@@ -35,6 +35,7 @@ struct entry {
     struct overlap_entry is;
     struct sv id; /* SV_NONE for replies */
     int64_t at_ms;
+    uint64_t order; /* in which this host accepted it, where that is known; 0: it is not */
     size_t pending; /* its place in the pending list; SIZE_MAX: it does not wait here */
 };
 
@@ -61,12 +62,12 @@ static int add(struct stored *s, struct arena *a, const struct sv *items, size_t
     return 0;
 }
 
-static bool has(const struct stored *s, struct sv id)
+static struct entry *find(const struct stored *s, struct sv id)
 {
     for (size_t i = 0; i < s->n; i++)
         if (s->entries[i].id.p != NULL && sv_eq(s->entries[i].id, id))
-            return true;
-    return false;
+            return &s->entries[i];
+    return NULL;
 }
 
 /* The shared store is away, and knew what neither the one that stands in nor the archive knows. There must be room for RECENT_MAX more. */
@@ -76,11 +77,22 @@ static int add_recent(struct intake *r, struct transact *x, struct stored *s)
     if (recent == NULL)
         return -1;
     size_t n = recent_of(r->t->o.recent, r->h.conversation_id, clock_wall_ms() - RECENT_MS, recent, RECENT_MAX);
-    for (size_t i = 0; i < n; i++)
-        if (!has(s, sv_from(recent[i].id)))
-            s->entries[s->n++] = (struct entry){ .is = { .user = true, .text = SV(""), .key = recent[i].key },
-                                                 .id = sv_from(recent[i].id), .at_ms = recent[i].at_ms, .pending = SIZE_MAX };
+    for (size_t i = 0; i < n; i++) {
+        struct entry *known = find(s, sv_from(recent[i].id));
+        if (known == NULL) {
+            known = &s->entries[s->n++];
+            *known = (struct entry){ .is = { .user = true, .text = SV(""), .key = recent[i].key }, .id = sv_from(recent[i].id), .at_ms = recent[i].at_ms,
+                                     .pending = SIZE_MAX };
+        }
+        known->order = recent[i].order;
+    }
     return 0;
+}
+
+/* What one request brought has one time. */
+static bool is_later(const struct entry *a, const struct entry *b)
+{
+    return a->at_ms != b->at_ms ? a->at_ms > b->at_ms : a->order != 0 && b->order != 0 && a->order > b->order;
 }
 
 /* Insertion sort: stable, and the list comes nearly sorted. */
@@ -89,7 +101,7 @@ static void sort(struct stored *s)
     for (size_t i = 1; i < s->n; i++) {
         struct entry moved = s->entries[i];
         size_t j = i;
-        for (; j > 0 && s->entries[j - 1].at_ms > moved.at_ms; j--)
+        for (; j > 0 && is_later(&s->entries[j - 1], &moved); j--)
             s->entries[j] = s->entries[j - 1];
         s->entries[j] = moved;
     }

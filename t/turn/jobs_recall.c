@@ -11,6 +11,8 @@
 #include "t/tap.h"
 #include "t/turn/rig.h"
 #include "turn/history.h"
+#include "turn/overlap.h"
+#include "turn/recent.h"
 
 #define TURN "018bcfe5-6800-71dd-8be5-6f1e3fc06e57"
 
@@ -240,6 +242,13 @@ static void on_pending(void *arg, enum store_status status, const struct store_v
     *received_ms = m.received_ms;
 }
 
+static void on_counts(void *arg, enum store_status status, const struct store_view *v)
+{
+    size_t *counts = arg;
+    counts[0] = status == STORE_DONE ? v->pending_n : 0;
+    counts[1] = status == STORE_DONE ? v->context_n : 0;
+}
+
 static void received_when(void)
 {
     struct rig r;
@@ -261,9 +270,48 @@ static void received_when(void)
     rig_close(&r);
 }
 
+/* One request brought two texts, of which the archive has heard only the second, and the host remembers both: they have one time. */
+static void of_one_time(void)
+{
+    struct rig r;
+    struct err e;
+    char path[96], entry[160];
+    int64_t now_ms = clock_wall_ms();
+    open_with_archive(&r);
+    (void)snprintf(path, sizeof(path), "%s/recent", r.dir);
+    struct recent *recent = recent_open(path, &e);
+    if (recent == NULL)
+        bail_out("%s", e.text);
+    recent_add(recent, SV("c1"), SV("m1"), overlap_key(true, SV("hello")), now_ms);
+    recent_add(recent, SV("c1"), SV("m2"), overlap_key(true, SV("how long?")), now_ms);
+    (void)snprintf(entry, sizeof(entry), "{\"role\":\"user\",\"content\":\"how long?\",\"timestamp\":%lld,\"message_id\":\"m2\"}", (long long)now_ms);
+    old.entries[0] = entry;
+    old.entries[1] = NULL;
+    turns_free(r.turns);
+    r.options.recent = recent;
+    r.turns = turns_new(&r.options, NULL);
+    r.store->standing_in = true;
+    struct told t = post(&r, "c1", "<USER>hello</USER><BOT>welcome</BOT><USER>how long?</USER><BOT>a day</BOT><USER>thanks</USER>");
+    is_int(t.outcome, HISTORY_STARTED, "a third text");
+    const struct store_load what = { .conversation_id = SV("c1"), .want_lists = true };
+    size_t counts[2] = { SIZE_MAX, SIZE_MAX };
+    store_load(r.store, &what, on_counts, counts);
+    for (int i = 0; i < 1000 && counts[0] == SIZE_MAX; i++)
+        loop_turn(r.loop, false);
+    is_int((int)counts[0], 1, "waits");
+    is_int((int)counts[1], 1, "and of what came before it only a reply is new");
+    turns_free(r.turns);
+    r.options.recent = NULL;
+    r.turns = turns_new(&r.options, NULL);
+    recent_close(recent);
+    (void)unlink(path);
+    rig_close(&r);
+}
+
 int main(void)
 {
     received_when();
+    of_one_time();
     forgotten();
     away_and_slow();
     old_jobs();
