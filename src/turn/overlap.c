@@ -93,15 +93,16 @@ static void next_column(int64_t *column, const struct side *s, uint64_t key, boo
     }
 }
 
-/* The best layout that ends with the stored conversation; failing that, one inside of it. `run`: the first part that would be answered. */
-static struct best align(const struct side *s, const struct markup_part *parts, size_t parts_n, size_t run)
+/* The best layout that ends with the stored conversation; failing that, one inside of it. `run`: the first part that would be answered. gaps: parts
+ * from there on may be left over like any others. */
+static struct best align(const struct side *s, const struct markup_part *parts, size_t parts_n, size_t run, bool gaps)
 {
     int64_t column[OVERLAP_STORED_MAX + 1] = { 0 };
     struct best best = { 0 };
     for (size_t j = 0; j < parts_n; j++) {
         bool late = j >= run; /* at or behind the first part that would be answered */
-        int64_t left = parts[j].bot ? 0 : late ? -NEVER : ONE;
-        next_column(column, s, overlap_key(!parts[j].bot, parts[j].text), !parts[j].bot, late ? (1 - FORGOTTEN_MIN) * ONE : 0, left,
+        int64_t left = parts[j].bot ? 0 : late && !gaps ? -NEVER : ONE;
+        next_column(column, s, overlap_key(!parts[j].bot, parts[j].text), !parts[j].bot, late && !gaps ? (1 - FORGOTTEN_MIN) * ONE : 0, left,
                     late ? NEVER : -ONE);
         if (score(column[s->n]) > score(best.cell))
             best = (struct best){ j + 1, column[s->n] };
@@ -124,11 +125,11 @@ static void look_at(struct side *s, const struct overlap_entry *stored, size_t n
     s->n = n;
 }
 
-/* The customer's, of this text, behind entry `first`, about when `at_ms` was; the last one's index in *where. */
+/* The customer's, of this text, from entry `first` on, about when `at_ms` was; the last one's index in *where. */
 static size_t count_behind(const struct overlap_entry *stored, const struct side *s, size_t first, int64_t at_ms, uint64_t key, size_t *where)
 {
     size_t n = 0;
-    for (size_t i = first + 1; i < s->n; i++) {
+    for (size_t i = first; i < s->n; i++) {
         int64_t apart = stored[i].at_ms - at_ms;
         if (!s->user[i] || s->key[i] != key || apart > OVERLAP_APART_MS || apart < -OVERLAP_APART_MS)
             continue;
@@ -138,16 +139,32 @@ static size_t count_behind(const struct overlap_entry *stored, const struct side
     return n;
 }
 
+/* Whether any of the parts behind the known ones was said lately, so that it is worth another look. */
+static bool came_lately(const struct overlap_entry *stored, const struct side *s, const struct markup_part *parts, size_t parts_n, size_t known)
+{
+    int64_t newest_ms = s->n > 0 ? stored[s->n - 1].at_ms : 0;
+    for (size_t j = known; newest_ms != 0 && j < parts_n; j++) {
+        uint64_t key = parts[j].bot ? 0 : overlap_key(true, parts[j].text);
+        for (size_t i = s->n; key != 0 && i > 0 && stored[i - 1].at_ms >= newest_ms - OVERLAP_APART_MS; i--)
+            if (s->user[i - 1] && s->key[i - 1] == key)
+                return true;
+    }
+    return false;
+}
+
 /* Marks parts that would be new although what was said is there, at another place. `also` is NULL or takes parts_n flags. How many parts from the
  * front are known then. *last: the entry of the last one of those; as long as there is none it stays. */
-static size_t in_another_order(const struct overlap_entry *stored, const struct side *s, int64_t cell, const struct markup_part *parts, size_t parts_n,
-                               size_t known, size_t *last, bool *also)
+static size_t in_another_order(const struct overlap_entry *stored, const struct side *s, const struct markup_part *parts, size_t parts_n, size_t known,
+                               size_t *last, bool *also)
 {
+    if (parts_n - known > OVERLAP_APART_MAX || !came_lately(stored, s, parts, parts_n, known))
+        return known;
+    int64_t cell = align(s, parts, parts_n, markup_question(parts, parts_n, 0).begin, true).cell;
+    if (last_of(cell) == 0)
+        return known;
     size_t first = first_of(cell) - 1;
     int64_t at_ms = stored[last_of(cell) - 1].at_ms;
     bool whole = true; /* so far, all of them */
-    if (at_ms == 0 || parts_n - known > OVERLAP_APART_MAX)
-        return known;
     for (size_t j = known; j < parts_n && (whole || also != NULL); j++) {
         uint64_t key = parts[j].bot ? 0 : overlap_key(true, parts[j].text);
         size_t before = 0, where = 0;
@@ -173,7 +190,7 @@ size_t overlap_known(const struct overlap_entry *stored, size_t stored_n, const 
     size_t skipped = stored_n > OVERLAP_STORED_MAX ? stored_n - OVERLAP_STORED_MAX : 0;
     struct side s;
     look_at(&s, stored + skipped, stored_n - skipped);
-    struct best best = align(&s, parts, parts_n, markup_question(parts, parts_n, 0).begin);
+    struct best best = align(&s, parts, parts_n, markup_question(parts, parts_n, 0).begin, false);
     size_t known = best.known, last = last_of(best.cell), first_user = 0;
 
     *last_matched = last > 0 ? skipped + last - 1 : SIZE_MAX;
@@ -184,12 +201,11 @@ size_t overlap_known(const struct overlap_entry *stored, size_t stored_n, const 
     if (last > 0 && last < s.n && !s.user[last])
         while (known < parts_n && parts[known].bot)
             known++;
-    size_t other = last > 0 ? last - 1 : 0;
+    size_t other = SIZE_MAX;
     for (size_t i = 0; also != NULL && i < parts_n; i++)
         also[i] = false;
-    if (last > 0)
-        known = in_another_order(stored + skipped, &s, best.cell, parts, parts_n, known, &other, also);
-    if (last > 0)
+    known = in_another_order(stored + skipped, &s, parts, parts_n, known, &other, also);
+    if (other != SIZE_MAX)
         *last_matched = skipped + other;
     struct markup_run run = markup_question(parts, parts_n, known);
     while (run.begin < run.end && also != NULL && also[run.begin])

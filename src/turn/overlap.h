@@ -19,8 +19,9 @@
  *   - Only when no layout that ends with the stored conversation pairs a customer's text, the history may lie whole inside it, broken off at a cost
  *     of 1: an old request that came late. So a single USER part does not do; two do, or one and a bot's text.
  * Two stores that were apart for a moment may have taken the same texts at different times, or one of them may not be heard of yet: what they have
- * together is in another order then, or has gaps. So a USER part that would be new is known when the customer's same text stands somewhere
- * behind the first pair, more often than the history has had it so far, and came within OVERLAP_APART_MS of the last pair.
+ * together is in another order then, or has gaps. So a USER part that would be new is known when the customer's same text stands at or behind the
+ * first pair of a layout where any part may be left over, more often than the history has had it so far, and came within OVERLAP_APART_MS
+ * of its last pair.
  * Then the bot parts that follow are known as well when something was stored in answer to the last pair; and where what is new has no USER part,
  * nothing is new.
  *

@@ -6,8 +6,6 @@
 
 #include "lib/clock.h"
 #include "lib/log.h"
-#include "turn/overlap.h"
-#include "turn/recent.h"
 #include "turn/turn_parts.h"
 
 #define TRIES_MAX 40
@@ -227,23 +225,11 @@ static void keep_alias(struct transact *x)
     job_alias(x->t, promised, n->turn_id[0] != '\0' ? n->turn_id : x->before.turn_id);
 }
 
-static void remember_one(struct transact *x, const struct message *m)
+static void known(struct transact *x)
 {
-    if (m->sender_type == SENDER_USER)
-        recent_add(x->t->o.recent, x->id, m->message_id, overlap_key(true, m->content), x->event.now_ms);
-}
-
-/* What customers wrote: should the store be away soon, it does not say any more that this is known. */
-static void remember(struct transact *x)
-{
-    const struct event *ev = &x->event;
-    if (ev->kind != EVENT_ARRIVE || x->t->o.recent == NULL || (!x->decision.add_pending && !x->decision.add_context))
-        return;
-    for (size_t i = 0; i < ev->history_n; i++)
-        remember_one(x, &x->history[i]);
-    for (size_t i = 0; i + 1 < ev->together_n; i++)
-        remember_one(x, &x->older[i]);
-    remember_one(x, ev->message);
+    if (x->tries > 0)
+        remember_found(x);
+    finish(x, TRANSACT_KNOWN);
 }
 
 static void applied(void *arg, enum store_status status, const struct store_applied *applied)
@@ -254,7 +240,7 @@ static void applied(void *arg, enum store_status status, const struct store_appl
         x->version = applied->version;
         x->t->clock_offset_ms = applied->now_ms - x->issued_mono_ms; /* by a moment before it: never behind the store */
         keep_alias(x);
-        remember(x);
+        remember_arrival(x);
         finish(x, TRANSACT_DONE);
         return;
     case STORE_CONFLICT:
@@ -399,7 +385,7 @@ static void look(struct transact *x)
     if (awaits_bot(x))
         return;
     if (x->look != NULL && !x->look(x))
-        finish(x, TRANSACT_KNOWN);
+        known(x);
     else
         decide(x);
 }
@@ -446,7 +432,7 @@ static void loaded(void *arg, enum store_status status, const struct store_view 
     }
     if (v->mark.p != NULL && x->event.kind == EVENT_ARRIVE && x->look == NULL) {
         x->mark = arena_sv(x->scratch, v->mark);
-        finish(x, TRANSACT_KNOWN);
+        known(x);
         return;
     }
     bool other = (x->only_existing && v->version == 0 && v->pending_n == 0) || (x->only_this && v->version != x->this_version);

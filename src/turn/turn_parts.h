@@ -220,6 +220,11 @@ struct ending {
     int64_t took_ms;
 };
 
+/* remember.c: what an arrival has brought, now that the store has it. */
+void remember_arrival(struct transact *x);
+/* It is there already, after a change whose outcome was not heard of: this host has accepted it then. */
+void remember_found(struct transact *x);
+
 /* Writes marks, context entry, history item and job of an ended turn into the change. */
 int ending_fill(struct transact *x, struct store_change *change, const struct ending *end) MUST_CHECK;
 /* The value of "result" of an ended turn, appended. message_id SV_NONE: the newest covered one. */

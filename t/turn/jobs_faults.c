@@ -121,6 +121,84 @@ static void remembered(void)
     rig_close(&r);
 }
 
+/* A store that makes a change and is lost before anybody hears of it: what its switch says then. */
+static struct store_ops deaf;
+static const struct store_ops *hearing;
+static struct unheard {
+    store_apply_fn *fn;
+    void *arg;
+} unheard;
+
+static void was_made(void *arg, enum store_status status, const struct store_applied *applied)
+{
+    struct unheard *u = arg;
+    (void)applied;
+    u->fn(u->arg, status == STORE_DONE ? STORE_CONFLICT : status, NULL);
+}
+
+static void deaf_apply(struct store *s, const struct store_change *c, store_apply_fn *fn, void *arg)
+{
+    s->ops = hearing; /* once */
+    unheard = (struct unheard){ fn, arg };
+    hearing->apply(s, c, was_made, &unheard);
+}
+
+static void be_deaf(struct rig *r)
+{
+    hearing = r->store->ops;
+    deaf = *hearing;
+    deaf.apply = deaf_apply;
+    r->store->ops = &deaf;
+}
+
+/* What was found to be there, when an arrival was tried again, is remembered like what was heard of. */
+static void made_unheard(void)
+{
+    struct rig r, other;
+    struct rig_answer a;
+    struct err e;
+    char path[96];
+    rig_open(&r, &rig_policy);
+    rig_open(&other, &rig_policy);
+    (void)snprintf(path, sizeof(path), "%s/recent", r.dir);
+    struct recent *recent = recent_open(path, &e);
+    if (recent == NULL)
+        bail_out("%s", e.text);
+    for (int i = 0; i < 2; i++) {
+        struct rig *k = i == 0 ? &r : &other;
+        turns_free(k->turns);
+        k->options.recent = recent;
+        k->turns = turns_new(&k->options, NULL);
+    }
+    be_deaf(&r);
+    struct told t = post(&r, "c1", "<USER>one</USER>");
+    is_int(t.outcome, HISTORY_LOCKED, "a history that was taken in without a word");
+    be_deaf(&r);
+    r.ai.hold = true;
+    rig_send(&r, "c2", "m1", "one", "user", &a);
+    rig_settle(&r);
+    struct recent_message m[4];
+    is_int((int)recent_of(recent, SV("c1"), 0, m, 4), 1, "is remembered");
+    ok(recent_has(recent, SV("c2"), SV("m1"), 0), "so is a message with a name");
+    other.store->standing_in = true;
+    t = post(&other, "c1", "<USER>one</USER><USER>two</USER>");
+    is_int((int)t.consolidated, 1, "and known to the store that stands in");
+    r.ai.hold = false;
+    rig_ai_release(&r);
+    rig_settle(&r);
+    rig_forget(&a);
+    rig_settle(&other);
+    turns_free(other.turns);
+    turns_free(r.turns);
+    other.options.recent = r.options.recent = NULL;
+    other.turns = turns_new(&other.options, NULL);
+    r.turns = turns_new(&r.options, NULL);
+    recent_close(recent);
+    (void)unlink(path);
+    rig_close(&other);
+    rig_close(&r);
+}
+
 static void put_done(void *arg, enum store_status status, const struct store_applied *applied)
 {
     (void)applied;
@@ -195,6 +273,7 @@ int main(void)
     clock_fake(1700000000000);
     lost_and_restarted();
     remembered();
+    made_unheard();
     out_of_order();
     told_later();
     return done_testing();

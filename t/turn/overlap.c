@@ -173,6 +173,8 @@ static void apart(void)
         { "a B u2 u3 u1", 500, "a B u1 X u2 u3 u4", 6, "-------", 3 },
         { "a B u1 u3", 500, "a B u1 u2 u3", 3, "----+", 2 },
         { "a B u3", 500, "a B u1 u2 u3 u4", 2, "----+-", 0 },
+        { "h u1 u2 u3", 500, "h W u0 u1 u2 u3 u4", 1, "---+++-", 0 },
+        { "u1 u2 u3", 500, "u0 u1 u2 u3", 0, "-+++", -1 },
         { "u2 u1", 500, "u1 u2", 1, "--", 1 },               /* there is nothing before them that both have */
         { "a B u2 u1", 0, "a B u1 u2", 3, "----", 3 },       /* not said when */
         { "a B u2 u1", 20000, "a B u1 u2", 3, "----", 3 },   /* no moment */
