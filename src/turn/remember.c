@@ -49,8 +49,8 @@ void remember_found(struct transact *x)
         return;
     if (x->look == NULL && !recent_has(x->t->o.recent, x->id, x->event.message->message_id, x->event.now_ms - RECENT_MS))
         remember_message(x, x->event.message);
+    for (size_t i = 0; x->look != NULL && i < x->context_n; i++) /* in the order in which they came */
+        remember_item(x, x->context[i]);
     for (size_t i = 0; x->look != NULL && i < x->pending_n; i++)
         remember_item(x, x->pending[i]);
-    for (size_t i = 0; x->look != NULL && i < x->context_n; i++)
-        remember_item(x, x->context[i]);
 }

@@ -12,6 +12,7 @@
 #include "t/tap.h"
 #include "t/turn/job_ask.h"
 #include "turn/conversation.h"
+#include "turn/overlap.h"
 #include "turn/recent.h"
 
 /* The process that works on it is lost, and customers write on: ids lead from one turn to the next, over as many steps as it takes. */
@@ -171,17 +172,18 @@ static void made_unheard(void)
         k->turns = turns_new(&k->options, NULL);
     }
     be_deaf(&r);
-    struct told t = post(&r, "c1", "<USER>one</USER>");
+    struct told t = post(&r, "c1", "<USER>hello</USER><BOT>welcome</BOT><USER>one</USER>");
     is_int(t.outcome, HISTORY_LOCKED, "a history that was taken in without a word");
     be_deaf(&r);
     r.ai.hold = true;
     rig_send(&r, "c2", "m1", "one", "user", &a);
     rig_settle(&r);
     struct recent_message m[4];
-    is_int((int)recent_of(recent, SV("c1"), 0, m, 4), 1, "is remembered");
+    is_int((int)recent_of(recent, SV("c1"), 0, m, 4), 2, "is remembered");
+    ok(m[0].key == overlap_key(true, SV("hello")), "in its order");
     ok(recent_has(recent, SV("c2"), SV("m1"), 0), "so is a message with a name");
     other.store->standing_in = true;
-    t = post(&other, "c1", "<USER>one</USER><USER>two</USER>");
+    t = post(&other, "c1", "<USER>hello</USER><BOT>welcome</BOT><USER>one</USER><USER>two</USER>");
     is_int((int)t.consolidated, 1, "and known to the store that stands in");
     r.ai.hold = false;
     rig_ai_release(&r);
