@@ -334,7 +334,7 @@ static bool select_context(struct merge *m, struct store_change *c)
     return true;
 }
 
-/* Of one list: what is left of it, [*at, until the list or its `front_n` ends), once. */
+/* One list, of which what is before `at` is done with. */
 struct side {
     const struct sv *items;
     const struct store_waiting *of;
@@ -342,6 +342,7 @@ struct side {
     bool *taken, *others_taken;
 };
 
+/* The next front_n items that are left go to `all`, but for those that the other list has brought. */
 static void take(struct side *s, size_t front_n, struct sv *all, size_t *n)
 {
     for (; s->at < s->n && front_n > 0; s->at++) {

@@ -53,25 +53,47 @@ static void lost_and_restarted(void)
 
 /* ---- stores that know less than they should ---- */
 
+/* Two stores of one host, each with an engine of its own, and what the host remembers. */
+static void use_recent(struct rig *r, struct recent *recent)
+{
+    turns_free(r->turns);
+    r->options.recent = recent;
+    r->turns = turns_new(&r->options, NULL);
+    if (r->turns == NULL)
+        bail_out("no engine");
+}
+
+static struct recent *open_host(struct rig *r, struct rig *other)
+{
+    struct err e;
+    char path[96];
+    rig_open(r, &rig_policy);
+    rig_open(other, &rig_policy);
+    (void)snprintf(path, sizeof(path), "%s/recent", r->dir);
+    struct recent *recent = recent_open(path, &e);
+    if (recent == NULL)
+        bail_out("%s", e.text);
+    (void)unlink(path); /* the map stays */
+    use_recent(r, recent);
+    use_recent(other, recent);
+    return recent;
+}
+
+static void close_host(struct rig *r, struct rig *other, struct recent *recent)
+{
+    use_recent(r, NULL);
+    use_recent(other, NULL);
+    recent_close(recent);
+    rig_close(other);
+    rig_close(r);
+}
+
 /* The shared store is away: what it had taken is known all the same, by what this host remembers. */
 static void remembered(void)
 {
     struct rig r, other;
     struct rig_answer a;
-    struct err e;
-    char path[96];
-    rig_open(&r, &rig_policy);
-    rig_open(&other, &rig_policy);
-    (void)snprintf(path, sizeof(path), "%s/recent", r.dir);
-    struct recent *recent = recent_open(path, &e);
-    if (recent == NULL)
-        bail_out("%s", e.text);
-    for (int i = 0; i < 2; i++) {
-        struct rig *k = i == 0 ? &r : &other;
-        turns_free(k->turns);
-        k->options.recent = recent;
-        k->turns = turns_new(&k->options, NULL);
-    }
+    struct recent *recent = open_host(&r, &other);
     (void)post(&r, "c1", "<USER>one</USER>");
     clock_fake_move(10);
     (void)post(&r, "c1", "<USER>one</USER><USER>two</USER>");
@@ -111,15 +133,7 @@ static void remembered(void)
     is_int((int)t.consolidated, 4, "a store that is to know everything is believed");
     rig_settle(&other);
     rig_settle(&r);
-    turns_free(other.turns);
-    turns_free(r.turns);
-    other.options.recent = r.options.recent = NULL;
-    other.turns = turns_new(&other.options, NULL);
-    r.turns = turns_new(&r.options, NULL);
-    recent_close(recent);
-    (void)unlink(path);
-    rig_close(&other);
-    rig_close(&r);
+    close_host(&r, &other, recent);
 }
 
 /* A store that makes a change and is lost before anybody hears of it: what its switch says then. */
@@ -157,20 +171,7 @@ static void made_unheard(void)
 {
     struct rig r, other;
     struct rig_answer a;
-    struct err e;
-    char path[96];
-    rig_open(&r, &rig_policy);
-    rig_open(&other, &rig_policy);
-    (void)snprintf(path, sizeof(path), "%s/recent", r.dir);
-    struct recent *recent = recent_open(path, &e);
-    if (recent == NULL)
-        bail_out("%s", e.text);
-    for (int i = 0; i < 2; i++) {
-        struct rig *k = i == 0 ? &r : &other;
-        turns_free(k->turns);
-        k->options.recent = recent;
-        k->turns = turns_new(&k->options, NULL);
-    }
+    struct recent *recent = open_host(&r, &other);
     be_deaf(&r);
     struct told t = post(&r, "c1", "<USER>hello</USER><BOT>welcome</BOT><USER>one</USER>");
     is_int(t.outcome, HISTORY_LOCKED, "a history that was taken in without a word");
@@ -190,15 +191,7 @@ static void made_unheard(void)
     rig_settle(&r);
     rig_forget(&a);
     rig_settle(&other);
-    turns_free(other.turns);
-    turns_free(r.turns);
-    other.options.recent = r.options.recent = NULL;
-    other.turns = turns_new(&other.options, NULL);
-    r.turns = turns_new(&r.options, NULL);
-    recent_close(recent);
-    (void)unlink(path);
-    rig_close(&other);
-    rig_close(&r);
+    close_host(&r, &other, recent);
 }
 
 static void put_done(void *arg, enum store_status status, const struct store_applied *applied)
