@@ -220,9 +220,8 @@ struct ending {
     int64_t took_ms;
 };
 
-/* remember.c: what an arrival has brought, now that the store has it. */
+/* remember.c: what an arrival has brought, now that the store has it; what is there already, after a change whose outcome was not heard of. */
 void remember_arrival(struct transact *x);
-/* It is there already, after a change whose outcome was not heard of: this host has accepted it then. */
 void remember_found(struct transact *x);
 
 /* Writes marks, context entry, history item and job of an ended turn into the change. */
