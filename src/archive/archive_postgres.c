@@ -154,9 +154,15 @@ static void answer(struct question *q, enum archive_status status, const struct 
 static void on_outcome(void *arg, const struct pg_outcome *o)
 {
     struct question *q = arg;
+    const struct pg_statement *asked = q->query.statement;
 
+    if (asked == &pg_sql[PG_SQL_KNOWN] && o->status == PG_DONE && pg_rows(o) > 0) {
+        q->query.statement = &pg_sql[q->sql];
+        pg_pool_run(q->pg->pool, PG_READ, &(struct pg_request){ .queries = &q->query, .n = 1, .fn = on_outcome, .arg = q });
+        return;
+    }
     if (o->status == PG_REFUSED)
-        log_warning("PostgreSQL refuses a question", "statement", pg_sql[q->sql].name, "sqlstate", o->sqlstate, "reason", o->text,
+        log_warning("PostgreSQL refuses a question", "statement", asked->name, "sqlstate", o->sqlstate, "reason", o->text,
                     NULL);
     answer(q, o->status == PG_DONE ? ARCHIVE_DONE : ARCHIVE_DOWN, o);
 }

@@ -74,6 +74,9 @@
     " completed_at = excluded.completed_at, fence = excluded.fence" \
     " WHERE o.fence < excluded.fence AND o.conversation_id = excluded.conversation_id"
 
+/* Asked before the context is: most of those who are asked for are new, and one index says so, where that of each partition would be opened else. */
+#define KNOWN_TEXT "SELECT FROM conversations WHERE conversation_id = $1"
+
 /* Without the echoes of what the bot said: its replies are there already. */
 #define CONTEXT_TEXT \
     "SELECT sender_type, content, (extract(epoch FROM greatest(least(\"timestamp\", received_at + interval '5 minutes')," \
@@ -206,6 +209,7 @@ const struct pg_statement pg_sql[PG_SQL_N] = {
                           { UUIDS, TEXTS, TEXTS, BIGINTS, TIMES } },
     [PG_SQL_JOBS] = { "tk_jobs", JOBS_TEXT, PG_SQL_JOBS, PG_JOB_COLUMNS,
                       { UUIDS, TEXTS, TEXTS, TEXTS, INTEGERS, INTEGERS, TEXTS, JSONBS, TEXTS, TIMES, TIMES, TIMES, BIGINTS } },
+    [PG_SQL_KNOWN] = { "tk_known", KNOWN_TEXT, PG_SQL_KNOWN, 1, { PG_TEXT } },
     [PG_SQL_CONTEXT] = { "tk_context", CONTEXT_TEXT, PG_SQL_CONTEXT, 2, { PG_TEXT, PG_BIGINT } },
     [PG_SQL_MESSAGE] = { "tk_message", MESSAGE_TEXT, PG_SQL_MESSAGE, 2, { PG_TEXT, PG_TEXT } },
     [PG_SQL_STAT] = { "tk_stat", STAT_TEXT, PG_SQL_STAT, 0, { 0 } },

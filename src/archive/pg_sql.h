@@ -10,6 +10,7 @@ enum pg_sql {
     PG_SQL_ACTIONS,
     PG_SQL_SESSIONS,
     PG_SQL_JOBS,
+    PG_SQL_KNOWN,   /* conversation_id */
     PG_SQL_CONTEXT, /* conversation_id, limit */
     PG_SQL_MESSAGE, /* conversation_id, message_id */
     PG_SQL_STAT,
