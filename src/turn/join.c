@@ -94,6 +94,7 @@ int turns_join(void *arg, struct arena *a, const struct store_join *in, struct s
         c.phase = PHASE_SENDING;
         c.covered_n = (uint32_t)(out->new_front_n + own_front);
         c.send_fence = sender->send_fence;
+        c.retry_at_ms = sender->retry_at_ms;
         c.sends = out->new_front_n > 0 && out->old_front_n > 0 ? NEVER_AGAIN : sender->sends;
         memcpy(c.turn_id, sender->turn_id, sizeof(c.turn_id));
         out->due_ms = c.send_deadline_ms;

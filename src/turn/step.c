@@ -9,6 +9,8 @@
 #include "turn/step.h"
 #include "turn/step_parts.h"
 
+#define TELL_MS 1000 /* for who knows what became of a send and could not write it down: its process looks more often */
+
 static bool paused_now(const struct conversation *c, int64_t now_ms)
 {
     return c->paused && (c->paused_until_ms == 0 || now_ms < c->paused_until_ms);
@@ -390,6 +392,8 @@ static void begin_sending(const struct conversation *before, const struct event 
     struct conversation *c = &d->next;
     int64_t until_ms = is_between(c) ? c->retry_at_ms : ev->owner_dead ? 0 : c->send_deadline_ms;
     d->changed = true;
+    if (ev->just_back && !ev->owner_dead && until_ms <= ev->now_ms)
+        until_ms = ev->now_ms + TELL_MS;
     if (ev->now_ms < until_ms) {
         d->due_ms = until_ms;
         return;

@@ -47,6 +47,9 @@ struct event {
     bool interrupted;      /* ANSWERED: no answer yet, is it worth waiting for? NOTHING: yes */
     enum failure failure;  /* AI_FAILED */
     enum sent sent;        /* SENT */
+    const char *turn_id;   /* SENT: of the turn that tells; it covers ... */
+    uint32_t covered_n;    /* ... so many */
+    bool just_back;        /* BEGIN: the host has come back to this store a moment ago: who has sent something may tell of it yet */
     bool transferred, ended; /* SENT: transfer_to_agent / end_conversation was among the executed actions */
     int64_t jitter_ms;     /* AI_FAILED, SENT: backoff for this attempt */
     bool not_asked;        /* AI_FAILED, SENT: nobody was asked (an open circuit): no attempt */

@@ -191,11 +191,18 @@ static void send_again_later(struct decision *d, const struct event *ev)
     d->verdict = VERDICT_RETRY;
 }
 
+/* Its send is as it was, though the lease went when the host changed its store. */
+static bool is_still_open(const struct conversation *c, const struct event *ev)
+{
+    return c->token[0] == '\0' && c->retry_at_ms == 0 && c->sends == 1 && c->covered_n == ev->covered_n && ev->turn_id != NULL &&
+           strcmp(c->turn_id, ev->turn_id) == 0;
+}
+
 static void sent(const struct conversation *before, const struct event *ev, const struct policy *p, struct decision *d)
 {
     struct conversation *c = &d->next;
     d->turn_id = before->turn_id;
-    if (c->phase != PHASE_SENDING || !is_mine(c, ev) || c->send_fence != ev->fence)
+    if (c->phase != PHASE_SENDING || c->send_fence != ev->fence || (!is_mine(c, ev) && !is_still_open(c, ev)))
         return;
     /* a repeat that fails says nothing about the attempts before it: those may have arrived, or arrive yet */
     bool unknown = ev->sent == SENT_UNKNOWN || (c->sends > 1 && ev->sent != SENT_OK);

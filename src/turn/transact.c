@@ -417,6 +417,7 @@ static void loaded(void *arg, enum store_status status, const struct store_view 
     x->event.now_ms = v->now_ms;
     x->event.lease_held = v->lease_token.n > 0 && sv_eq(v->lease_token, sv_from(x->before.token));
     x->event.lease_left_ms = x->event.lease_held ? v->lease_left_ms : 0;
+    x->event.just_back = x->event.kind == EVENT_BEGIN && turns_is_just_back(x->t);
     x->event.owner_dead = x->event.kind != EVENT_ARRIVE && x->before.owner[0] != '\0' && alive_is_dead(x->t->o.alive, x->before.owner);
     if (x->want_lists) {
         x->pending = copy_list(x->scratch, v->pending, v->pending_n);

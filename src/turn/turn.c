@@ -67,6 +67,7 @@ void turns_free(struct turns *t)
         return;
     if (t->running != NULL)
         map_each(t->running, drop, NULL);
+    outlast_free(t);
     map_free(t->running);
     watches_free(t);
     lanes_free(t->lanes);
@@ -236,6 +237,7 @@ void turns_look_drained(struct turns *t)
 void turns_drain(struct turns *t, int64_t grace_ms, turns_fn *fn, void *arg)
 {
     t->draining = true;
+    outlast_no_more(t);
     t->drained = fn;
     t->drained_arg = arg;
     watches_wake_all(t);

@@ -328,6 +328,8 @@ static void finished(struct transact *x)
             turn_lost(turn);
         return;
     }
+    if (turn->closing == EVENT_SENT && x->decision.verdict == VERDICT_LOST && turn_outlasts(turn, turn->sent))
+        return;
     if (!turn_ended(turn, x))
         turn_lost(turn);
 }
@@ -378,6 +380,8 @@ void turn_finish(struct turn *turn, enum sent sent)
     if (x == NULL)
         return;
     x->event.sent = sent;
+    x->event.turn_id = turn->record.turn_id;
+    x->event.covered_n = (uint32_t)turn->covered_n;
     x->event.transferred = turn->reply.transfers;
     x->event.ended = turn->reply.ends;
     transact_go(x);

@@ -12,6 +12,8 @@
 #include "turn/transact.h"
 #include "turn/turn.h"
 
+struct turn;
+
 #define TURN_ARENA_CAP (8u << 20)
 #define SCRATCH_SPARE_MAX 32
 
@@ -27,6 +29,10 @@ struct turns {
     uint64_t rate_n;
     double rate;
     size_t transactions; /* under way */
+    struct turn *outlasting; /* outlast.c */
+    struct loop_timer *outlast_timer;
+    bool stood_in; /* another store stood in for the shared one when that was looked at last */
+    int64_t back_mono_ms; /* since when it does not any more; 0: it never did */
     bool draining;
     turns_fn *drained;
     void *drained_arg;
@@ -69,107 +75,6 @@ struct client {
 };
 
 void client_answer(struct client *c, enum answer_status status, struct sv result, int64_t retry_after_ms);
-
-/* ---- a running turn ---- */
-
-enum turn_state {
-    TURN_WAITING,   /* quiet window of a burst */
-    TURN_CONTEXT,   /* the archive is asked what was said before */
-    TURN_THINKING,  /* the AI is asked */
-    TURN_GATE,      /* the answer is there: may it go out? */
-    TURN_SENDING,   /* the platform has it, perhaps */
-    TURN_FINISHING, /* the outcome is being recorded */
-};
-
-struct turn {
-    struct turns *t;
-    struct arena *a;
-    struct sv id;                /* the conversation's */
-    enum turn_state state;
-    struct conversation record;  /* as this turn last applied it */
-    uint64_t version;
-    struct policy policy;        /* that it began with */
-    struct bot *bot;             /* the same; held; NULL: the default one */
-    bool told;                   /* a client was sent away with its id */
-    int64_t lease_until_mono_ms; /* by the own clock: counted from before the store set it */
-    int64_t send_before_mono_ms;
-    int64_t began_mono_ms;
-    int64_t arrived_us;   /* clock_mono_us of the message, or of the daemon's beginning */
-    int64_t out_since_us; /* since when others have it: AI, platform, a quiet window; 0: it is here */
-    int64_t out_us, ai_us; /* how long they had it so far; the AI's part */
-    bool authority_lost; /* renewal failed while sending: nothing new may begin */
-    bool handing_back;
-    bool deciding;       /* a transaction of this turn is under way: it must not be freed before that is done */
-    bool hinted;         /* something happened to the conversation while it could not be looked at */
-    bool ai_failed;      /* the AI's failure came while it was being decided whether to go on waiting for it */
-    enum failure ai_failure;
-
-    struct sv *covered;          /* items of the pending list that this turn answers, arrival order */
-    size_t covered_n;
-    struct sv *context;          /* until the AI is asked */
-    size_t context_n, context_size;
-    struct sv *recalled;         /* what the archive said was before: goes back into the store with the turn's end */
-    size_t recalled_n;
-    bool recall_done;            /* it was asked and has answered */
-    int64_t silent_until_ms;     /* store clock: it knows of a person who has taken over until then; 0: of none */
-    struct arena *context_arena; /* what `context` lives in; freed once the AI is asked */
-
-    struct ai_call *ai_call;
-    struct platform_call *send_call;
-    struct reply reply;
-    bool has_reply;
-    struct sv body;              /* of the platform's request */
-    enum sent sent;
-    int64_t executed;
-    char failure[160];           /* reason of AI_FAILED, SENT */
-    int64_t retry_after_ms;      /* how long the peer is not to be tried again; 0: it did not say */
-    bool not_asked;              /* nobody was: a circuit was open, or the bot is unusable */
-    enum event_kind closing; /* the event that ends it, for the next try */
-    unsigned finish_tries;
-
-    struct client client;
-    struct loop_timer *lease_timer, *client_timer, *wait_timer;
-};
-
-/* From a decision that took the lease. `x` is the transaction that made it (its lists are copied). NULL: memory; then the lease
- * runs out and the daemon takes over. */
-struct turn *turn_start(struct transact *x, const struct message *own);
-void turn_think(struct turn *turn);
-void turn_wait(struct turn *turn);
-/* asked_mono_ms: of the decision. */
-void turn_resend(struct turn *turn, struct sv job, int64_t asked_mono_ms);
-void turn_gate(struct turn *turn, bool interrupted);
-void turn_send(struct turn *turn);
-void turn_finish(struct turn *turn, enum sent sent);
-void turn_ai_failed(struct turn *turn, enum failure failure, const char *reason);
-void turn_hand_back(struct turn *turn);
-/* The record may say that the turn is over or superseded: it is looked at now, or as soon as what is under way is done. */
-void turn_hint(struct turn *turn);
-/* TURN_WAITING: the same, for the quiet window. */
-void turn_look(struct turn *turn);
-/* What the end of a turn without a process adds to the change (a transact_fill_fn). */
-int turn_fill_visit(struct transact *x, struct store_change *c);
-/* What each decision about a running turn adds to its change (a transact_fill_fn). */
-int turn_fill_outcome(struct transact *x, struct store_change *c);
-/* Whom it asks, where it sends: the pinned bot's. */
-const struct bot *turn_bot(const struct turn *turn);
-/* Nobody is asked any more. What was sent stays sent. */
-void turn_drop_calls(struct turn *turn);
-/* After a decision that ends the turn: answers, counts, frees it. False: it does not end it. */
-bool turn_ended(struct turn *turn, struct transact *x);
-/* fn(turn) in a moment: the store could not be asked. */
-void turn_later(struct turn *turn, loop_fn *fn);
-/* Not ours any more: the AI call is aborted, the client told `processing`. */
-void turn_lost(struct turn *turn);
-/* Removes and frees it; the client must have been answered. */
-void turn_end(struct turn *turn);
-/* Takes over what the last apply left: record, version, own deadline. */
-void turn_took(struct turn *turn, const struct transact *x);
-/* Answers with `processing`, after what status_url finds is stored. `lost`: with the outcome, if another process has brought the turn to its
- * end already. */
-void turn_answer_processing(struct turn *turn, bool lost);
-void turn_renew_soon(struct turn *turn);
-void turn_begun_by_client(struct turn *turn, const struct client *c);
 
 /* ---- what arrivals leave behind (turn_arrive.c) ---- */
 
@@ -246,5 +151,7 @@ enum answer_status replay_status(struct sv status);
 /* A message that was here before: answered from its mark. Takes over `client`. */
 void replay(struct turns *t, struct sv conversation_id, const struct client *client, struct sv mark, const struct conversation *record,
             bool lease_held);
+
+#include "turn/running.h" /* needs what is above */
 
 #endif

@@ -64,6 +64,7 @@ struct turn *turn_start(struct transact *x, const struct message *own)
     turn->policy = *x->policy;
     turn->bot = x->bot; /* the transaction's hold goes over */
     x->bot = NULL;
+    turn->began_aside = store_is_standing_in(t->o.store);
     turn->began_mono_ms = clock_mono_ms();
     turn->arrived_us = clock_mono_us();
     turn->lease_timer = loop_timer_new(t->o.loop, lease_tick, turn);

@@ -46,6 +46,8 @@ static void gated(struct transact *x)
         turn_send(turn);
         return;
     }
+    if (x->decision.verdict == VERDICT_LOST && turn->has_reply && turn_outlasts(turn, SENT_TOO_LATE)) /* the gate may have been written */
+        return;
     turn_ended(turn, x);
 }
 

@@ -275,6 +275,8 @@ static struct sv record_in(struct arena *a, enum phase phase, size_t pending_n, 
     struct conversation c = { .created_ms = 1, .activity_ms = activity_ms, .phase = phase, .pending_n = (uint32_t)pending_n, .covered_n = covered_n };
     if (phase != PHASE_IDLE)
         id_uuid7(c.turn_id);
+    if (phase == PHASE_QUEUED)
+        c.retry_at_ms = 5000;
     if (phase == PHASE_SENDING) {
         c.sends = 1;
         c.send_fence = (uint64_t)activity_ms;
@@ -337,6 +339,8 @@ static void joined_sends(void)
         is_str(phase_name(c.phase), phase_name(rows[i].phase), "%s: phase", rows[i].name);
         ok(c.covered_n == rows[i].covers && c.pending_n == rows[i].pending, "%s: %u of %u", rows[i].name, c.covered_n, c.pending_n);
         ok(out.old_front_n == rows[i].here_front && out.new_front_n == rows[i].there_front, "%s: its messages come first", rows[i].name);
+        if (c.phase == PHASE_SENDING)
+            is_int(c.retry_at_ms, 0, "%s: not between two attempts", rows[i].name);
         if (c.phase == PHASE_SENDING)
             ok((c.sends == 1) == rows[i].repeatable, "%s: %s", rows[i].name, rows[i].repeatable ? "may be repeated" : "is never repeated");
     }

@@ -10,6 +10,8 @@
 #define INTERRUPTED_BY(until) .event = { .kind = EVENT_ANSWERED, OWNER, HELD, .interrupted = true, .until_ms = (until) }
 #define FAILS(how) .event = { .kind = EVENT_AI_FAILED, OWNER, HELD, .failure = (how), .jitter_ms = 70, .reason = "ai" }
 #define SENT(how) .event = { .kind = EVENT_SENT, OWNER, .sent = (how), .jitter_ms = 70, .reason = "platform" }
+#define TELLS(turn, covers, how) \
+    .event = { .kind = EVENT_SENT, OWNER, .turn_id = (turn), .covered_n = (covers), .sent = (how), .jitter_ms = 70, .reason = "platform" }
 #define CANCEL .event = { .kind = EVENT_CANCEL, .token = "" }
 #define CANCEL_HELD .event = { .kind = EVENT_CANCEL, .token = "", HELD }
 #define BACK .event = { .kind = EVENT_HAND_BACK, OWNER, HELD }
@@ -155,6 +157,23 @@ static const struct row outcomes[] = {
     { "unknown, to be repeated", .is = { SENDING(2, 1), NEWER }, SENT(SENT_UNKNOWN), .policy = { AGAIN },
       .want = { VERDICT_RETRY, DROPS, .due_ms = NOW + 70, .reason = "outcome_unknown",
                 .next = { SENDING(2, 1), NEWER, .token = NULL, .retry_at_ms = NOW + 70 } } },
+    /* the host has changed its store meanwhile: a joined record has no lease */
+    { "told of a send that stayed open", .is = { SENDING(3, 1), NEWER, .token = NULL, .fence = 9, .send_fence = 7 }, TELLS("T", 1, SENT_OK),
+      .want = { VERDICT_COMPLETED, DROPS, .wake = true, .settled_n = 1, .due_ms = NOW,
+                .next = { QUEUED(2, NOW, "newer_messages"), .turn_id = "N", .oldest_ms = 9500, .fence = 9 } } },
+    { "told that it was never made", .is = { SENDING(1, 1), .token = NULL, .fence = 9, .send_fence = 7 }, TELLS("T", 1, SENT_TOO_LATE), .policy = { .retry_for_ms = 5000 },
+      .want = { VERDICT_RETRY, DROPS, .due_ms = NOW + 70, .reason = "platform",
+                .next = { QUEUED(1, NOW + 70, "platform"), .fence = 9, .attempts = 1 } } },
+    { "told of another turn's send", .is = { SENDING(1, 1), .token = NULL, .fence = 9, .send_fence = 7 }, TELLS("U", 1, SENT_OK),
+      .want = { VERDICT_LOST, .due_ms = 40000, .turn_id = "T", .next = { SENDING(1, 1), .token = NULL, .fence = 9, .send_fence = 7 } } },
+    { "told of a send of more messages", .is = { SENDING(2, 1), .token = NULL, .fence = 9, .send_fence = 7 }, TELLS("T", 2, SENT_OK),
+      .want = { VERDICT_LOST, .due_ms = 40000, .turn_id = "T", .next = { SENDING(2, 1), .token = NULL, .fence = 9, .send_fence = 7 } } },
+    { "told of one of two sends", .is = { SENDING(1, 1), .token = NULL, .fence = 9, .send_fence = 7, .sends = 1000000 }, TELLS("T", 1, SENT_OK),
+      .want = { VERDICT_LOST, .due_ms = 40000, .turn_id = "T", .next = { SENDING(1, 1), .token = NULL, .fence = 9, .send_fence = 7, .sends = 1000000 } } },
+    { "told of a send that is to be repeated", .is = { SENDING(1, 1), .token = NULL, .retry_at_ms = 11000 }, TELLS("T", 1, SENT_OK),
+      .want = { VERDICT_LOST, .due_ms = 11000, .turn_id = "T", .next = { SENDING(1, 1), .token = NULL, .retry_at_ms = 11000 } } },
+    { "told of a send that another has taken over", .is = { SENDING(1, 1), .token = "other", .fence = 9, .send_fence = 7 }, TELLS("T", 1, SENT_OK),
+      .want = { VERDICT_LOST, .due_ms = 40000, .turn_id = "T", .next = { SENDING(1, 1), .token = "other", .fence = 9, .send_fence = 7 } } },
     { "unknown once too often", .is = { SENDING(1, 1), .sends = 3, .send_deadline_ms = NOW }, SENT(SENT_UNKNOWN), .policy = { AGAIN },
       .want = { VERDICT_UNKNOWN, DROPS, .settled_n = 1, .reason = "outcome_unknown", .next = { IDLE } } },
     { "a repeat is not reached: the first may have been", .is = { SENDING(1, 1), .sends = 2 }, SENT(SENT_UNREACHABLE), .policy = { AGAIN },
