@@ -17,6 +17,17 @@ static void retry_gate(void *arg)
 
 /* ---- the gate ---- */
 
+/* The gate was not passed, or nobody says so in time. The intent may have been written all the same: the record is not to keep it, since nothing was sent. */
+static void never_sent(struct turn *turn)
+{
+    if (!turn->has_reply) {
+        turn_lost(turn);
+    } else if (!turn_outlasts(turn, SENT_TOO_LATE)) {
+        turn->finish_tries = 1; /* it looks first */
+        turn_finish(turn, SENT_TOO_LATE);
+    }
+}
+
 static void gated(struct transact *x)
 {
     struct turn *turn = x->arg;
@@ -25,7 +36,7 @@ static void gated(struct transact *x)
         if (clock_mono_ms() < turn->lease_until_mono_ms)
             turn_later(turn, retry_gate);
         else
-            turn_lost(turn);
+            never_sent(turn);
         return;
     }
     if (x->decision.verdict == VERDICT_NOTHING) { /* an interruption that was none */
@@ -46,9 +57,10 @@ static void gated(struct transact *x)
         turn_send(turn);
         return;
     }
-    if (x->decision.verdict == VERDICT_LOST && turn->has_reply && turn_outlasts(turn, SENT_TOO_LATE)) /* the gate may have been written */
-        return;
-    turn_ended(turn, x);
+    if (x->decision.verdict == VERDICT_LOST)
+        never_sent(turn);
+    else
+        turn_ended(turn, x);
 }
 
 void turn_gate(struct turn *turn, bool interrupted)

@@ -18,6 +18,7 @@
 static struct store_ops switched;
 static const struct store_ops *ops;
 static bool gone, goes; /* `goes`: with the next change, which it makes and nobody hears of */
+static bool is_back;    /* by the time at which anybody asks, and leases have run out */
 static struct {
     store_apply_fn *fn;
     void *arg;
@@ -40,7 +41,12 @@ static void load(struct store *s, const struct store_load *what, store_load_fn *
 
 static void made(void *arg, enum store_status status, const struct store_applied *applied)
 {
-    (void)arg, (void)applied;
+    struct store *s = arg;
+    (void)applied;
+    if (is_back) {
+        gone = s->standing_in = false;
+        clock_fake_move(rig_policy.lease_ttl_ms + 1);
+    }
     unheard.fn(unheard.arg, status == STORE_DONE ? STORE_CONFLICT : status, NULL);
 }
 
@@ -53,7 +59,7 @@ static void apply(struct store *s, const struct store_change *c, store_apply_fn 
         gone = s->standing_in = true;
         unheard.fn = fn;
         unheard.arg = arg;
-        ops->apply(s, c, made, NULL);
+        ops->apply(s, c, made, s);
     } else {
         ops->apply(s, c, fn, arg);
     }
@@ -67,7 +73,7 @@ static void open(struct rig *r)
     switched.load = load;
     switched.apply = apply;
     r->store->ops = &switched;
-    gone = goes = false;
+    gone = goes = is_back = false;
 }
 
 static void pass(struct rig *r, int64_t ms)
@@ -117,6 +123,31 @@ static void gate_unheard(bool made_it)
         rig_visit(&r, "c1");
     }
     is_int(r.platform.sent, 1, "when it is back, the message is answered");
+    is_job(&r, t.job_id, "completed", "and its job has ended");
+    rig_close(&r);
+}
+
+/* An outage that is over before the turn hears of it, but not before its lease has run out. */
+static void gate_too_late(void)
+{
+    struct rig r;
+    struct turns_stat stat;
+    open(&r);
+    r.ai.hold = true;
+    struct told t = post(&r, "c1", "<USER>one</USER>");
+    rig_visit(&r, "c1");
+    goes = is_back = true;
+    r.ai.hold = false;
+    rig_ai_release(&r);
+    rig_settle(&r);
+    is_int(r.platform.sent, 0, "a gate that is found too late is not used");
+    turns_stat(r.turns, &stat);
+    ok(stat.queued == 2 && stat.lost == 0, "and the record does not keep it"); /* queued when it came, and again */
+    for (int i = 0; i < 20 && r.platform.sent == 0; i++) {
+        pass(&r, 1000);
+        rig_visit(&r, "c1");
+    }
+    is_int(r.platform.sent, 1, "the message is answered");
     is_job(&r, t.job_id, "completed", "and its job has ended");
     rig_close(&r);
 }
@@ -254,6 +285,7 @@ int main(void)
     clock_fake(1700000000000);
     gate_unheard(true);
     gate_unheard(false);
+    gate_too_late();
     end_unheard(false);
     end_unheard(true);
     joined_end(1);
