@@ -45,7 +45,7 @@ static void remember_item(struct transact *x, struct sv item)
 
 void remember_found(struct transact *x)
 {
-    if (x->event.kind != EVENT_ARRIVE || x->t->o.recent == NULL || store_is_standing_in(x->t->o.store))
+    if (x->event.kind != EVENT_ARRIVE || x->t->o.recent == NULL)
         return;
     if (x->look == NULL && !recent_has(x->t->o.recent, x->id, x->event.message->message_id, x->event.now_ms - RECENT_MS))
         remember_message(x, x->event.message);

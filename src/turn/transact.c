@@ -227,7 +227,7 @@ static void keep_alias(struct transact *x)
 
 static void known(struct transact *x)
 {
-    if (x->tries > 0)
+    if (x->tries > 0 || x->tried)
         remember_found(x);
     finish(x, TRANSACT_KNOWN);
 }

@@ -45,6 +45,7 @@ struct transact {
     bool want_lists, want_job; /* job: of the turn, for UNKNOWN and RESEND */
     bool only_known;           /* ARRIVE: nothing is done for a message that the store does not know */
     bool only_known_away;      /* the same, when a store that stands in for another has said so */
+    bool tried;                /* ARRIVE: an earlier transaction of the same arrival may have been made */
     bool only_existing;        /* nothing is done for a conversation without a record and without messages */
     bool only_this;            /* nothing is done at any other version than `this_version` */
     uint64_t this_version;

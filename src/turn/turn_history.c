@@ -274,6 +274,7 @@ static void go(struct intake *r)
     x->cached_ms = r->absent_ms;
     r->absent_ms = 0;
     x->only_existing = !r->recall_done && !r->h.fresh && t->o.archive != NULL && archive_is_up(t->o.archive);
+    x->tried = r->salts > 0;
     x->look = intake_look;
     x->fill = intake_fill;
     transact_go(x);
