@@ -7,6 +7,7 @@
 
 #include "lib/log.h"
 #include "turn/control_own.h"
+#include "turn/running.h"
 #include "turn/step_parts.h"
 
 #define CONTROL_ARENA_CAP (64u << 20)

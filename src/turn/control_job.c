@@ -10,6 +10,7 @@
 
 #include "turn/control_own.h"
 #include "turn/reason.h"
+#include "turn/running.h"
 #include "turn/step_parts.h"
 
 #define TRIES_MAX 8

@@ -4,6 +4,7 @@
 #include "config.h"
 
 #include "turn/control_own.h"
+#include "turn/running.h"
 #include "turn/step_parts.h"
 
 #define CANCEL_TRIES_MAX 8

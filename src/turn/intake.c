@@ -14,7 +14,6 @@
 #include "turn/recent.h"
 #include "turn/step_parts.h"
 
-#define RECENT_MAX 64
 #define NEW_MAX 1000 /* parts of one request; more of the customer's newest when as many may wait */
 #define SAID_LOOKED_AT 200 /* parts before one that are compared with it */
 #define NAMES_FOR_MS (6 * 3600 * INT64_C(1000)) /* shorter than any mark is kept: an equal name is noticed */
@@ -34,7 +33,6 @@ void intake_lock_id(char out[ID_UUID_SIZE], const char *token)
 struct entry {
     struct overlap_entry is;
     struct sv id; /* SV_NONE for replies */
-    int64_t at_ms;
     uint64_t order; /* in which this host accepted it, where that is known; 0: it is not */
     size_t pending; /* its place in the pending list; SIZE_MAX: it does not wait here */
 };
@@ -54,9 +52,9 @@ static int add(struct stored *s, struct arena *a, const struct sv *items, size_t
         struct sv text = message_text(a, m.content_json);
         if (text.p == NULL)
             return -1;
-        s->entries[s->n++] = (struct entry){ .is = { .user = sv_eq(m.role, SV("user")), .text = text },
+        s->entries[s->n++] = (struct entry){ .is = { .user = sv_eq(m.role, SV("user")), .text = text,
+                                                     .at_ms = m.received_ms != 0 ? m.received_ms : m.timestamp_ms },
                                              .id = m.message_id_json.p != NULL ? message_text(a, m.message_id_json) : SV_NONE,
-                                             .at_ms = m.received_ms != 0 ? m.received_ms : m.timestamp_ms,
                                              .pending = pending ? i : SIZE_MAX };
     }
     return 0;
@@ -70,19 +68,19 @@ static struct entry *find(const struct stored *s, struct sv id)
     return NULL;
 }
 
-/* The shared store is away, and knew what neither the one that stands in nor the archive knows. There must be room for RECENT_MAX more. */
+/* The shared store is away, and knew what neither the one that stands in nor the archive knows. There must be room for RECENT_OF_MAX more. */
 static int add_recent(struct intake *r, struct transact *x, struct stored *s)
 {
-    struct recent_message *recent = arena_array(x->scratch, RECENT_MAX, sizeof(*recent));
+    struct recent_message *recent = arena_array(x->scratch, RECENT_OF_MAX, sizeof(*recent));
     if (recent == NULL)
         return -1;
-    size_t n = recent_of(r->t->o.recent, r->h.conversation_id, clock_wall_ms() - RECENT_MS, recent, RECENT_MAX);
+    size_t n = recent_of(r->t->o.recent, r->h.conversation_id, clock_wall_ms() - RECENT_MS, recent, RECENT_OF_MAX);
     for (size_t i = 0; i < n; i++) {
         struct entry *known = find(s, sv_from(recent[i].id));
         if (known == NULL) {
             known = &s->entries[s->n++];
-            *known = (struct entry){ .is = { .user = true, .text = SV(""), .key = recent[i].key }, .id = sv_from(recent[i].id), .at_ms = recent[i].at_ms,
-                                     .pending = SIZE_MAX };
+            *known = (struct entry){ .is = { .user = true, .text = SV(""), .key = recent[i].key, .at_ms = recent[i].at_ms },
+                                     .id = sv_from(recent[i].id), .pending = SIZE_MAX };
         }
         known->order = recent[i].order;
     }
@@ -92,7 +90,7 @@ static int add_recent(struct intake *r, struct transact *x, struct stored *s)
 /* What one request brought has one time. */
 static bool is_later(const struct entry *a, const struct entry *b)
 {
-    return a->at_ms != b->at_ms ? a->at_ms > b->at_ms : a->order != 0 && b->order != 0 && a->order > b->order;
+    return a->is.at_ms != b->is.at_ms ? a->is.at_ms > b->is.at_ms : a->order != 0 && b->order != 0 && a->order > b->order;
 }
 
 /* Insertion sort: stable, and the list comes nearly sorted. */
@@ -109,7 +107,7 @@ static void sort(struct stored *s)
 
 static int gather(struct intake *r, struct transact *x, struct stored *s)
 {
-    s->entries = arena_array(x->scratch, r->recalled_n + x->context_n + x->pending_n + RECENT_MAX, sizeof(*s->entries));
+    s->entries = arena_array(x->scratch, r->recalled_n + x->context_n + x->pending_n + RECENT_OF_MAX, sizeof(*s->entries));
     if (s->entries == NULL || add(s, x->scratch, r->recalled, r->recalled_n, false) != 0 ||
         add(s, x->scratch, x->context, x->context_n, false) != 0 || add(s, x->scratch, x->pending, x->pending_n, true) != 0)
         return -1;
@@ -126,16 +124,16 @@ static size_t count_known(struct intake *r, struct transact *x, const struct sto
     if (entries == NULL)
         return SIZE_MAX;
     for (size_t i = 0; i < s->n; i++)
-        entries[i] = (struct overlap_entry){ s->entries[i].is.user, s->entries[i].is.text, s->entries[i].is.key, s->entries[i].at_ms };
-    bool *also = arena_array(x->scratch, r->h.parts_n + 1, sizeof(*also));
+        entries[i] = s->entries[i].is;
+    struct overlap_room *room = arena_array(x->scratch, r->h.parts_n + 1, sizeof(*room));
     struct markup_part *parts = arena_array(x->scratch, r->h.parts_n + 1, sizeof(*parts));
     size_t *places = arena_array(x->scratch, r->h.parts_n + 1, sizeof(*places));
-    if (also == NULL || parts == NULL || places == NULL)
+    if (room == NULL || parts == NULL || places == NULL)
         return SIZE_MAX;
-    size_t known = overlap_known(entries, s->n, r->h.parts, r->h.parts_n, last, also);
+    size_t known = overlap_known(entries, s->n, r->h.parts, r->h.parts_n, last, room);
     r->parts_n = 0;
     for (size_t i = 0; i < r->h.parts_n; i++) {
-        if (also[i])
+        if (room[i].known)
             continue;
         parts[r->parts_n] = r->h.parts[i];
         places[r->parts_n++] = i;

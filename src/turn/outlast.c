@@ -10,7 +10,7 @@
 
 #include "lib/clock.h"
 #include "lib/log.h"
-#include "turn/turn_parts.h"
+#include "turn/running.h"
 
 #define LOOK_MS 50
 #define KEPT_MS 600000    /* an outage that lasts longer is not waited for */
@@ -61,26 +61,16 @@ static void tell(struct turn *turn)
 static void look(void *arg)
 {
     struct turns *t = arg;
-    struct turn *all = NULL;
     if (store_is_standing_in(t->o.store)) {
-        while (t->outlasting != NULL && clock_mono_ms() - t->outlasting->lease_until_mono_ms > KEPT_MS)
-            turn_lost(take(t));
+        if (t->outlasting != NULL && clock_mono_ms() - t->outlasting->lease_until_mono_ms > KEPT_MS) /* all of them came as the store went */
+            outlast_no_more(t);
         if (t->outlasting != NULL)
             loop_timer_set(t->outlast_timer, LOOK_MS);
         return;
     }
     (void)turns_is_just_back(t);
-    while (t->outlasting != NULL) {
-        struct turn *turn = take(t);
-        turn->next = all;
-        all = turn;
-    }
-    while (all != NULL) {
-        struct turn *turn = all;
-        all = turn->next;
-        turn->next = NULL;
-        tell(turn);
-    }
+    while (t->outlasting != NULL)
+        tell(take(t));
 }
 
 bool turn_outlasts(struct turn *turn, enum sent sent)

@@ -139,53 +139,60 @@ static size_t count_behind(const struct overlap_entry *stored, const struct side
     return n;
 }
 
+static void look_at_parts(struct overlap_room *room, const struct markup_part *parts, size_t from, size_t to)
+{
+    for (size_t i = from; i < to; i++)
+        room[i].key = parts[i].bot ? 0 : overlap_key(true, parts[i].text);
+}
+
 /* Whether any of the parts behind the known ones was said lately, so that it is worth another look. */
-static bool came_lately(const struct overlap_entry *stored, const struct side *s, const struct markup_part *parts, size_t parts_n, size_t known)
+static bool came_lately(const struct overlap_entry *stored, const struct side *s, const struct overlap_room *room, size_t from, size_t to)
 {
     int64_t newest_ms = s->n > 0 ? stored[s->n - 1].at_ms : 0;
-    for (size_t j = known; newest_ms != 0 && j < parts_n; j++) {
-        uint64_t key = parts[j].bot ? 0 : overlap_key(true, parts[j].text);
-        for (size_t i = s->n; key != 0 && i > 0 && stored[i - 1].at_ms >= newest_ms - OVERLAP_APART_MS; i--)
-            if (s->user[i - 1] && s->key[i - 1] == key)
+    for (size_t j = from; newest_ms != 0 && j < to; j++)
+        for (size_t i = s->n; room[j].key != 0 && i > 0 && stored[i - 1].at_ms >= newest_ms - OVERLAP_APART_MS; i--)
+            if (s->user[i - 1] && s->key[i - 1] == room[j].key)
                 return true;
-    }
     return false;
 }
 
-/* Marks parts that would be new although what was said is there, at another place. `also` is NULL or takes parts_n flags. How many parts from the
- * front are known then. *last: the entry of the last one of those; as long as there is none it stays. */
+/* Marks parts that would be new although what was said is there, at another place. How many parts from the front are known then. *last: the
+ * entry of the last one of those; as long as there is none it stays. */
 static size_t in_another_order(const struct overlap_entry *stored, const struct side *s, const struct markup_part *parts, size_t parts_n, size_t known,
-                               size_t *last, bool *also)
+                               size_t *last, struct overlap_room *room)
 {
-    if (parts_n - known > OVERLAP_APART_MAX || !came_lately(stored, s, parts, parts_n, known))
+    if (parts_n - known > OVERLAP_APART_MAX)
         return known;
+    look_at_parts(room, parts, known, parts_n);
+    if (!came_lately(stored, s, room, known, parts_n))
+        return known;
+    look_at_parts(room, parts, 0, known);
     int64_t cell = align(s, parts, parts_n, markup_question(parts, parts_n, 0).begin, true).cell;
     if (last_of(cell) == 0)
         return known;
     size_t first = first_of(cell) - 1;
     int64_t at_ms = stored[last_of(cell) - 1].at_ms;
     bool whole = true; /* so far, all of them */
-    for (size_t j = known; j < parts_n && (whole || also != NULL); j++) {
-        uint64_t key = parts[j].bot ? 0 : overlap_key(true, parts[j].text);
+    for (size_t j = known; j < parts_n; j++) {
         size_t before = 0, where = 0;
-        if (key == 0)
+        if (room[j].key == 0)
             continue;
-        for (size_t k = j > OVERLAP_STORED_MAX ? j - OVERLAP_STORED_MAX : 0; k < j; k++)
-            before += !parts[k].bot && overlap_key(true, parts[k].text) == key;
-        bool there = count_behind(stored, s, first, at_ms, key, &where) > before;
+        for (size_t k = 0; k < j; k++)
+            before += room[k].key == room[j].key;
+        bool there = count_behind(stored, s, first, at_ms, room[j].key, &where) > before;
         whole = whole && there;
         if (whole) {
             known = j + 1;
             *last = where;
-        } else if (there && also != NULL) {
-            also[j] = true;
+        } else {
+            room[j].known = there;
         }
     }
     return known;
 }
 
 size_t overlap_known(const struct overlap_entry *stored, size_t stored_n, const struct markup_part *parts, size_t parts_n, size_t *last_matched,
-                     bool *also)
+                     struct overlap_room *room)
 {
     size_t skipped = stored_n > OVERLAP_STORED_MAX ? stored_n - OVERLAP_STORED_MAX : 0;
     struct side s;
@@ -202,13 +209,14 @@ size_t overlap_known(const struct overlap_entry *stored, size_t stored_n, const 
         while (known < parts_n && parts[known].bot)
             known++;
     size_t other = SIZE_MAX;
-    for (size_t i = 0; also != NULL && i < parts_n; i++)
-        also[i] = false;
-    known = in_another_order(stored + skipped, &s, parts, parts_n, known, &other, also);
+    for (size_t i = 0; room != NULL && i < parts_n; i++)
+        room[i].known = false;
+    if (room != NULL)
+        known = in_another_order(stored + skipped, &s, parts, parts_n, known, &other, room);
     if (other != SIZE_MAX)
         *last_matched = skipped + other;
     struct markup_run run = markup_question(parts, parts_n, known);
-    while (run.begin < run.end && also != NULL && also[run.begin])
+    while (run.begin < run.end && room != NULL && room[run.begin].known)
         run.begin++;
     return run.begin < run.end ? known : parts_n;
 }

@@ -52,16 +52,21 @@ struct overlap_entry {
     int64_t at_ms;  /* when it came; 0: not said */
 };
 
+struct overlap_room { /* of a part */
+    uint64_t key; /* of a customer's; 0: it is another's, or empty. Only where that was needed */
+    bool known;
+};
+
 /* By which texts are compared; 0: there is nothing in it. */
 uint64_t overlap_key(bool user, struct sv text);
 
 /* `stored`: oldest first, the context and then what is pending. Returns how many parts from the front it has: parts[result..parts_n) is new, and
- * is empty or holds a USER part. `also`: NULL, or takes a flag for each part; those of it that are set are known as well, though what is new comes
- * before them. *last_matched: index of the last entry of the customer's in `stored` that has a pair; SIZE_MAX: none.
+ * is empty or holds a USER part. `room`: one for each part, in which those are marked that are known as well, though what is new comes before
+ * them; NULL: the order counts. *last_matched: index of the last entry of the customer's in `stored` that has a pair; SIZE_MAX: none.
  * Texts are equal when they are but for white space: trimmed, a run of it is as good as one blank. They are compared by a hash of 64 bits;
  * whoever makes two of his texts collide has one of them not answered.
  * Needs no memory but some 26 KiB of stack. Takes parts_n * min(stored_n, 1024) short steps. */
 size_t overlap_known(const struct overlap_entry *stored, size_t stored_n, const struct markup_part *parts, size_t parts_n, size_t *last_matched,
-                     bool *also);
+                     struct overlap_room *room);
 
 #endif

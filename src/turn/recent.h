@@ -12,6 +12,7 @@
 #include "lib/sv.h"
 
 #define RECENT_ID_MAX 40   /* longer message ids are not remembered */
+#define RECENT_OF_MAX 64  /* of one conversation are enough to know a history by */
 #define RECENT_MS 3600000 /* so long the archive may be behind what was accepted */
 
 struct recent;

@@ -32,25 +32,47 @@ void remember_arrival(struct transact *x)
     remember_message(x, ev->message);
 }
 
-static void remember_item(struct transact *x, struct sv item)
+/* What the ring has of the conversation. */
+struct seen {
+    struct recent_message *list;
+    size_t n;
+};
+
+static bool is_seen(const struct seen *seen, struct sv id)
 {
-    struct message_item m;
-    struct err e;
-    if (message_look(item, &m, &e) != 0 || !sv_eq(m.role, SV("user")) || m.message_id_json.p == NULL || m.received_ms < x->event.now_ms - FOUND_MS)
-        return;
-    struct sv id = message_text(x->scratch, m.message_id_json), text = message_text(x->scratch, m.content_json);
-    if (id.p != NULL && text.p != NULL && !recent_has(x->t->o.recent, x->id, id, x->event.now_ms - RECENT_MS))
-        remember(x, id, text, m.received_ms);
+    for (size_t i = 0; i < seen->n; i++)
+        if (sv_eq(sv_from(seen->list[i].id), id))
+            return true;
+    return false;
+}
+
+static void remember_items(struct transact *x, const struct seen *seen, const struct sv *items, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct message_item m;
+        struct err e;
+        if (message_look(items[i], &m, &e) != 0 || !sv_eq(m.role, SV("user")) || m.message_id_json.p == NULL ||
+            m.received_ms < x->event.now_ms - FOUND_MS)
+            continue;
+        struct sv id = message_text(x->scratch, m.message_id_json), text = message_text(x->scratch, m.content_json);
+        if (id.p != NULL && text.p != NULL && !is_seen(seen, id))
+            remember(x, id, text, m.received_ms);
+    }
 }
 
 void remember_found(struct transact *x)
 {
     if (x->event.kind != EVENT_ARRIVE || x->t->o.recent == NULL)
         return;
-    if (x->look == NULL && !recent_has(x->t->o.recent, x->id, x->event.message->message_id, x->event.now_ms - RECENT_MS))
-        remember_message(x, x->event.message);
-    for (size_t i = 0; x->look != NULL && i < x->context_n; i++) /* in the order in which they came */
-        remember_item(x, x->context[i]);
-    for (size_t i = 0; x->look != NULL && i < x->pending_n; i++)
-        remember_item(x, x->pending[i]);
+    struct seen seen = { .list = arena_array(x->scratch, RECENT_OF_MAX, sizeof(*seen.list)) };
+    if (seen.list == NULL)
+        return; /* a hint that is missed */
+    seen.n = recent_of(x->t->o.recent, x->id, x->event.now_ms - RECENT_MS, seen.list, RECENT_OF_MAX);
+    if (x->look == NULL) {
+        if (!is_seen(&seen, x->event.message->message_id))
+            remember_message(x, x->event.message);
+        return;
+    }
+    remember_items(x, &seen, x->context, x->context_n); /* in the order in which they came */
+    remember_items(x, &seen, x->pending, x->pending_n);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * A running turn: what turn_*.c share of it. Included by turn_parts.h alone. */
+ * A running turn: what the files share that work on one (turn_*.c, outlast.c), and those of control_*.c that end one. */
 #ifndef TURN_RUNNING_H
 #define TURN_RUNNING_H
 
@@ -112,7 +112,5 @@ bool turn_outlasts(struct turn *turn, enum sent sent);
 /* Those that wait for that are lost; freed without a word. */
 void outlast_no_more(struct turns *t);
 void outlast_free(struct turns *t);
-/* The shared store has come back a moment ago: whoever has sent something before it went may still tell of it. */
-bool turns_is_just_back(struct turns *t);
 
 #endif

@@ -7,7 +7,7 @@
 
 #include "lib/clock.h"
 #include "lib/log.h"
-#include "turn/turn_parts.h"
+#include "turn/running.h"
 
 #define RENEW_SPREAD_MS 200
 #define SCRATCH_FIRST 4096

@@ -8,7 +8,7 @@
 #include "lib/log.h"
 #include "turn/reason.h"
 #include "turn/recent.h"
-#include "turn/turn_parts.h"
+#include "turn/running.h"
 
 #define OLD_MS (24LL * 3600 * 1000)
 #define RETRY_MS 1000

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "lib/log.h"
-#include "turn/turn_parts.h"
+#include "turn/running.h"
 
 struct visit {
     struct turns *t;

@@ -3,7 +3,7 @@
 #include "config.h"
 
 #include "lib/log.h"
-#include "turn/turn_parts.h"
+#include "turn/running.h"
 
 static void client_tick(void *arg);
 

@@ -6,7 +6,7 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "turn/reason.h"
-#include "turn/turn_parts.h"
+#include "turn/running.h"
 
 #define RETRY_MS 150
 #define FINISH_TRIES_MAX 200

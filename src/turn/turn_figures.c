@@ -6,7 +6,7 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/metrics.h"
-#include "turn/turn_parts.h"
+#include "turn/running.h"
 
 void turns_count(struct turns *t, enum figure figure)
 {

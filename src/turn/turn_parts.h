@@ -54,6 +54,8 @@ struct turns {
 int64_t job_ttl_ms(const struct turns *t);
 /* The store's clock now, as far as this process knows it. */
 int64_t turns_store_now(const struct turns *t);
+/* outlast.c: the shared store has come back a moment ago: whoever has sent something before it went may still tell of it. */
+bool turns_is_just_back(struct turns *t);
 struct arena *turns_scratch(struct turns *t) MUST_CHECK;
 void turns_scratch_back(struct turns *t, struct arena *a);
 /* Held, NULL: the default bot. */
@@ -151,7 +153,5 @@ enum answer_status replay_status(struct sv status);
 /* A message that was here before: answered from its mark. Takes over `client`. */
 void replay(struct turns *t, struct sv conversation_id, const struct client *client, struct sv mark, const struct conversation *record,
             bool lease_held);
-
-#include "turn/running.h" /* needs what is above */
 
 #endif

@@ -7,7 +7,7 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "turn/reason.h"
-#include "turn/turn_parts.h"
+#include "turn/running.h"
 
 #define RENEW_RETRY_MS 250
 

@@ -7,7 +7,7 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "turn/step_parts.h"
-#include "turn/turn_parts.h"
+#include "turn/running.h"
 
 static void retry_gate(void *arg)
 {

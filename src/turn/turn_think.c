@@ -4,7 +4,7 @@
 
 #include "lib/log.h"
 #include "turn/reason.h"
-#include "turn/turn_parts.h"
+#include "turn/running.h"
 
 #define BOT_RETRY_MS 5000 /* a bot that cannot be used is mended by a person */
 

@@ -193,7 +193,7 @@ sub judge_messages {
     is(scalar @missing, 0, "$name: the archive has what was accepted") or diag(some(@missing));
     is(scalar @more, 0, "$name: and nothing else") or diag(some(@more));
     is(scalar @double, 0, "$name: each once") or diag(some(map { map { $_->{line} } @{$rows{$_}} } @double));
-    cmp_ok($states{unknown} || 0, '<', max(10, keys(%rows) / 5), "$name: unknown outcomes are not the rule"); # more where the machine is slow
+    cmp_ok($states{unknown} || 0, '<', max(3, keys(%rows) / 20), "$name: unknown outcomes are rare");
     return;
 }
 
@@ -210,10 +210,8 @@ sub judge_jobs {
 
 sub judge_logs {
     my ($s) = @_;
-    my $times = file_lines($s, qr/Redis connection failed, using fallback/); # a slow machine may go over for a Redis that is only slow
-    cmp_ok($times, '>=', $OUTAGES, 'the log says each time that the host goes over');
-    cmp_ok($times, '<=', 2 * $OUTAGES, 'once');
-    is(file_lines($s, qr/store: this host is back/), $times, 'and that it is back');
+    is(file_lines($s, qr/Redis connection failed, using fallback/), $OUTAGES, 'the log says once each time that the host goes over');
+    is(file_lines($s, qr/store: this host is back/), $OUTAGES, 'and that it is back');
     is(file_lines($s, qr/cannot be joined|a record cannot be read|an impossible way/), 0, 'no record was lost on the way');
     for my $n (map { ("responder-$_", "daemon-$_") } 1, 2) {
         my $lines = file_lines($s, qr/"level":"(?:WARNING|ERROR)".*"message":"(?:redis:|store:|Redis)/, qr{/$n\.log$});

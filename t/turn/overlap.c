@@ -185,16 +185,16 @@ static void apart(void)
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         char words[2][256], flags[51] = "";
         struct overlap_entry history[50];
-        bool also[50];
+        struct overlap_room room[50];
         size_t last = 7, stored_n = read_words(rows[i].stored, stored, words[0], sizeof(words[0]));
         size_t n = read_words(rows[i].history, history, words[1], sizeof(words[1]));
         for (size_t k = 0; k < stored_n; k++)
             stored[k].at_ms = rows[i].step_ms != 0 ? 1700000000000 + (int64_t)k * rows[i].step_ms : 0;
         for (size_t k = 0; k < n; k++)
             parts[k] = (struct markup_part){ .bot = !history[k].user, .text = history[k].text };
-        is_int(overlap_known(stored, stored_n, parts, n, &last, also), rows[i].known, "%s | %s", rows[i].stored, rows[i].history);
+        is_int(overlap_known(stored, stored_n, parts, n, &last, room), rows[i].known, "%s | %s", rows[i].stored, rows[i].history);
         for (size_t k = 0; k < n; k++)
-            flags[k] = also[k] ? '+' : '-';
+            flags[k] = room[k].known ? '+' : '-';
         is_str(flags, rows[i].also, "known behind that");
         is_int((long)last, rows[i].last, "the last one that matched");
     }
