@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #include "api/request.h"
-#include "api/validate.h"
+#include "lib/validate.h"
 #include "lib/clock.h"
 #include "lib/id.h"
 #include "lib/json.h"

@@ -5,7 +5,7 @@
 
 #include "api/auth.h"
 #include "api/cgi.h"
-#include "api/validate.h"
+#include "lib/validate.h"
 #include "lib/arena.h"
 
 struct request;

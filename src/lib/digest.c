@@ -75,6 +75,14 @@ void digest_hmac(struct sv key, const struct sv *parts, size_t n, unsigned char 
     EVP_MAC_CTX_free(c);
 }
 
+void digest_stretch(struct sv password, struct sv salt, int rounds, unsigned char out[DIGEST_SIZE])
+{
+    (void)pthread_once(&once, fetch);
+    if (sha256 == NULL || PKCS5_PBKDF2_HMAC(password.n > 0 ? password.p : "", (int)password.n, (const unsigned char *)salt.p, (int)salt.n,
+                                            rounds, sha256, DIGEST_SIZE, out) != 1)
+        missing();
+}
+
 enum { BASE64_MAX = 65536 };
 
 size_t digest_base64(struct sv s, char *out)
@@ -108,6 +116,41 @@ bool digest_from_base64(struct sv text, unsigned char *out, size_t max, size_t *
             return false;
         memcpy(out + *n, bytes, size);
         *n += size;
+    }
+    return true;
+}
+
+size_t digest_base64url(struct sv s, char *out)
+{
+    size_t n = digest_base64(s, out);
+
+    while (n > 0 && out[n - 1] == '=')
+        n--;
+    out[n] = '\0';
+    for (size_t i = 0; i < n; i++)
+        out[i] = out[i] == '+' ? '-' : out[i] == '/' ? '_' : out[i];
+    return n;
+}
+
+bool digest_from_base64url(struct sv text, unsigned char *out, size_t max, size_t *n)
+{
+    char piece[128]; /* a multiple of 4: only the last one may have to be padded */
+
+    *n = 0;
+    while (text.n > 0) {
+        size_t chars = text.n < sizeof(piece) ? text.n : sizeof(piece), bytes;
+        for (size_t i = 0; i < chars; i++) {
+            if (strchr("+/=", text.p[i]) != NULL) /* NUL too */
+                return false;
+            piece[i] = text.p[i] == '-' ? '+' : text.p[i];
+            piece[i] = piece[i] == '_' ? '/' : piece[i];
+        }
+        text = (struct sv){ text.p + chars, text.n - chars };
+        for (; chars % 4 != 0; chars++)
+            piece[chars] = '=';
+        if (!digest_from_base64((struct sv){ piece, chars }, out + *n, max - *n, &bytes))
+            return false;
+        *n += bytes;
     }
     return true;
 }

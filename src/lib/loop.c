@@ -222,6 +222,11 @@ void loop_soon(struct loop *l, loop_fn *fn, void *arg)
         must(uv_idle_start(&l->idle, on_idle), "idle");
 }
 
+void *loop_native(struct loop *l)
+{
+    return &l->uv;
+}
+
 /* Timers */
 
 static void on_timer(uv_timer_t *h)

@@ -46,6 +46,9 @@ void loop_fd_want(struct loop_fd *f, int events); /* 0 stops */
 /* Must come before close(fd). Never fires after. NULL is allowed. */
 void loop_fd_free(struct loop_fd *f);
 
+/* The uv_loop_t, for a library that brings libuv handles of its own. It must have closed them before loop_free. */
+void *loop_native(struct loop *l);
+
 struct loop_signal *loop_signal_new(struct loop *l, int signo, loop_fn *fn, void *arg) MUST_CHECK;
 void loop_signal_free(struct loop_signal *s);
 

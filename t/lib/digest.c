@@ -138,11 +138,48 @@ static void test_round_trip(void)
     is_int(wrong, 0, "every size up to 400 bytes is read as it was written");
 }
 
+/* RFC 7914 section 11. */
+static void test_stretch(void)
+{
+    unsigned char out[DIGEST_SIZE];
+    char hex[2 * DIGEST_SIZE + 1];
+    digest_stretch(SV("passwd"), SV("salt"), 1, out);
+    to_hex(out, sizeof(out), hex);
+    is_str(hex, "55ac046e56e3089fec1691c22544b605f94185216dde0465e68b9d57c20dacbc", "PBKDF2, one round");
+    digest_stretch(SV("Password"), SV("NaCl"), 80000, out);
+    to_hex(out, sizeof(out), hex);
+    is_str(hex, "4ddcd8f60b98be21830cee5ef22701f9641a4418d04c0414aeff08876b34ab56", "80,000 rounds");
+}
+
+static void test_base64url(void)
+{
+    static const char *const bad[] = { "Z", "Zg=", "Zg==", "Zh", "Zm9", "AP/-", "AP+-", "Zm9v\n", " Zm9v", "Zm.v", "\xc3\xa9Zm" };
+    unsigned char bytes[400], again[400];
+    char text[DIGEST_BASE64_SIZE(sizeof(bytes))];
+    size_t n, length;
+    int wrong = 0;
+    is_int(digest_base64url(SV("\0\xff\xfe\xff"), text), 6, "base64url: length");
+    is_str(text, "AP_-_w", "base64url");
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+        ok(!digest_from_base64url(sv_from(bad[i]), again, sizeof(again), &n), "not base64url: \"%s\"", bad[i]);
+    ok(!digest_from_base64url(SV("Zm9\0"), again, sizeof(again), &n), "not base64url: a NUL");
+    for (size_t size = 0; size <= sizeof(bytes); size++) {
+        id_random(bytes, sizeof(bytes));
+        length = digest_base64url((struct sv){ (const char *)bytes, size }, text);
+        wrong += length != strlen(text) || strpbrk(text, "+/=") != NULL;
+        wrong += !digest_from_base64url((struct sv){ text, length }, again, size, &n) || n != size || memcmp(bytes, again, size) != 0;
+        wrong += size > 0 && digest_from_base64url((struct sv){ text, length }, again, size - 1, &n);
+    }
+    is_int(wrong, 0, "every size up to 400 bytes is read as it was written");
+}
+
 int main(void)
 {
     test_hmac();
     test_webhook();
     test_base64();
     test_round_trip();
+    test_stretch();
+    test_base64url();
     return done_testing();
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * Checks a JSON body or a query against a table and fills a struct with what it holds, or lists everything that is wrong with it.
  * Members that the table does not name are ignored; null for an optional one counts as absent. Knows no endpoint. */
-#ifndef API_VALIDATE_H
-#define API_VALIDATE_H
+#ifndef LIB_VALIDATE_H
+#define LIB_VALIDATE_H
 
 #include "lib/arena.h"
 #include "lib/json.h"

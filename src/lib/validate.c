@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT
- * One function a kind of field. A check either stores the value or adds one line to the detail. A query is taken apart by api/query.c first. */
+ * One function a kind of field. A check either stores the value or adds one line to the detail. A query is taken apart by lib/query.c first. */
 #include "config.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-#include "api/query.h"
-#include "api/validate.h"
 #include "lib/clock.h"
+#include "lib/query.h"
+#include "lib/validate.h"
 
 #define YEAR_10000_S 253402300800.0
 #define NUMBER_MAX 40 /* characters of a number in a query */

@@ -3,7 +3,7 @@
  * too, and one source cannot contradict itself. */
 #include "config.h"
 
-#include "api/query.h"
+#include "lib/query.h"
 
 /* p has room for s.n bytes. False: a wrong escape, NUL, or not UTF-8. */
 static bool decode(struct sv s, char *p, struct sv *out)

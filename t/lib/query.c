@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
- * Tests of src/api/query.c and of validate_query: what a query says, and everything that is wrong with it at once. */
+ * Tests of src/lib/query.c and of validate_query: what a query says, and everything that is wrong with it at once. */
 #include "config.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "api/validate.h"
+#include "lib/validate.h"
 #include "t/tap.h"
 
 struct target {
