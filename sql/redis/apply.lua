@@ -4,22 +4,26 @@
 -- and the end of a turn must be possible when Redis has no memory left for new things.
 --
 -- KEYS   1 conversation  2 lock  3 due  4 activity  5 active  6 waiting  7 paused
---        and, when ARGV goes on behind 9: 8 pending  9 context  10 message_queue, then new mark, marks, job,
---        message_queue:dead and message_queue:dead:items when there are letters, callback_queue when there are items for it
+--        and, when ARGV goes on behind 9: 8 pending  9 context  10 message_queue, then chat_session:<id>, events:<id>,
+--        events_last:<id> and sessions when there is something for the session, new mark, marks, job, message_queue:dead and message_queue:dead:items
+--        when there are letters, callback_queue when there are items for it
 -- ARGV   1 expected version ('0': no record)  2 new version  3 record  4 token that must stand in the lock ('': not asked)
 --        5 due ('': not)  6 the other four scores, a space between them, nothing where the conversation is not in
 --        7 conversation id (the member)  8 lease: '' keep, '0' drop, else take it for so many ms  9 its token
 --        and, when something of it is not 0: 10 new marks (0 or 1)  11 marks  12 their TTL
 --        13 items for pending  14 to take from its front  15 '1': into the context
 --        16 items for the context  17 the context's bound (0: none)  18 items for message_queue  19 its bound in bytes (0: none)
---        20 job: '' none, '0' remove, else its TTL  21 channel of the event ('': none)  22 dead letters  23 items for callback_queue, then the
+--        20 job: '' none, '0' remove, else its TTL  21 channel of the event ('': none)  22 dead letters  23 items for callback_queue
+--        24 events of the session ('': nothing for it); when it is not '': 25 view: '' keep, '0' drop, else set, and its score in sessions  26 the view  27 TTL
+--        28 the log's bound  29 the last number is at least this, then the events; then the
 --        values in the order of 10 to 21, behind them id and item of each letter, then the items for callback_queue
 -- Returns 0 done, 1 conflict, 2 lease lost, 3 full; the mark when it is a duplicate.
 -- It is run three times a turn: locals instead of functions and tables are on purpose.
 local call, try, KEYS, ARGV = redis.call, redis.pcall, KEYS, ARGV
 
 -- Nothing is written before all of this has held.
-local old = call('HMGET', KEYS[1], 'version', 'index')
+local session = (ARGV[24] or '') ~= ''
+local old = session and call('HMGET', KEYS[1], 'version', 'index', 'events') or call('HMGET', KEYS[1], 'version', 'index')
 if (old[1] or '0') ~= ARGV[1] then
     return 1
 end
@@ -27,7 +31,15 @@ if ARGV[4] ~= '' and call('GET', KEYS[2]) ~= ARGV[4] then
     return 2
 end
 local more = ARGV[10]
-local key, value, dead = 11, 24, #KEYS
+local key, value, dead = 11, 25, #KEYS
+local last, events = false, 0
+if session then
+    events, key, value = tonumber(ARGV[24]), 15, 30 + ARGV[24]
+    if events > 0 or ARGV[29] ~= '0' then
+        last = old[3] or call('GET', KEYS[13]) or string.match(call('LINDEX', KEYS[12], -1) or '', '^{"seq":(%d+)') or 0
+        last = math.max(last, ARGV[29]) -- the log's own: the record was lost
+    end
+end
 if more then
     if ARGV[23] ~= '0' then
         call('LLEN', KEYS[dead]) -- these fail here, before anything is written, when one is of another type
@@ -38,7 +50,7 @@ if more then
         call('HLEN', KEYS[dead])
     end
     if ARGV[19] ~= '0' then
-        local mark = more == '1' and call('GET', KEYS[11])
+        local mark = more == '1' and call('GET', KEYS[key])
         if mark then
             return mark
         end
@@ -47,11 +59,11 @@ if more then
         end
     end
     if more == '1' then
-        local mark = call('SET', KEYS[11], ARGV[24], 'NX', 'GET', 'PX', ARGV[12])
+        local mark = call('SET', KEYS[key], ARGV[value], 'NX', 'GET', 'PX', ARGV[12])
         if mark then
             return mark
         end
-        key, value = 12, 25
+        key, value = key + 1, value + 1
     end
 end
 
@@ -72,7 +84,7 @@ if old[2] ~= ARGV[6] then
         moves = moves + 1
     end
 end
-local pending, popped, length, context, queued = 0, false, false, 0, 0
+local pending, popped, length, context, queued, logged, log = 0, false, false, 0, 0, 0, 0
 local at = value
 if more and not failed then
     at = at + ARGV[11]
@@ -115,11 +127,26 @@ if more and not failed then
     end
     at = at + ARGV[18]
 end
+for i = 1, failed and 0 or events do
+    last = last + 1
+    ARGV[29 + i] = string.format('{"seq":%.0f,', last) .. string.sub(ARGV[29 + i], 2)
+end
+for i = 1, failed and 0 or events, 1000 do
+    log = try('RPUSH', KEYS[12], unpack(ARGV, 29 + i, 29 + math.min(i + 999, events)))
+    failed = type(log) == 'table' and log
+    if failed then
+        break
+    end
+    logged = logged + math.min(1000, events - i + 1)
+end
 if not failed then
     done = ARGV[5] ~= '' and try('ZADD', KEYS[3], ARGV[5], id) or try('ZREM', KEYS[3], id)
     failed = type(done) == 'table' and done
 end
 if failed then
+    if logged > 0 then
+        call('RPOP', KEYS[12], logged)
+    end
     if queued > 0 then
         call('RPOP', KEYS[10], queued)
     end
@@ -140,7 +167,7 @@ if failed then
         end
     end
     if more == '1' then
-        call('DEL', KEYS[11])
+        call('DEL', KEYS[key - 1])
     end
     return failed
 end
@@ -174,7 +201,29 @@ if ARGV[8] == '0' then
 elseif ARGV[8] ~= '' then
     call('SET', KEYS[2], ARGV[9], 'PX', ARGV[8])
 end
-call('HSET', KEYS[1], 'version', ARGV[2], 'record', ARGV[3], 'index', ARGV[6])
+if last then
+    call('HSET', KEYS[1], 'version', ARGV[2], 'record', ARGV[3], 'index', ARGV[6], 'events', string.format('%.0f', last))
+else
+    call('HSET', KEYS[1], 'version', ARGV[2], 'record', ARGV[3], 'index', ARGV[6])
+end
+if session then
+    if ARGV[25] == '0' then
+        call('DEL', KEYS[11])
+        try('ZREM', KEYS[14], id)
+    elseif ARGV[25] ~= '' then
+        call('SET', KEYS[11], ARGV[26], 'PX', ARGV[27])
+        try('ZADD', KEYS[14], ARGV[25], id) -- only a figure: nothing fails for it
+    end
+    if events > 0 then
+        if log > tonumber(ARGV[28]) then
+            call('LTRIM', KEYS[12], -ARGV[28], -1)
+        end
+        call('PEXPIRE', KEYS[12], ARGV[27])
+        for i = 30, 29 + events do
+            call('PUBLISH', KEYS[12], ARGV[i])
+        end
+    end
+end
 if more and ARGV[21] ~= '' then
     call('PUBLISH', ARGV[21], ARGV[at])
 end

@@ -2,9 +2,9 @@
 -- SPDX-License-Identifier: MIT
 -- Numbers for listings and statistics; none costs more when there are more conversations.
 -- KEYS  1 activity  2 active  3 waiting  4 paused  5 due  6 message_queue  7 message_queue:batches  8 message_queue:dead
---       9 callback_queue  10 callback_queue:batches
+--       9 callback_queue  10 callback_queue:batches  11 sessions
 -- Returns {TIME, five sizes, message_queue, items in its batches, dead letters, active in the last hour, in the last day, the first item
--- of message_queue, names of its batches, callback_queue, items in its batches, INFO or an error}.
+-- of message_queue, names of its batches, callback_queue, items in its batches, cached sessions, INFO or an error}.
 local call = redis.call
 local time = call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -21,5 +21,5 @@ return {
     time, call('ZCARD', KEYS[1]), call('ZCARD', KEYS[2]), call('ZCARD', KEYS[3]), call('ZCARD', KEYS[4]), call('ZCARD', KEYS[5]),
     call('LLEN', KEYS[6]), taken, call('ZCARD', KEYS[8]), call('ZCOUNT', KEYS[1], '(' .. (now - 3600000), '+inf'),
     call('ZCOUNT', KEYS[1], '(' .. (now - 86400000), '+inf'), call('LINDEX', KEYS[6], 0), names,
-    call('LLEN', KEYS[9]), (batches(KEYS[10])), redis.pcall('INFO')
+    call('LLEN', KEYS[9]), (batches(KEYS[10])), call('ZCOUNT', KEYS[11], '(' .. now, '+inf'), redis.pcall('INFO')
 }

@@ -86,6 +86,16 @@ static void call(const struct answer *a)
         if (done && a->fn.event != NULL)
             a->fn.event(a->arg, a->is.value);
         break;
+    case ANSWER_SESSION:
+        a->fn.session(a->arg, a->status, done ? &a->is.session : NULL);
+        break;
+    case ANSWER_EVENTS:
+        a->fn.events(a->arg, a->status, done ? &a->is.events : NULL);
+        break;
+    case ANSWER_PUSH:
+        if (done && a->fn.push != NULL)
+            a->fn.push(a->arg, a->is.value, SV_NONE);
+        break;
     case ANSWER_OTHER:
         a->fn.other(a->arg, a->status, done ? a->is.other : NULL);
         break;

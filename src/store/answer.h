@@ -22,6 +22,9 @@ enum answer_kind {
     ANSWER_VALUE,
     ANSWER_STAT,
     ANSWER_EVENT,
+    ANSWER_SESSION,
+    ANSWER_EVENTS,
+    ANSWER_PUSH,
     ANSWER_OTHER
 };
 
@@ -39,6 +42,9 @@ struct answer {
         store_value_fn *value;
         store_stat_fn *stat;
         store_event_fn *event;
+        store_session_fn *session;
+        store_events_fn *events;
+        store_push_fn *push;
         answer_other_fn *other;
     } fn;
     void *arg;
@@ -51,8 +57,10 @@ struct answer {
             const struct store_letter *at;
             size_t n;
         } letters;
-        struct sv value; /* ANSWER_EVENT too */
+        struct sv value; /* ANSWER_EVENT too; ANSWER_PUSH: the conversation */
         struct store_stat stat;
+        struct store_session session;
+        struct store_events events;
         const void *other;
     } is;
     struct arena *arena; /* made by the first answer_arena(); freed with the answer */
@@ -69,7 +77,7 @@ bool answer_keep(struct answer *a, struct sv *s) MUST_CHECK;
 void answer_clear(struct answer *a);
 /* Calls the caller and frees. */
 void answer_tell(struct answer *a);
-/* Calls the caller with `status`, whatever is filled in, and leaves the answer alone; not for events. Reads only kind,
+/* Calls the caller with `status`, whatever is filled in, and leaves the answer alone; not for EVENT and PUSH. Reads only kind,
  * fn and arg. */
 void answer_tell_only(const struct answer *a, enum store_status status);
 /* Frees without telling. NULL is allowed. */

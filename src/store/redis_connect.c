@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * See redis_link.h. Here: how a connection comes about (name, connect, greeting), how it is given up, open and close.
  * The greeting goes out in one write and is answered in order: AUTH, SELECT, the scripts, the types of shared keys, a write that
- * changes nothing, TIME; or AUTH and SUBSCRIBE. The first error in it ends the try. */
+ * changes nothing, TIME; or AUTH and SUBSCRIBE of all channels. The first error in it ends the try. */
 #include "config.h"
 
 #include <errno.h>
@@ -187,7 +187,9 @@ static void greet(struct redis_link *l)
         greet_word(l, GREET_PLAIN, 0, "AUTH", l->user, l->password);
     else if (l->password[0] != '\0')
         greet_word(l, GREET_PLAIN, 0, "AUTH", l->password, NULL);
-    if (l->listens)
+    if (l->listens && !link_write_channels(l, on_greeting))
+        link_lost(l, "no memory");
+    else if (l->listens)
         greet_word(l, GREET_LAST, 0, "SUBSCRIBE", l->channel.p, NULL);
     else
         greet_commands(l);
@@ -338,6 +340,7 @@ static void destroy(void *arg)
     free(l->user);
     free(l->password);
     free((void *)(uintptr_t)l->channel.p);
+    map_free(l->channels);
     free(l);
 }
 
@@ -358,8 +361,9 @@ static int set_up(struct redis_link *l, const struct redis_link_options *o)
     if (o->channel.p != NULL) {
         char *channel = strndup(o->channel.p, o->channel.n);
         l->channel = (struct sv){ channel, o->channel.n };
+        l->channels = map_new();
         l->listens = true;
-        if (channel == NULL)
+        if (channel == NULL || l->channels == NULL)
             return -1;
     }
     if (l->host == NULL || l->user == NULL || l->password == NULL || l->scripts == NULL || l->codec == NULL ||
@@ -388,6 +392,7 @@ struct redis_link *redis_link_open(struct loop *loop, const struct redis_link_op
                               .keys_n = o->keys_n,
                               .on_up = o->on_up,
                               .on_message = o->on_message,
+                              .on_subscribed = o->on_subscribed,
                               .arg = o->arg,
                               .clock_at_ms = INT64_MAX };
     size_t n = o->unix_path != NULL ? strlen(o->unix_path) : 0;

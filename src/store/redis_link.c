@@ -156,16 +156,14 @@ struct buf *redis_link_begin_script(struct redis_link *l, size_t script, size_t 
     return b;
 }
 
-bool redis_link_end(struct redis_link *l, const struct redis_call *call)
+static bool end_command(struct redis_link *l, const struct redis_call *call, unsigned n, bool channels)
 {
-    return redis_link_end_group(l, call, 1);
-}
-
-bool redis_link_end_group(struct redis_link *l, const struct redis_call *call, unsigned n)
-{
-    struct flight f = {
-        .call = *call, .from = l->began, .to = l->base + l->out.n, .script = l->script, .replies = (uint8_t)n
-    };
+    struct flight f = { .call = *call,
+                        .from = l->began,
+                        .to = l->base + l->out.n,
+                        .script = l->script,
+                        .channels = channels,
+                        .replies = n };
     f.call.sent_ms = clock_mono_ms();
     f.deadline_ms = f.call.sent_ms + l->timeout_ms;
     if (!buf_ok(&l->out) || !flight_add(l, &f)) {
@@ -177,6 +175,21 @@ bool redis_link_end_group(struct redis_link *l, const struct redis_call *call, u
         link_set_clock(l, f.deadline_ms);
     want_flush(l);
     return true;
+}
+
+bool redis_link_end(struct redis_link *l, const struct redis_call *call)
+{
+    return end_command(l, call, 1, false);
+}
+
+bool redis_link_end_group(struct redis_link *l, const struct redis_call *call, unsigned n)
+{
+    return end_command(l, call, n, false);
+}
+
+bool link_end_channels(struct redis_link *l, const struct redis_call *call, unsigned n)
+{
+    return end_command(l, call, n, true);
 }
 
 /* ---- a script that the server has forgotten ---- */
@@ -282,20 +295,23 @@ static void on_error(struct redis_link *l, struct flight *f, const struct redis_
 static void on_reply(struct redis_link *l, const struct redis_reply *reply)
 {
     l->heard_ms = clock_mono_ms();
-    if (l->listens && reply->type == REDIS_ARRAY && sv_eq(redis_text(reply, 0), SV("message"))) {
-        struct sv message = redis_text(reply, 2);
-        if (message.p != NULL && l->on_message != NULL)
-            l->on_message(l->arg, message);
+    if (l->listens && reply->type == REDIS_ARRAY && link_on_message(l, reply))
         return;
-    }
     if (l->flights_n == 0 || flight_at(l, 0)->to > l->sent) {
         link_lost(l, "a reply that nobody asked for");
         return;
     }
+    struct flight *first = flight_at(l, 0);
     struct redis_reply group = { .type = REDIS_ARRAY, .items = l->group };
-    if (flight_at(l, 0)->replies > 1 || l->group_n > 0) {
+    if (first->channels && reply->type == REDIS_ARRAY) {
+        if (--first->replies == 0)
+            (void)flight_take(l);
+        link_on_channel(l, reply);
+        return;
+    }
+    if (!first->channels && (first->replies > 1 || l->group_n > 0)) {
         l->group[l->group_n++] = *reply;
-        if (--flight_at(l, 0)->replies > 0)
+        if (--first->replies > 0)
             return;
         group.n = l->group_n;
         l->group_n = 0;

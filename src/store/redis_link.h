@@ -54,15 +54,16 @@ struct redis_link_options {
     int database;
     int64_t timeout_ms; /* of one command; of connecting with the greeting */
     int64_t idle_ms;    /* silence after which the connection is tried; 0, or more than 5,000: 5,000 */
-    struct sv channel;  /* not SV_NONE: this connection only listens */
+    struct sv channel;  /* not SV_NONE: this connection only listens, to this and to more, see below */
     /* The arrays live as long as the link. */
     const struct redis_script *scripts;
     size_t scripts_n;
     const struct redis_shared_key *keys; /* checked in the greeting */
     size_t keys_n;
-    /* Each may be NULL. `time_ms`: the server's clock (0 on a connection that listens). */
+    /* Each may be NULL. `time_ms`: the server's clock (0 on a connection that listens). Up means that all channels are subscribed to. */
     void (*on_up)(void *arg, int64_t time_ms);
-    void (*on_message)(void *arg, struct sv message);
+    void (*on_message)(void *arg, struct sv channel, struct sv message);
+    void (*on_subscribed)(void *arg, struct sv channel); /* those that were added while it was up */
     void *arg;
 };
 
@@ -80,6 +81,10 @@ bool redis_link_end(struct redis_link *l, const struct redis_call *call) MUST_CH
 /* As redis_link_end, where `n` (2 to REDIS_GROUP_MAX) commands were written one behind the other: their replies come together, as
  * an array. Where one of them is an error, that is the outcome. Other clients' commands may run between them. */
 bool redis_link_end_group(struct redis_link *l, const struct redis_call *call, unsigned n) MUST_CHECK;
+
+/* On a connection that listens: one channel more, from now on and after every reconnection, or one less. Twice is once. */
+int redis_link_subscribe(struct redis_link *l, struct sv channel) MUST_CHECK; /* -1: memory */
+void redis_link_unsubscribe(struct redis_link *l, struct sv channel);
 
 /* All that wait are told LOST before it returns. Allowed inside any callback. NULL is allowed. */
 void redis_link_close(struct redis_link *l);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT
- * What redis_link.c (a connection that is up) and redis_connect.c (how it comes up, how it goes) share. */
+ * What redis_link.c (a connection that is up), redis_connect.c (how it comes up, how it goes) and redis_channels.c (what it listens to)
+ * share. */
 #ifndef STORE_REDIS_LINK_INSIDE_H
 #define STORE_REDIS_LINK_INSIDE_H
 
 #include <sys/un.h>
+#include "lib/map.h"
 #include "store/redis_link.h"
 #include "store/redis_resolve.h"
 
@@ -28,7 +30,8 @@ struct flight {
     uint64_t from, to; /* its bytes, in the stream */
     int script;        /* whose it is; -1: none */
     bool repeated;
-    uint8_t replies; /* still to come */
+    bool channels;    /* SUBSCRIBE or UNSUBSCRIBE: one reply a channel */
+    uint32_t replies; /* still to come */
 };
 
 struct loaded {
@@ -47,13 +50,15 @@ struct redis_link {
     int port, database;
     struct sockaddr_un unix_at; /* sun_path "": TCP */
     int64_t timeout_ms, idle_ms;
-    struct sv channel; /* owned */
+    struct sv channel;    /* owned */
+    struct map *channels; /* the others; names only */
     struct loaded *scripts;
     size_t scripts_n;
     const struct redis_shared_key *keys;
     size_t keys_n;
     void (*on_up)(void *arg, int64_t time_ms);
-    void (*on_message)(void *arg, struct sv message);
+    void (*on_message)(void *arg, struct sv channel, struct sv message);
+    void (*on_subscribed)(void *arg, struct sv channel);
     void *arg;
 
     int fd; /* -1: none */
@@ -88,6 +93,16 @@ void link_set_clock(struct redis_link *l, int64_t at_ms);
 void link_on_time(struct redis_link *l);
 void link_on_io(void *arg, int events);
 bool link_is_useless(struct sv error);
+
+/* As redis_link_end, for a SUBSCRIBE or UNSUBSCRIBE of so many channels: `done` hears only that it failed. */
+bool link_end_channels(struct redis_link *l, const struct redis_call *call, unsigned n);
+
+/* redis_channels.c */
+/* Writes what subscribes to all channels beside the first one. False: memory is short. */
+bool link_write_channels(struct redis_link *l, redis_done_fn *done);
+/* Both may close the link. False: it is no message. */
+bool link_on_message(struct redis_link *l, const struct redis_reply *reply);
+void link_on_channel(struct redis_link *l, const struct redis_reply *reply);
 
 /* redis_connect.c */
 void link_on_connected(struct redis_link *l);

@@ -31,6 +31,8 @@ int op_row(struct session *x, struct sv id, struct answer *a, struct row *c)
         .active = db_int(x->db, q, 12),
         .waiting = db_int(x->db, q, 13),
         .paused = db_int(x->db, q, 14),
+        .events = db_int(x->db, q, 15),
+        .events_until = db_int(x->db, q, 16),
     };
     if (c->version == 0)
         *c = (struct row){ .n = c->n };
@@ -204,6 +206,8 @@ static int write_row(struct session *x, struct sv id, const struct row *old, str
         db_i(c->active),
         db_i(c->waiting),
         db_i(c->paused),
+        db_i(c->events),
+        db_i(c->events_until),
         db_s(id),
     };
     return is_new ? db_do(x->db, SQL_CONVERSATION_ADD, args, ARRAY_LEN(args))
@@ -266,12 +270,13 @@ static int write_job(struct session *x, struct op *op, int64_t now_ms)
     return op_value_set(x, name, c->job.value, now_ms + c->job_ttl_ms);
 }
 
-int op_event_add(struct session *x, struct sv event)
+int op_event_add(struct session *x, struct sv event, struct sv push)
 {
-    if (event.p == NULL)
+    bool told = event.p != NULL;
+    if (!told && push.p == NULL)
         return 0;
     int64_t seq = x->counts.event_next++;
-    if (db_do(x->db, SQL_EVENT_ADD, DB_ARGS(db_i(seq), db_s(event))) != 0)
+    if (db_do(x->db, SQL_EVENT_ADD, DB_ARGS(db_i(seq), db_s(told ? event : SV("")), db_s(push), db_i(told))) != 0)
         return -1;
     return seq % EVENTS_CUT_EVERY == 0 ? db_do(x->db, SQL_EVENTS_DROP, DB_ARGS(db_i(seq - EVENTS_KEPT))) : 0;
 }
@@ -310,15 +315,19 @@ int op_apply(struct session *x, struct op *op)
         return -1;
     if (op->answer->status != STORE_DONE)
         return 0;
-    if (c->forget)
-        return forget(x, &old, applied->now_ms) == 0 ? op_event_add(x, c->event) : -1;
+    if (c->forget) {
+        if (op_session_forget(x, c->conversation_id, &old, applied->now_ms) != 0 || forget(x, &old, applied->now_ms) != 0)
+            return -1;
+        return op_event_add(x, c->event, SV_NONE);
+    }
     new = changed(&old, c, applied->now_ms);
-    if (write_row(x, c->conversation_id, &old, &new) != 0 || write_marks(x, c, new.n, applied->now_ms) != 0 ||
+    if (op_session_count(x, c, &new, applied->now_ms) != 0 || write_row(x, c->conversation_id, &old, &new) != 0 || write_marks(x, c, new.n, applied->now_ms) != 0 ||
         write_lists(x, c, &old, &new) != 0 || op_queue_add(x, STORE_QUEUE_MESSAGES, c->queue_add, c->queue_add_n) != 0 ||
         op_queue_add(x, STORE_QUEUE_CALLBACKS, c->callbacks_add, c->callbacks_add_n) != 0 ||
-        op_letters_add(x, c->letters, c->letters_n) != 0 || write_job(x, op, applied->now_ms) != 0)
+        op_letters_add(x, c->letters, c->letters_n) != 0 || write_job(x, op, applied->now_ms) != 0 ||
+        op_session_write(x, op, &old, &new, applied->now_ms) != 0)
         return -1;
-    return op_event_add(x, c->event);
+    return op_event_add(x, c->event, c->session != NULL && c->session->events_n > 0 ? c->conversation_id : SV_NONE);
 }
 
 /* ---- renew ---- */

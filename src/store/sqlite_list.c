@@ -101,10 +101,13 @@ static int read_letters(struct session *x, struct answer *a, enum sql which, con
     if (at == NULL)
         return db_no_memory(x->db);
     *l = (struct answer_letters){ .at = at };
+    size_t bytes = 0;
     int rc = db_ask(x->db, which, args, args_n);
-    for (; rc == 1 && l->n < max; rc = db_next(x->db, which)) {
+    for (bool full = false; rc == 1 && l->n < max && !full; rc = db_next(x->db, which)) {
         struct store_letter *one = &at[l->n++];
-        *one = (struct store_letter){ db_text(x->db, which, 0), db_text(x->db, which, 1) };
+        full = bytes >= STORE_LIST_BYTES;
+        *one = (struct store_letter){ db_text(x->db, which, 0), full ? SV("") : db_text(x->db, which, 1) };
+        bytes += one->item.n;
         if (!answer_keep(a, &one->id) || !answer_keep(a, &one->item))
             return db_no_memory(x->db);
     }

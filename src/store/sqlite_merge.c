@@ -207,8 +207,8 @@ int op_whole(struct session *x, struct op *op)
                       : one_text(x, SQL_FIRST_CONVERSATION, 0, a, &w->id);
     if (rc != 0)
         return -1;
-    if (!is_bound && w->id.p == NULL && stock(x) == 0)
-        return 0; /* is.other stays NULL: all is done */
+    if (!is_bound && w->id.p == NULL && stock(x) == 0) /* is.other stays NULL: all is done; views are not taken along */
+        return db_do(x->db, SQL_TEXTS_DROP_ALL, DB_NO_ARGS);
     if ((w->id.p != NULL && op_row(x, w->id, a, &c) != 0) || (is_bound ? read_bound(x, a, w) : bind_items(x, a, &c, w)) != 0 ||
         read_letters(x, a, w) != 0)
         return -1;
@@ -218,6 +218,8 @@ int op_whole(struct session *x, struct op *op)
         w->id = w->key; /* items without any conversation go with one that is forgotten at once */
     w->is_stale = !key_fits(w->key, &c);
     a->is.other = w;
+    if (op_session_last(x, w->id, &c, &w->last) != 0)
+        return -1;
     return read_whole(x, a, &c, w);
 }
 
@@ -231,9 +233,9 @@ static int drop_lists(struct session *x, const struct row *c)
     return db_do(x->db, SQL_CONTEXT_DROP, DB_ARGS(db_i(c->n), db_i(c->context_next)));
 }
 
-static int drop_conversation(struct session *x, const struct row *c)
+static int drop_conversation(struct session *x, struct sv id, const struct row *c)
 {
-    if (drop_lists(x, c) != 0)
+    if (drop_lists(x, c) != 0 || op_session_drop(x, id, c) != 0)
         return -1;
     if (c->version > 0)
         op_count(&x->counts, c->listed, c->due > 0, -1);
@@ -262,7 +264,7 @@ int op_forget(struct session *x, struct op *op)
         return db_do(x->db, SQL_LETTERS_FREE, DB_ARGS(db_s(key)));
     if (drop_letters(x, key) != 0 || op_row(x, op->ask.forget.id, op->answer, &c) != 0)
         return -1;
-    return c.n > 0 && key_fits(key, &c) ? drop_conversation(x, &c) : 0;
+    return c.n > 0 && key_fits(key, &c) ? drop_conversation(x, op->ask.forget.id, &c) : 0;
 }
 
 /* ---- OP_STOCK ---- */

@@ -17,6 +17,7 @@ struct sqlite_mark {
 struct sqlite_whole {
     struct sv id, record; /* record SV_NONE: forgotten, marks are left; or none, only items and letters */
     uint64_t version;
+    int64_t last; /* number of its last event */
     struct sv key;
     bool is_stale; /* written again after it got its key: find out about the key, then ask OP_FORGET */
     const struct sqlite_mark *marks;

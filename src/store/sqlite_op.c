@@ -42,6 +42,18 @@ static bool keep_letters(struct op *op, const struct store_letter **letters, siz
     return all;
 }
 
+static bool keep_session(struct op *op, const struct store_session_change **session)
+{
+    if (*session == NULL)
+        return true;
+    struct store_session_change *kept = arena_alloc(op->arena, sizeof *kept);
+    if (kept == NULL)
+        return false;
+    *kept = **session;
+    *session = kept;
+    return keep(op, &kept->view) && keep_all(op, &kept->events, kept->events_n);
+}
+
 static bool keep_change(struct op *op, struct store_change *c)
 {
     struct store_pair *marks = arena_array(op->arena, c->marks_n + 1, sizeof *marks);
@@ -57,7 +69,7 @@ static bool keep_change(struct op *op, struct store_change *c)
            keep_all(op, &c->context_add, c->context_add_n) && keep_all(op, &c->queue_add, c->queue_add_n) &&
            keep_all(op, &c->callbacks_add, c->callbacks_add_n) &&
            keep_letters(op, &c->letters, c->letters_n) && keep(op, &c->job.key) && keep(op, &c->job.value) &&
-           keep(op, &c->event);
+           keep_session(op, &c->session) && keep(op, &c->event);
 }
 
 int op_keep(struct op *op)
@@ -97,6 +109,13 @@ int op_keep(struct op *op)
     case OP_GET:
         all = keep(op, &op->ask.value.name) && keep(op, &op->ask.value.value);
         break;
+    case OP_SESSION_FILL:
+        all = keep(op, &op->ask.fill.conversation_id) && keep(op, &op->ask.fill.view) && keep(op, &op->ask.fill.customer);
+        break;
+    case OP_SESSION:
+    case OP_EVENTS:
+        all = keep(op, &op->ask.events.id);
+        break;
     case OP_FORGET:
         all = keep(op, &op->ask.forget.id) && keep(op, &op->ask.forget.key);
         break;
@@ -133,6 +152,9 @@ static const struct {
     [OP_PUT] = { true, op_put },
     [OP_GET] = { false, op_get },
     [OP_STAT] = { false, op_stat },
+    [OP_SESSION] = { false, op_session },
+    [OP_SESSION_FILL] = { true, op_session_fill },
+    [OP_EVENTS] = { false, op_events },
     [OP_WHOLE] = { true, op_whole },
     [OP_FORGET] = { true, op_forget },
     [OP_STOCK] = { false, op_stock },

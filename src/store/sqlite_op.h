@@ -23,6 +23,9 @@ enum op_kind {
     OP_PUT,
     OP_GET,
     OP_STAT,
+    OP_SESSION,
+    OP_SESSION_FILL,
+    OP_EVENTS,
     OP_WHOLE, /* for store_merge, see sqlite_merge.h */
     OP_FORGET,
     OP_STOCK,
@@ -54,6 +57,11 @@ struct op {
             size_t n;
         } recover;
         struct store_value value; /* put, get */
+        struct store_session_fill fill;
+        struct {
+            struct sv id; /* of OP_SESSION too */
+            uint64_t after;
+        } events;
         struct {
             struct sv id, key;
             bool merged;
@@ -108,6 +116,9 @@ int op_letters_change(struct session *x, struct op *op) MUST_CHECK;
 int op_put(struct session *x, struct op *op) MUST_CHECK;
 int op_get(struct session *x, struct op *op) MUST_CHECK;
 int op_stat(struct session *x, struct op *op) MUST_CHECK;
+int op_session(struct session *x, struct op *op) MUST_CHECK;
+int op_session_fill(struct session *x, struct op *op) MUST_CHECK;
+int op_events(struct session *x, struct op *op) MUST_CHECK;
 int op_whole(struct session *x, struct op *op) MUST_CHECK;
 int op_forget(struct session *x, struct op *op) MUST_CHECK;
 int op_stock(struct session *x, struct op *op) MUST_CHECK;
@@ -128,7 +139,8 @@ int op_queue_forget(struct session *x, enum store_queue q, struct sv owner, int6
 int op_queue_free(struct session *x, enum store_queue q, struct sv owner) MUST_CHECK;
 /* value SV_NONE removes. */
 int op_value_set(struct session *x, struct sv name, struct sv value, int64_t until_ms) MUST_CHECK;
-int op_event_add(struct session *x, struct sv event) MUST_CHECK;
+/* Either may be SV_NONE. push: the conversation that has logged events. */
+int op_event_add(struct session *x, struct sv event, struct sv push) MUST_CHECK;
 
 /* The row of a conversation; texts in the arena of `a`. */
 struct row {
@@ -138,11 +150,24 @@ struct row {
     int64_t lease_until, due; /* 0: never */
     int64_t pending_first, pending_next, context_first, context_next;
     int64_t listed, activity, active, waiting, paused;
+    int64_t events, events_until; /* number of the last event, 0: none yet; end of the log */
 };
 int op_row(struct session *x, struct sv id, struct answer *a, struct row *c) MUST_CHECK;
 /* All rows of `which` (one text each) for a conversation. */
 int op_items(struct session *x, enum sql which, int64_t n, size_t count, struct answer *a,
              const struct sv **items) MUST_CHECK;
+/* ---- sessions (sqlite_session.c) ---- */
+
+/* The number of the conversation's last event, also when it is forgotten. */
+int op_session_last(struct session *x, struct sv id, const struct row *c, int64_t *last) MUST_CHECK;
+/* What a change does to the row, before that is written ... */
+int op_session_count(struct session *x, const struct store_change *c, struct row *new, int64_t now_ms) MUST_CHECK;
+/* ... and the rest, after that. */
+int op_session_write(struct session *x, struct op *op, const struct row *old, const struct row *new, int64_t now_ms) MUST_CHECK;
+int op_session_drop(struct session *x, struct sv id, const struct row *c) MUST_CHECK;
+/* As drop, but for the number. */
+int op_session_forget(struct session *x, struct sv id, const struct row *old, int64_t now_ms) MUST_CHECK;
+
 /* What follows from the change of a conversation's listings. */
 void op_count(union counts *c, int64_t listed, bool was_due, int64_t by);
 

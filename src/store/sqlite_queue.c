@@ -44,8 +44,24 @@ struct taking {
     struct sv owner;
     int64_t batch;
     struct sv *items; /* with room for all */
-    size_t n;
+    size_t n, bytes;
 };
+
+static bool is_full(const struct taking *t)
+{
+    return t->bytes >= STORE_TAKE_BYTES;
+}
+
+/* Which of the range's items is the last one that the batch takes: at least the first. -1. */
+static int fit_range(struct session *x, const struct taking *t, struct range *r)
+{
+    enum sql fits = sql_queue(t->queue, QUEUE_FITS);
+    if (db_ask(x->db, fits, DB_ARGS(db_i(r->first), db_i(r->last), db_i((int64_t)(STORE_TAKE_BYTES - t->bytes)))) != 1)
+        return -1;
+    r->last = db_int(x->db, fits, 0);
+    db_end(x->db, fits);
+    return 0;
+}
 
 /* Notes the range as the batch's and reads its items. */
 static int take_range(struct session *x, struct taking *t, struct range r)
@@ -63,6 +79,7 @@ static int take_range(struct session *x, struct taking *t, struct range r)
         t->items[t->n] = db_text(x->db, items, 0);
         if (!answer_keep(t->answer, &t->items[t->n]))
             return db_no_memory(x->db);
+        t->bytes += t->items[t->n].n;
     }
     return rc;
 }
@@ -72,25 +89,29 @@ static int take_some(struct session *x, struct taking *t, int64_t max)
     struct queue_counts *c = &x->counts.queues[t->queue];
     struct range r;
     int rc = 1;
-    while (max > 0 && rc == 1) {
+    while (max > 0 && rc == 1 && !is_full(t)) {
         rc = range_ask(x, sql_queue(t->queue, QUEUE_RANGES_FREE), DB_NO_ARGS, &r);
         if (rc != 1)
             break;
-        if (r.last - r.first + 1 > max) { /* its rest stays free */
-            if (db_do(x->db, sql_queue(t->queue, QUEUE_RANGE_SET),
-                      DB_ARGS(db_i(r.first + max), db_i(r.last), db_s(SV_NONE), db_s(SV_NONE))) != 0)
-                return -1;
+        int64_t last = r.last;
+        if (r.last - r.first + 1 > max)
             r.last = r.first + max - 1;
-        }
+        if (fit_range(x, t, &r) != 0)
+            return -1;
+        if (r.last < last && db_do(x->db, sql_queue(t->queue, QUEUE_RANGE_SET), /* its rest stays free */
+                                   DB_ARGS(db_i(r.last + 1), db_i(last), db_s(SV_NONE), db_s(SV_NONE))) != 0)
+            return -1;
         max -= r.last - r.first + 1;
         if (take_range(x, t, r) != 0)
             return -1;
     }
     int64_t waiting = c->next - c->head, more = max < waiting ? max : waiting;
-    if (rc < 0 || more == 0)
+    if (rc < 0 || more == 0 || is_full(t))
         return rc < 0 ? -1 : 0;
     r = (struct range){ c->head, c->head + more - 1 };
-    c->head += more;
+    if (fit_range(x, t, &r) != 0)
+        return -1;
+    c->head = r.last + 1;
     return take_range(x, t, r);
 }
 
@@ -342,6 +363,16 @@ static int write_text(struct session *x, struct arena *arena, struct sv *text)
     return text->p != NULL ? 0 : db_no_memory(x->db);
 }
 
+/* Walks those that are cached now: it is asked for by an administrator alone. */
+static int count_views(struct session *x, struct store_stat *s)
+{
+    if (db_ask(x->db, SQL_VIEWS, DB_ARGS(db_i(s->now_ms), db_i(TEXT_VIEW))) != 1)
+        return -1;
+    s->sessions = db_int(x->db, SQL_VIEWS, 0);
+    db_end(x->db, SQL_VIEWS);
+    return 0;
+}
+
 int op_stat(struct session *x, struct op *op)
 {
     struct store_stat *s = &op->answer->is.stat;
@@ -365,7 +396,8 @@ int op_stat(struct session *x, struct op *op)
         .now_ms = clock_wall_ms(),
     };
     if (active_since(x, s->now_ms - STORE_HOUR_MS, &s->recent) != 0 ||
-        active_since(x, s->now_ms - STORE_DAY_MS, &s->day) != 0 || find_heads(x, op->answer) != 0)
+        active_since(x, s->now_ms - STORE_DAY_MS, &s->day) != 0 || find_heads(x, op->answer) != 0 ||
+        count_views(x, s) != 0)
         return -1;
     return write_text(x, arena, &s->text);
 }

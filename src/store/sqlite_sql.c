@@ -12,7 +12,10 @@
  * first
  *  state_callback, state_callback_range   callback_queue, the same
  *  state_letter        dead letters; "bound": to a step of store_merge. (state_dead: those of version 1 of these tables)
- *  state_event         the last events, numbered without gaps, read by all processes
+ *  state_text          views, customers, numbers of the last event of what is forgotten (enum session_text)
+ *  state_log           last events of a conversation; absent past its events_until
+ *  state_event         the last events, numbered without gaps, read by all processes; push: the conversation that has logged
+ *                      events; told 0: there is nothing else to it
  *  state_counts        one row: numbers for stat, and the next number of everything that is numbered */
 #include "config.h"
 
@@ -38,7 +41,7 @@ const char sqlite_schema[] =
     " pending_first INTEGER NOT NULL, pending_next INTEGER NOT NULL,"
     " context_first INTEGER NOT NULL, context_next INTEGER NOT NULL,"
     " listed INTEGER NOT NULL, activity INTEGER NOT NULL, active INTEGER NOT NULL, waiting INTEGER NOT NULL,"
-    " paused INTEGER NOT NULL);"
+    " paused INTEGER NOT NULL, events INTEGER NOT NULL DEFAULT 0, events_until INTEGER NOT NULL DEFAULT 0);"
     "DROP INDEX IF EXISTS state_conversation_due;" /* of version 1 */
     "CREATE INDEX IF NOT EXISTS state_list_due ON state_conversation(due, id) WHERE due IS NOT NULL;"
     "CREATE INDEX IF NOT EXISTS state_list_activity ON state_conversation(activity, id, version) WHERE version > 0;"
@@ -72,9 +75,17 @@ const char sqlite_schema[] =
     "INSERT OR IGNORE INTO state_letter(id, item)"
     " SELECT printf('00000000-0000-7000-8000-%012x', seq), item FROM state_dead;"
     "DELETE FROM state_dead;"
-    "CREATE TABLE IF NOT EXISTS state_event(seq INTEGER PRIMARY KEY, event TEXT NOT NULL);";
+    "CREATE TABLE IF NOT EXISTS state_text("
+    " id TEXT NOT NULL, what INTEGER NOT NULL, until INTEGER NOT NULL, value TEXT NOT NULL,"
+    " PRIMARY KEY(id, what)) WITHOUT ROWID;"
+    "CREATE INDEX IF NOT EXISTS state_text_until ON state_text(until);"
+    "CREATE TABLE IF NOT EXISTS state_log("
+    " conversation INTEGER NOT NULL, seq INTEGER NOT NULL, event TEXT NOT NULL, PRIMARY KEY(conversation, seq)) WITHOUT "
+    "ROWID;"
+    "CREATE TABLE IF NOT EXISTS state_event("
+    " seq INTEGER PRIMARY KEY, event TEXT NOT NULL, push TEXT, told INTEGER NOT NULL DEFAULT 1);";
 
-/* Versions 1 and 2 had one queue. */
+/* Versions 1 and 2 had one queue, version 3 had no sessions. */
 const struct sqlite_upgrade sqlite_upgrades[] = {
     { "SELECT count(*) FROM pragma_table_info('state_counts') WHERE name = 'callbacks'",
       "ALTER TABLE state_counts ADD COLUMN callbacks INTEGER NOT NULL DEFAULT 0;"
@@ -82,6 +93,15 @@ const struct sqlite_upgrade sqlite_upgrades[] = {
       "ALTER TABLE state_counts ADD COLUMN callbacks_bytes INTEGER NOT NULL DEFAULT 0;"
       "ALTER TABLE state_counts ADD COLUMN callbacks_head INTEGER NOT NULL DEFAULT 1;"
       "ALTER TABLE state_counts ADD COLUMN callbacks_next INTEGER NOT NULL DEFAULT 1;" },
+    { "SELECT count(*) FROM pragma_table_info('state_conversation') WHERE name = 'events'",
+      "ALTER TABLE state_conversation ADD COLUMN events INTEGER NOT NULL DEFAULT 0;"
+      "ALTER TABLE state_conversation ADD COLUMN events_until INTEGER NOT NULL DEFAULT 0;" },
+    { "SELECT count(*) FROM pragma_table_info('state_event') WHERE name = 'push'",
+      "ALTER TABLE state_event ADD COLUMN push TEXT;"
+      "ALTER TABLE state_event ADD COLUMN told INTEGER NOT NULL DEFAULT 1;" },
+    /* an index on a column that may just have been added */
+    { "SELECT count(*) FROM pragma_index_list('state_conversation') WHERE name = 'state_logged'",
+      "CREATE INDEX state_logged ON state_conversation(events_until) WHERE events_until > 0;" },
     { NULL, NULL },
 };
 
@@ -91,6 +111,8 @@ const struct sqlite_upgrade sqlite_upgrades[] = {
     OF(q, QUEUE_ADD) = "INSERT INTO " items "(seq, bytes, item) VALUES(?1, ?2, ?3)",                                   \
     OF(q, QUEUE_ITEMS) = "SELECT item FROM " items " WHERE seq BETWEEN ?1 AND ?2 ORDER BY seq",                        \
     OF(q, QUEUE_BYTES) = "SELECT coalesce(sum(bytes), 0) FROM " items " WHERE seq BETWEEN ?1 AND ?2",                  \
+    OF(q, QUEUE_FITS) = "SELECT max(seq) FROM (SELECT seq, sum(bytes) OVER (ORDER BY seq) - bytes AS before FROM " items  \
+                        " WHERE seq BETWEEN ?1 AND ?2) WHERE before < ?3",                                             \
     OF(q, QUEUE_DROP) = "DELETE FROM " items " WHERE seq BETWEEN ?1 AND ?2",                                           \
     OF(q, QUEUE_RANGES_FREE) = "SELECT first, last FROM " ranges " WHERE batch IS NULL" FREE_ORDER,                    \
     OF(q, QUEUE_RANGES_OF) = "SELECT first, last FROM " ranges " WHERE batch = ?1 AND owner = ?2" FREE_ORDER,          \
@@ -136,15 +158,16 @@ const char *const sqlite_sql[SQL_N] = {
 
     [SQL_CONVERSATION] =
         "SELECT n, version, record, lease_token, lease_until, due, pending_first, pending_next, context_first,"
-        " context_next, listed, activity, active, waiting, paused FROM state_conversation WHERE id = ?1",
+        " context_next, listed, activity, active, waiting, paused, events, events_until FROM state_conversation"
+        " WHERE id = ?1",
     [SQL_CONVERSATION_ADD] =
         "INSERT INTO state_conversation(n, version, record, lease_token, lease_until, due, pending_first,"
-        " pending_next, context_first, context_next, listed, activity, active, waiting, paused, id)"
-        " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+        " pending_next, context_first, context_next, listed, activity, active, waiting, paused, events,"
+        " events_until, id) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
     [SQL_CONVERSATION_SET] =
         "UPDATE state_conversation SET version = ?2, record = ?3, lease_token = ?4, lease_until = ?5, due = ?6,"
         " pending_first = ?7, pending_next = ?8, context_first = ?9, context_next = ?10, listed = ?11,"
-        " activity = ?12, active = ?13, waiting = ?14, paused = ?15 WHERE n = ?1",
+        " activity = ?12, active = ?13, waiting = ?14, paused = ?15, events = ?16, events_until = ?17 WHERE n = ?1",
     [SQL_LEASE_SET] = "UPDATE state_conversation SET lease_until = ?2, due = ?3 WHERE n = ?1",
     [SQL_MARK] = "SELECT value FROM state_mark WHERE conversation = ?1 AND message_id = ?2 AND until > ?3",
     [SQL_MARK_SET] = "INSERT INTO state_mark(conversation, message_id, until, value) VALUES(?1, ?2, ?3, ?4)"
@@ -165,7 +188,7 @@ const char *const sqlite_sql[SQL_N] = {
     [SQL_CONVERSATION_FORGET] =
         "UPDATE state_conversation SET n = ?2, version = 0, record = '', lease_token = NULL, lease_until = ?3,"
         " due = NULL, pending_first = 0, pending_next = 0, context_first = 0, context_next = 0, listed = 0,"
-        " activity = 0, active = 0, waiting = 0, paused = 0 WHERE n = ?1",
+        " activity = 0, active = 0, waiting = 0, paused = 0, events = 0, events_until = 0 WHERE n = ?1",
 
     [SQL_LIST_DUE] = LIST_UP("due", "due IS NOT NULL"),
     [SQL_LIST_DUE_NEWEST] = LIST_DOWN("due", "due IS NOT NULL"),
@@ -193,8 +216,29 @@ const char *const sqlite_sql[SQL_N] = {
     [SQL_LETTER_DROP] = "DELETE FROM state_letter WHERE id = ?1",
     [SQL_LETTERS] = "SELECT id, item FROM state_letter WHERE id < coalesce(?1, x'') ORDER BY id DESC LIMIT ?2",
 
-    [SQL_EVENT_ADD] = "INSERT INTO state_event(seq, event) VALUES(?1, ?2)",
-    [SQL_EVENTS] = "SELECT seq, event FROM state_event WHERE seq > ?1 ORDER BY seq",
+    [SQL_TEXT] = "SELECT value FROM state_text WHERE id = ?1 AND what = ?2 AND until > ?3",
+    [SQL_VIEWS] = "SELECT count(*) FROM state_text WHERE until > ?1 AND what = ?2",
+    [SQL_TEXTS] = "SELECT what, value FROM state_text WHERE id = ?1 AND until > ?2",
+    [SQL_TEXT_SET] = "INSERT INTO state_text(id, what, until, value) VALUES(?1, ?2, ?3, ?4)"
+                     " ON CONFLICT DO UPDATE SET until = excluded.until, value = excluded.value",
+    [SQL_TEXT_DROP] = "DELETE FROM state_text WHERE id = ?1 AND what = ?2",
+    [SQL_TEXTS_DROP] = "DELETE FROM state_text WHERE id = ?1",
+    [SQL_TEXTS_DROP_ALL] = "DELETE FROM state_text",
+    [SQL_TEXTS_SWEEP] = "DELETE FROM state_text WHERE (id, what) IN"
+                        " (SELECT id, what FROM state_text WHERE until <= ?1 ORDER BY until LIMIT ?2)",
+    [SQL_LOG_ADD] = "INSERT INTO state_log(conversation, seq, event) VALUES(?1, ?2, ?3)",
+    [SQL_LOG] = "SELECT event FROM state_log WHERE conversation = ?1 AND seq > ?2 ORDER BY seq",
+    /* ?2: how many of the last ones stay */
+    [SQL_LOG_CUT] = "DELETE FROM state_log WHERE conversation = ?1 AND seq <= (SELECT seq FROM state_log"
+                    " WHERE conversation = ?1 ORDER BY seq DESC LIMIT 1 OFFSET ?2)",
+    [SQL_LOG_DROP] = "DELETE FROM state_log WHERE conversation = ?1",
+    [SQL_LOGS_SWEEP] = "DELETE FROM state_log WHERE conversation IN (SELECT n FROM state_conversation"
+                       " WHERE events_until > 0 AND events_until <= ?1 ORDER BY events_until LIMIT ?2)",
+    [SQL_LOGS_SWEPT] = "UPDATE state_conversation SET events_until = 0 WHERE n IN (SELECT n FROM state_conversation"
+                       " WHERE events_until > 0 AND events_until <= ?1 ORDER BY events_until LIMIT ?2)",
+
+    [SQL_EVENT_ADD] = "INSERT INTO state_event(seq, event, push, told) VALUES(?1, ?2, ?3, ?4)",
+    [SQL_EVENTS] = "SELECT seq, event, push, told FROM state_event WHERE seq > ?1 ORDER BY seq",
     [SQL_EVENTS_DROP] = "DELETE FROM state_event WHERE seq <= ?1",
 
     [SQL_MARKS_SWEEP] = "DELETE FROM state_mark WHERE (conversation, message_id) IN"

@@ -9,7 +9,7 @@
 enum queue_sql {
     QUEUE_ADD,
     QUEUE_ITEMS,
-    QUEUE_BYTES,
+    QUEUE_BYTES, QUEUE_FITS,
     QUEUE_DROP,
     QUEUE_RANGES_FREE,
     QUEUE_RANGES_OF,
@@ -77,6 +77,21 @@ enum sql {
     SQL_LETTER_DROP,
     SQL_LETTERS,
 
+    SQL_TEXT, /* views and what is like them, see enum session_text */
+    SQL_VIEWS,
+    SQL_TEXTS,
+    SQL_TEXT_SET,
+    SQL_TEXT_DROP,
+    SQL_TEXTS_DROP,
+    SQL_TEXTS_DROP_ALL,
+    SQL_TEXTS_SWEEP,
+    SQL_LOG_ADD,
+    SQL_LOG,
+    SQL_LOG_CUT,
+    SQL_LOG_DROP,
+    SQL_LOGS_SWEEP,
+    SQL_LOGS_SWEPT,
+
     SQL_EVENT_ADD,
     SQL_EVENTS,
     SQL_EVENTS_DROP,
@@ -104,10 +119,13 @@ enum sql {
     SQL_N,
 };
 
+/* Of one conversation: its view, its customer; of a forgotten one, the number of its last event. */
+enum session_text { TEXT_VIEW, TEXT_CUSTOMER, TEXT_LAST };
+
 extern const char *const sqlite_sql[SQL_N];
 
 /* The version of the tables below; a file with a higher one is refused. */
-#define SQLITE_SCHEMA_VERSION 3
+#define SQLITE_SCHEMA_VERSION 4
 extern const char sqlite_schema[];
 /* What a table lacks that was made by an older version: `add` is to be run when `asks` gives 0. */
 struct sqlite_upgrade {

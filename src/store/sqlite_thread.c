@@ -21,6 +21,7 @@
 #define GROUP_MAX 256
 #define SWEEP_EVERY_MS 1000
 #define SWEEP_ROWS 200
+#define SWEEP_LOGS 10 /* each may have some hundred rows */
 #define REOPEN_AFTER 20 /* polls without success, then the file is opened anew */
 #define NOT_BEGUN -2
 
@@ -40,6 +41,7 @@ struct sqlite_thread {
     bool closing;
 
     atomic_bool up;
+    atomic_bool listens;
 
     struct session x; /* from here on the thread's own */
     int64_t data_version, event_seen;
@@ -83,11 +85,13 @@ static int write_counts(struct session *x)
     return db_do(x->db, SQL_COUNTS_SET, args, ARRAY_LEN(args));
 }
 
-static struct answer *event_of(struct sv event)
+static struct answer *event_of(enum answer_kind kind, struct sv event)
 {
-    struct answer *a = answer_new(&(struct answer){ .kind = ANSWER_EVENT, .status = STORE_DONE, .is.value = event });
-    if (!answer_keep(a, &a->is.value)) /* the subscriber is told that it may have missed something */
+    struct answer *a = answer_new(&(struct answer){ .kind = kind, .status = STORE_DONE, .is.value = event });
+    if (!answer_keep(a, &a->is.value)) { /* the subscribers are told that they may have missed something */
+        a->kind = ANSWER_EVENT;
         a->is.value = SV_NONE;
+    }
     return a;
 }
 
@@ -101,11 +105,18 @@ static int read_events(struct sqlite_thread *t, struct answer **end, int64_t *se
     for (; rc == 1; rc = db_next(t->x.db, SQL_EVENTS)) {
         int64_t seq = db_int(t->x.db, SQL_EVENTS, 0);
         if (seq != *seen + 1) {
-            *end = event_of(SV_NONE);
+            *end = event_of(ANSWER_EVENT, SV_NONE);
             end = &(*end)->next;
         }
-        *end = event_of(db_text(t->x.db, SQL_EVENTS, 1));
-        end = &(*end)->next;
+        struct sv push = db_text(t->x.db, SQL_EVENTS, 2);
+        if (db_int(t->x.db, SQL_EVENTS, 3) != 0) {
+            *end = event_of(ANSWER_EVENT, db_text(t->x.db, SQL_EVENTS, 1));
+            end = &(*end)->next;
+        }
+        if (push.p != NULL && atomic_load(&t->listens)) {
+            *end = event_of(ANSWER_PUSH, push);
+            end = &(*end)->next;
+        }
         *seen = seq;
     }
     return rc;
@@ -131,6 +142,10 @@ static int sweep(struct sqlite_thread *t)
         return -1;
     t->more_to_sweep = db_changes(t->x.db) == SWEEP_ROWS;
     if (db_do(t->x.db, SQL_VALUES_SWEEP, args, 2) != 0)
+        return -1;
+    const struct db_arg logs[] = { args[0], db_i(SWEEP_LOGS) };
+    if (db_do(t->x.db, SQL_TEXTS_SWEEP, args, 2) != 0 || db_do(t->x.db, SQL_LOGS_SWEEP, logs, 2) != 0 ||
+        db_do(t->x.db, SQL_LOGS_SWEPT, logs, 2) != 0)
         return -1;
     return db_do(t->x.db, SQL_FORGOTTEN_SWEEP, args, 2);
 }
@@ -179,7 +194,7 @@ static int transaction(struct sqlite_thread *t, struct op *first, const struct o
         t->event_seen = seen;
         up(t);
         if (!was_up) { /* whoever waits for something shall read it again */
-            struct answer *a = event_of(SV_NONE);
+            struct answer *a = event_of(ANSWER_EVENT, SV_NONE);
             a->next = *events;
             *events = a;
         }
@@ -439,6 +454,11 @@ struct sqlite_done sqlite_thread_done(struct sqlite_thread *t)
 bool sqlite_thread_is_up(const struct sqlite_thread *t)
 {
     return atomic_load(&t->up);
+}
+
+void sqlite_thread_listens(struct sqlite_thread *t, bool listens)
+{
+    atomic_store(&t->listens, listens);
 }
 
 void sqlite_thread_stop(struct sqlite_thread *t)

@@ -15,7 +15,7 @@ struct sqlite_thread;
  * taker's. */
 struct sqlite_done {
     struct op *ops;        /* in the order in which they were asked */
-    struct answer *events; /* ANSWER_EVENT, without function and argument */
+    struct answer *events; /* ANSWER_EVENT and ANSWER_PUSH, without function and argument */
 };
 
 /* event_fd becomes readable when something is done. The options' path is borrowed while the thread lives. */
@@ -26,6 +26,8 @@ bool sqlite_thread_take_back(struct sqlite_thread *t, struct op *op) MUST_CHECK;
 struct sqlite_done sqlite_thread_done(struct sqlite_thread *t);
 /* False while the file cannot be had. */
 bool sqlite_thread_is_up(const struct sqlite_thread *t);
+/* Whether anybody wants to hear which conversations have logged events; at first nobody does. */
+void sqlite_thread_listens(struct sqlite_thread *t, bool listens);
 /* Ends the thread after the transaction that it is in. No operation is touched any more when it returns. */
 void sqlite_thread_stop(struct sqlite_thread *t);
 

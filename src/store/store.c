@@ -11,12 +11,12 @@
 #include "lib/id.h"
 #include "lib/log.h"
 #include "store/answer.h"
-#include "store/store_ops.h"
+#include "store/store_check.h"
 
 #define NAME_MAX_BYTES (STORE_ID_MAX + 64) /* "job:" and its like before an id */
 #define FIRST_VERSIONS (UINT64_C(1) << 47) /* as many again are left to count on, see store_next_version */
 
-static void must(bool what, const char *call, const char *says)
+void store_must(bool what, const char *call, const char *says)
 {
     if (what)
         return;
@@ -24,12 +24,12 @@ static void must(bool what, const char *call, const char *says)
     abort();
 }
 
-static bool is_id(struct sv id)
+bool store_is_id(struct sv id)
 {
     return id.p != NULL && id.n >= 1 && id.n <= STORE_ID_MAX;
 }
 
-static bool is_list(const struct sv *items, size_t n)
+bool store_is_list(const struct sv *items, size_t n)
 {
     if (n > 0 && items == NULL)
         return false;
@@ -45,13 +45,13 @@ static bool are_letters(const struct store_letter *letters, size_t n)
     if (n > 0 && letters == NULL)
         return false;
     for (size_t i = 0; i < n; i++) {
-        if (!is_id(letters[i].id) || letters[i].item.p == NULL)
+        if (!store_is_id(letters[i].id) || letters[i].item.p == NULL)
             return false;
     }
     return true;
 }
 
-static void refuse(struct store *s, const struct answer *a)
+void store_refuse(struct store *s, const struct answer *a)
 {
     if (s->refused == NULL)
         s->refused = answers_new(s->loop);
@@ -62,9 +62,9 @@ static void refuse(struct store *s, const struct answer *a)
 
 void store_load(struct store *s, const struct store_load *what, store_load_fn *fn, void *arg)
 {
-    must(fn != NULL, "load", "a callback");
-    if (!is_id(what->conversation_id) || (what->message_id.p != NULL && !is_id(what->message_id))) {
-        refuse(s, &(struct answer){ .kind = ANSWER_LOAD, .status = STORE_FULL, .fn.load = fn, .arg = arg });
+    store_must(fn != NULL, "load", "a callback");
+    if (!store_is_id(what->conversation_id) || (what->message_id.p != NULL && !store_is_id(what->message_id))) {
+        store_refuse(s, &(struct answer){ .kind = ANSWER_LOAD, .status = STORE_FULL, .fn.load = fn, .arg = arg });
         return;
     }
     s->ops->load(s, what, fn, arg);
@@ -72,10 +72,10 @@ void store_load(struct store *s, const struct store_load *what, store_load_fn *f
 
 static bool ids_fit(const struct store_change *c)
 {
-    if (!is_id(c->conversation_id) || (c->mark_new.key.p != NULL && !is_id(c->mark_new.key)))
+    if (!store_is_id(c->conversation_id) || (c->mark_new.key.p != NULL && !store_is_id(c->mark_new.key)))
         return false;
     for (size_t i = 0; i < c->marks_n; i++) {
-        if (!is_id(c->marks[i].key))
+        if (!store_is_id(c->marks[i].key))
             return false;
     }
     return c->lease_token.n <= STORE_ID_MAX && c->need_token.n <= STORE_ID_MAX && c->job.key.n <= STORE_ID_MAX;
@@ -84,10 +84,10 @@ static bool ids_fit(const struct store_change *c)
 /* Nothing of what forgetting ignores may be asked for beside it. */
 static void check_forget(const struct store_change *c)
 {
-    must(c->first_version == 0 && c->record.p == NULL && c->need_token.p == NULL && c->lease == STORE_LEASE_KEEP &&
+    store_must(c->first_version == 0 && c->record.p == NULL && c->need_token.p == NULL && c->lease == STORE_LEASE_KEEP &&
              c->mark_new.key.p == NULL && c->marks_n == 0 && c->pending_add.p == NULL && c->pending_more_n == 0 &&
              c->pending_drop == 0 && c->context_add_n == 0 && c->queue_add_n == 0 && c->callbacks_add_n == 0 &&
-             c->letters_n == 0 && c->job.key.p == NULL && c->due_ms == 0 && c->in == 0,
+             c->letters_n == 0 && c->job.key.p == NULL && c->due_ms == 0 && c->in == 0 && c->session == NULL,
          "apply", "nothing beside forgetting but the expected version and an event");
 }
 
@@ -97,30 +97,31 @@ static void check_change(const struct store_change *c)
         check_forget(c);
         return;
     }
-    must(c->record.p != NULL, "apply", "a record");
-    must(c->lease != STORE_LEASE_TAKE || (c->lease_token.n > 0 && c->lease_ttl_ms > 0), "apply",
+    store_must(c->record.p != NULL, "apply", "a record");
+    store_must(c->lease != STORE_LEASE_TAKE || (c->lease_token.n > 0 && c->lease_ttl_ms > 0), "apply",
          "token and TTL of the lease");
-    must(c->marks_n == 0 || c->marks != NULL, "apply", "marks");
-    must((c->marks_n == 0 && c->mark_new.key.p == NULL) || c->mark_ttl_ms > 0, "apply", "TTL of the marks");
-    must(c->mark_new.key.p == NULL || c->mark_new.value.p != NULL, "apply", "value of the new mark");
+    store_must(c->marks_n == 0 || c->marks != NULL, "apply", "marks");
+    store_must((c->marks_n == 0 && c->mark_new.key.p == NULL) || c->mark_ttl_ms > 0, "apply", "TTL of the marks");
+    store_must(c->mark_new.key.p == NULL || c->mark_new.value.p != NULL, "apply", "value of the new mark");
     for (size_t i = 0; i < c->marks_n; i++)
-        must(c->marks[i].value.p != NULL, "apply", "value of a mark");
-    must(is_list(c->pending_more, c->pending_more_n), "apply", "pending items");
-    must(is_list(c->context_add, c->context_add_n), "apply", "items for the context");
-    must(is_list(c->queue_add, c->queue_add_n), "apply", "items for the queue");
-    must(is_list(c->callbacks_add, c->callbacks_add_n), "apply", "callbacks");
-    must(are_letters(c->letters, c->letters_n), "apply", "letters with their ids");
-    must(c->job.key.p == NULL || c->job.value.p == NULL || c->job_ttl_ms > 0, "apply", "TTL of the job");
-    must(c->expect_version == 0 || c->first_version == 0, "apply", "a first version only for a new record");
-    must(c->due_ms >= 0, "apply", "a due time that is not negative");
+        store_must(c->marks[i].value.p != NULL, "apply", "value of a mark");
+    store_must(store_is_list(c->pending_more, c->pending_more_n), "apply", "pending items");
+    store_must(store_is_list(c->context_add, c->context_add_n), "apply", "items for the context");
+    store_must(store_is_list(c->queue_add, c->queue_add_n), "apply", "items for the queue");
+    store_must(store_is_list(c->callbacks_add, c->callbacks_add_n), "apply", "callbacks");
+    store_must(are_letters(c->letters, c->letters_n), "apply", "letters with their ids");
+    store_must(c->job.key.p == NULL || c->job.value.p == NULL || c->job_ttl_ms > 0, "apply", "TTL of the job");
+    store_must(c->expect_version == 0 || c->first_version == 0, "apply", "a first version only for a new record");
+    store_must(c->due_ms >= 0, "apply", "a due time that is not negative");
+    store_check_session(c->session);
 }
 
 void store_apply(struct store *s, const struct store_change *change, store_apply_fn *fn, void *arg)
 {
-    must(fn != NULL, "apply", "a callback");
+    store_must(fn != NULL, "apply", "a callback");
     check_change(change);
     if (!ids_fit(change)) {
-        refuse(s, &(struct answer){ .kind = ANSWER_APPLY, .status = STORE_FULL, .fn.apply = fn, .arg = arg });
+        store_refuse(s, &(struct answer){ .kind = ANSWER_APPLY, .status = STORE_FULL, .fn.apply = fn, .arg = arg });
         return;
     }
     struct store_change whole = *change;
@@ -129,17 +130,17 @@ void store_apply(struct store *s, const struct store_change *change, store_apply
     s->ops->apply(s, &whole, fn, arg);
 }
 
-static void refuse_status(struct store *s, store_status_fn *fn, void *arg)
+void store_refuse_status(struct store *s, store_status_fn *fn, void *arg)
 {
-    refuse(s, &(struct answer){ .kind = ANSWER_STATUS, .status = STORE_FULL, .fn.status = fn, .arg = arg });
+    store_refuse(s, &(struct answer){ .kind = ANSWER_STATUS, .status = STORE_FULL, .fn.status = fn, .arg = arg });
 }
 
 void store_renew(struct store *s, struct sv conversation_id, struct sv token, int64_t ttl_ms, store_status_fn *fn,
                  void *arg)
 {
-    must(fn != NULL && ttl_ms > 0, "renew", "a callback and a TTL");
-    if (!is_id(conversation_id) || !is_id(token)) {
-        refuse_status(s, fn, arg);
+    store_must(fn != NULL && ttl_ms > 0, "renew", "a callback and a TTL");
+    if (!store_is_id(conversation_id) || !store_is_id(token)) {
+        store_refuse_status(s, fn, arg);
         return;
     }
     s->ops->renew(s, conversation_id, token, ttl_ms, fn, arg);
@@ -147,10 +148,10 @@ void store_renew(struct store *s, struct sv conversation_id, struct sv token, in
 
 void store_list(struct store *s, const struct store_list *what, store_list_fn *fn, void *arg)
 {
-    must(fn != NULL && what->max > 0, "list", "a callback and a maximum");
-    must(what->min_ms >= 0 && what->max_ms >= 0, "list", "bounds that are not negative");
-    if (what->after_id.p != NULL && (!is_id(what->after_id) || what->after_ms < 0)) { /* a cursor comes from outside */
-        refuse(s, &(struct answer){ .kind = ANSWER_LIST, .status = STORE_FULL, .fn.list = fn, .arg = arg });
+    store_must(fn != NULL && what->max > 0, "list", "a callback and a maximum");
+    store_must(what->min_ms >= 0 && what->max_ms >= 0, "list", "bounds that are not negative");
+    if (what->after_id.p != NULL && (!store_is_id(what->after_id) || what->after_ms < 0)) { /* a cursor comes from outside */
+        store_refuse(s, &(struct answer){ .kind = ANSWER_LIST, .status = STORE_FULL, .fn.list = fn, .arg = arg });
         return;
     }
     s->ops->list(s, what, fn, arg);
@@ -163,9 +164,9 @@ static bool is_queue(enum store_queue q)
 
 void store_take(struct store *s, enum store_queue q, struct sv owner, size_t max, store_take_fn *fn, void *arg)
 {
-    must(fn != NULL && max > 0 && is_queue(q), "take", "a callback, a maximum and a queue");
-    if (!is_id(owner)) {
-        refuse(s, &(struct answer){ .kind = ANSWER_BATCH, .status = STORE_FULL, .fn.batch = fn, .arg = arg });
+    store_must(fn != NULL && max > 0 && is_queue(q), "take", "a callback, a maximum and a queue");
+    if (!store_is_id(owner)) {
+        store_refuse(s, &(struct answer){ .kind = ANSWER_BATCH, .status = STORE_FULL, .fn.batch = fn, .arg = arg });
         return;
     }
     s->ops->take(s, q, owner, max, fn, arg);
@@ -173,10 +174,10 @@ void store_take(struct store *s, enum store_queue q, struct sv owner, size_t max
 
 void store_ack(struct store *s, const struct store_ack *ack, store_status_fn *fn, void *arg)
 {
-    must(fn != NULL && is_queue(ack->queue), "ack", "a callback and a queue");
-    must(are_letters(ack->dead, ack->dead_n) && is_list(ack->again, ack->again_n), "ack", "letters and items");
+    store_must(fn != NULL && is_queue(ack->queue), "ack", "a callback and a queue");
+    store_must(are_letters(ack->dead, ack->dead_n) && store_is_list(ack->again, ack->again_n), "ack", "letters and items");
     if (ack->batch.p == NULL || ack->batch.n == 0 || ack->batch.n > NAME_MAX_BYTES) {
-        refuse_status(s, fn, arg);
+        store_refuse_status(s, fn, arg);
         return;
     }
     s->ops->ack(s, ack, fn, arg);
@@ -185,18 +186,18 @@ void store_ack(struct store *s, const struct store_ack *ack, store_status_fn *fn
 void store_recover(struct store *s, enum store_queue q, store_dead_fn *is_dead, void *dead_arg, store_status_fn *fn,
                    void *arg)
 {
-    must(fn != NULL && is_dead != NULL && is_queue(q), "recover", "two callbacks and a queue");
+    store_must(fn != NULL && is_dead != NULL && is_queue(q), "recover", "two callbacks and a queue");
     s->ops->recover(s, q, is_dead, dead_arg, fn, arg);
 }
 
 void store_letters(struct store *s, const struct store_letters *what, store_letters_fn *fn, void *arg)
 {
     bool lists = what->op == STORE_LETTERS_LIST;
-    must(fn != NULL && (!lists || what->max > 0), "letters", "a callback and a maximum");
-    must(what->op != STORE_LETTERS_AGAIN || (what->item.p != NULL && is_queue(what->queue)), "letters",
+    store_must(fn != NULL && (!lists || what->max > 0), "letters", "a callback and a maximum");
+    store_must(what->op != STORE_LETTERS_AGAIN || (what->item.p != NULL && is_queue(what->queue)), "letters",
          "the item that comes again, and its queue");
-    if (!is_id(what->id) && !(lists && what->id.p == NULL)) {
-        refuse(s, &(struct answer){ .kind = ANSWER_LETTERS, .status = STORE_FULL, .fn.letters = fn, .arg = arg });
+    if (!store_is_id(what->id) && !(lists && what->id.p == NULL)) {
+        store_refuse(s, &(struct answer){ .kind = ANSWER_LETTERS, .status = STORE_FULL, .fn.letters = fn, .arg = arg });
         return;
     }
     s->ops->letters(s, what, fn, arg);
@@ -224,10 +225,10 @@ static bool is_name(struct sv name)
 
 void store_put(struct store *s, struct sv name, struct sv value, int64_t ttl_ms, store_status_fn *fn, void *arg)
 {
-    must(fn != NULL && (value.p == NULL || ttl_ms > 0), "put", "a callback and a TTL");
+    store_must(fn != NULL && (value.p == NULL || ttl_ms > 0), "put", "a callback and a TTL");
     struct putting *p = is_name(name) ? malloc(sizeof *p) : NULL;
     if (p == NULL) {
-        refuse_status(s, fn, arg);
+        store_refuse_status(s, fn, arg);
         return;
     }
     *p = (struct putting){ fn, arg };
@@ -236,9 +237,9 @@ void store_put(struct store *s, struct sv name, struct sv value, int64_t ttl_ms,
 
 void store_get(struct store *s, struct sv name, store_value_fn *fn, void *arg)
 {
-    must(fn != NULL, "get", "a callback");
+    store_must(fn != NULL, "get", "a callback");
     if (!is_name(name)) {
-        refuse(s, &(struct answer){ .kind = ANSWER_VALUE, .status = STORE_FULL, .fn.value = fn, .arg = arg });
+        store_refuse(s, &(struct answer){ .kind = ANSWER_VALUE, .status = STORE_FULL, .fn.value = fn, .arg = arg });
         return;
     }
     s->ops->value(s, &(struct store_value){ .name = name }, fn, arg);
@@ -246,7 +247,7 @@ void store_get(struct store *s, struct sv name, store_value_fn *fn, void *arg)
 
 void store_stat(struct store *s, store_stat_fn *fn, void *arg)
 {
-    must(fn != NULL, "stat", "a callback");
+    store_must(fn != NULL, "stat", "a callback");
     s->ops->stat(s, fn, arg);
 }
 

@@ -7,7 +7,7 @@
  *   store_apply  everything that a decision changes, in one atomic unit, or nothing             (one round trip)
  *   store_renew  while the AI works
  *   store_apply  the gate, then the end
- * Beside them: listings (who needs the daemon, who is active), two queues (take, ack), dead letters, small values (jobs), events.
+ * Beside them: listings (who needs the daemon, who is active), two queues (take, ack), dead letters, small values (jobs), events; sessions
  *
  * All calls are asynchronous and belong to the loop's thread. The callback comes exactly once, never from inside the call,
  * and never later than the backend's command timeout. What a callback receives is borrowed until it returns. Arguments
@@ -21,6 +21,7 @@
 #include "lib/sv.h"
 
 struct store;
+struct store_session_change;
 
 /* Bytes of a conversation id, message id or owner (the limit of the contract). A longer or an empty one is answered FULL. */
 #define STORE_ID_MAX 256
@@ -35,7 +36,6 @@ enum store_status {
 };
 
 /* ---- one conversation ---- */
-
 struct store_load {
     struct sv conversation_id;
     struct sv message_id; /* whose dedupe mark to read; SV_NONE: none */
@@ -101,7 +101,7 @@ struct store_change {
     int64_t due_ms; /* when the conversation needs the daemon (store clock); 0: not at all */
     unsigned in;    /* STORE_IN_* */
     int64_t activity_ms, active_ms, waiting_ms, paused_ms; /* scores, store clock */
-
+    const struct store_session_change *session; /* see store_session.h; NULL: nothing */
     struct sv event; /* told to every subscriber after the change; SV_NONE: none */
     bool finishing;  /* a turn's gate or end: allowed even when admission of new things is refused (out of memory) */
 
@@ -126,14 +126,12 @@ void store_apply(struct store *s, const struct store_change *change, store_apply
 void store_renew(struct store *s, struct sv conversation_id, struct sv token, int64_t ttl_ms, store_status_fn *fn, void *arg);
 
 /* ---- listings ---- */
-
 /* Each apply keeps them up to date. What one call costs depends on what it returns, never on how many are listed. */
 enum store_index {
     STORE_DUE,      /* score: when the conversation needs the daemon */
     STORE_ACTIVITY, /* every conversation; score: activity_ms */
     STORE_ACTIVE, STORE_WAITING, STORE_PAUSED, /* see STORE_IN_* */
 };
-
 struct store_list {
     enum store_index index;
     bool newest_first;      /* highest score first, ids descending within one; else lowest first, ids ascending */
@@ -160,13 +158,15 @@ typedef void store_list_fn(void *arg, enum store_status status, const struct sto
 void store_list(struct store *s, const struct store_list *what, store_list_fn *fn, void *arg);
 
 /* ---- queues ---- */
-
 /* message_queue: history items, for the archive; it has a bound. callback_queue: results of jobs, for callback URLs. */
 enum store_queue { STORE_QUEUE_MESSAGES, STORE_QUEUE_CALLBACKS };
 #define STORE_QUEUES (STORE_QUEUE_CALLBACKS + 1)
 
-/* Moves up to `max` items out of the queue into the batch `owner:number` (chosen by the store) and returns them. A batch stays until it is
- * acknowledged: also when this process dies; then store_recover gives it back to the queue's front. */
+#define STORE_TAKE_BYTES (8u << 20)
+#define STORE_ITEM_BYTES (64u << 20) /* who else pushes to the list in Redis may not know */
+/* Moves up to `max` items out of the queue into the batch `owner:number` (chosen by the store) and returns them; no more once they have STORE_TAKE_BYTES
+ * together. An item with more than STORE_ITEM_BYTES has become a text, no JSON, that says so. A batch stays until it is acknowledged: also when this
+ * process dies; then store_recover gives it back to the queue's front. */
 struct store_batch {
     struct sv name; /* "" when there was nothing to take */
     const struct sv *items;
@@ -190,7 +190,6 @@ typedef bool store_dead_fn(void *arg, struct sv owner);
 void store_recover(struct store *s, enum store_queue q, store_dead_fn *is_dead, void *dead_arg, store_status_fn *fn, void *arg);
 
 /* ---- dead letters ---- */
-
 enum store_letters_op {
     STORE_LETTERS_LIST, /* up to `max`, newest first, behind `id` (SV_NONE: from the newest) */
     STORE_LETTERS_GET, STORE_LETTERS_DROP,
@@ -202,7 +201,9 @@ struct store_letters {
     struct sv id, item;
     size_t max;
 };
-/* letters: what was listed, or the one that was found (and dropped); n = 0: there is none of that id. */
+#define STORE_LIST_BYTES (16u << 20)
+/* letters: what was listed, or the one that was found (and dropped); n = 0: there is none of that id. A list with STORE_LIST_BYTES ends; there is one
+ * more letter then, whose item is left out (""), so that whoever lists knows that there is more. */
 typedef void store_letters_fn(void *arg, enum store_status status, const struct store_letter *letters, size_t n);
 void store_letters(struct store *s, const struct store_letters *what, store_letters_fn *fn, void *arg);
 
@@ -214,12 +215,11 @@ typedef void store_value_fn(void *arg, enum store_status status, struct sv value
 void store_get(struct store *s, struct sv name, store_value_fn *fn, void *arg);
 
 /* ---- numbers ---- */
-
 struct store_stat {
     bool up;
     int64_t conversations, active, waiting, paused, due;
     int64_t recent, day; /* conversations with activity in the last hour, in the last 24 */
-    int64_t queue, queue_taken, callbacks, callbacks_taken, dead;
+    int64_t queue, queue_taken, callbacks, callbacks_taken, dead, sessions; /* sessions: cached views */
     const struct sv *heads; /* the first items of message_queue and of its batches: nothing older is unarchived */
     size_t heads_n;
     int64_t now_ms; /* store clock */
@@ -229,7 +229,6 @@ typedef void store_stat_fn(void *arg, enum store_status status, const struct sto
 void store_stat(struct store *s, store_stat_fn *fn, void *arg);
 
 /* ---- events ---- */
-
 /* fn for every event that any process published with an apply, and once with SV_NONE after each (re)connection, since events may have
  * been missed: whoever waits for something reads it again. One subscriber a store. An event may be several lines, '\n' between
  * them, in all 1 KiB and more: it comes as it was given, the subscriber splits it. */

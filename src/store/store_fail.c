@@ -86,6 +86,20 @@ static void lost_stat(void *arg, enum store_status status, const struct store_st
     answer_tell(arg);
 }
 
+static void lost_session(void *arg, enum store_status status, const struct store_session *session)
+{
+    (void)status;
+    (void)session;
+    answer_tell(arg);
+}
+
+static void lost_events(void *arg, enum store_status status, const struct store_events *events)
+{
+    (void)status;
+    (void)events;
+    answer_tell(arg);
+}
+
 /* For a call that fails: NULL when the answer is on its way already, else what `lost_...` shall tell after the work. */
 static struct answer *prepare(struct fail *f, const struct answer *from)
 {
@@ -213,6 +227,47 @@ static void fail_stat(struct store *s, store_stat_fn *fn, void *arg)
     store_stat(f->inner, fn, arg);
 }
 
+static void fail_session(struct store *s, struct sv id, store_session_fn *fn, void *arg)
+{
+    struct fail *f = of(s);
+    if (fails(f)) {
+        arg = prepare(f, &(struct answer){ .kind = ANSWER_SESSION, .fn.session = fn, .arg = arg });
+        fn = lost_session;
+        if (arg == NULL)
+            return;
+    }
+    store_session(f->inner, id, fn, arg);
+}
+
+static void fail_session_fill(struct store *s, const struct store_session_fill *what, store_status_fn *fn, void *arg)
+{
+    struct fail *f = of(s);
+    if (goes_on(f, &fn, &arg))
+        store_session_fill(f->inner, what, fn, arg);
+}
+
+static void fail_events(struct store *s, struct sv id, uint64_t after, store_events_fn *fn, void *arg)
+{
+    struct fail *f = of(s);
+    if (fails(f)) {
+        arg = prepare(f, &(struct answer){ .kind = ANSWER_EVENTS, .fn.events = fn, .arg = arg });
+        fn = lost_events;
+        if (arg == NULL)
+            return;
+    }
+    store_events(f->inner, id, after, fn, arg);
+}
+
+/* Not counted: no answer can be lost. */
+static int fail_listen(struct store *s, struct sv id, bool on)
+{
+    struct fail *f = of(s);
+    if (on)
+        return store_listen(f->inner, id);
+    store_unlisten(f->inner, id);
+    return 0;
+}
+
 static bool fail_is_up(const struct store *s)
 {
     return store_is_up(((const struct fail *)(const void *)s)->inner); /* `store` is the first member */
@@ -233,6 +288,13 @@ static void hear(void *arg, struct sv event)
         f->store.on_event(f->store.event_arg, event);
 }
 
+static void hear_push(void *arg, struct sv id, struct sv event)
+{
+    struct fail *f = arg;
+    if (f->store.on_push != NULL)
+        f->store.on_push(f->store.push_arg, id, event);
+}
+
 static const struct store_ops fail_ops = {
     .name = "fail",
     .load = fail_load,
@@ -245,6 +307,10 @@ static const struct store_ops fail_ops = {
     .letters = fail_letters,
     .value = fail_value,
     .stat = fail_stat,
+    .session = fail_session,
+    .session_fill = fail_session_fill,
+    .events = fail_events,
+    .listen = fail_listen,
     .is_up = fail_is_up,
     .close = fail_close,
 };
@@ -263,5 +329,6 @@ struct store *store_fail_open(struct loop *l, struct store *inner, unsigned nth,
     f->from_then_on = from_then_on;
     f->after = after;
     store_subscribe(inner, hear, f);
+    store_on_push(inner, hear_push, f);
     return &f->store;
 }

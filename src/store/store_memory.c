@@ -303,10 +303,15 @@ static void memory_apply(struct store *s, const struct store_change *c, store_ap
         forget(find_or_add(m, c->conversation_id));
     else if (a->status == STORE_DONE && !c->forget)
         change_all(m, find_or_add(m, c->conversation_id), c);
+    if (a->status == STORE_DONE && c->forget)
+        memory_session_forget(m, c->conversation_id);
     a->is.applied = (struct store_applied){ store_next_version(c), mark, clock_wall_ms() };
     memory_keep(a, &a->is.applied.mark);
     answers_later(m->answers, a);
-    if (a->status != STORE_DONE || c->event.p == NULL)
+    if (a->status != STORE_DONE)
+        return;
+    memory_session_change(m, c);
+    if (c->event.p == NULL)
         return;
     struct answer *told =
         answer_new(&(struct answer){ .kind = ANSWER_EVENT, .fn.event = hear, .arg = m, .is.value = c->event });
@@ -357,6 +362,7 @@ static void memory_close(struct store *s)
     map_each(m->values, timed_fini, NULL);
     map_free(m->values);
     memory_queue_fini(m);
+    memory_session_fini(m);
     free(m);
 }
 
@@ -372,6 +378,10 @@ static const struct store_ops memory_ops = {
     .letters = memory_letters,
     .value = memory_value,
     .stat = memory_stat,
+    .session = memory_session,
+    .session_fill = memory_session_fill,
+    .events = memory_events,
+    .listen = memory_listen,
     .is_up = memory_is_up,
     .close = memory_close,
 };
@@ -383,7 +393,10 @@ struct store *store_memory_open(struct loop *l, size_t queue_max)
     m->answers = memory_need(answers_new(l));
     m->conversations = memory_need(map_new());
     m->values = memory_need(map_new());
+    m->watched = memory_need(map_new());
+    m->listened = memory_need(map_new());
     m->queue_max = queue_max;
     memory_later(m, &(struct answer){ .kind = ANSWER_EVENT, .fn.event = hear, .arg = m, .is.value = SV_NONE });
+    memory_push(m, SV_NONE);
     return &m->store;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * What the two files of the memory store share: conversations and open/close are in store_memory.c; listings, queues, dead letters,
- * small values and numbers in store_memory_queue.c. Knows nothing of what records mean. */
+ * What the files of the memory store share: conversations and open/close are in store_memory.c; listings, queues, dead letters,
+ * small values and numbers in store_memory_queue.c; views and events in store_memory_session.c. Knows nothing of what records mean. */
 #ifndef STORE_STORE_MEMORY_INSIDE_H
 #define STORE_STORE_MEMORY_INSIDE_H
 
@@ -38,6 +38,7 @@ struct memory {
     struct store store;
     struct answers *answers;
     struct map *conversations, *values;
+    struct map *watched, *listened; /* store_memory_session.c's; listened: ids only */
     struct list queues[STORE_QUEUES];
     struct letters dead;
     struct batch *batches; /* of all queues */
@@ -70,6 +71,14 @@ const struct sv *memory_keep_all(struct answer *a, const struct sv *items, size_
 void memory_list_fini(struct list *l);
 void memory_letter_add(struct memory *m, const struct store_letter *letter);
 void memory_queue_fini(struct memory *m);
+void memory_session_fini(struct memory *m);
+/* What c->session asks for (which may be NULL); what forgetting takes along. */
+/* How many views are cached. */
+int64_t memory_sessions(struct memory *m);
+void memory_session_change(struct memory *m, const struct store_change *c);
+void memory_session_forget(struct memory *m, struct sv id);
+/* Tells later that there may be news; id SV_NONE: of all conversations. */
+void memory_push(struct memory *m, struct sv id);
 /* Items of a queue's batches. */
 size_t memory_queue_taken(const struct memory *m, enum store_queue q);
 
@@ -82,5 +91,9 @@ void memory_recover(struct store *s, enum store_queue q, store_dead_fn *is_dead,
 void memory_letters(struct store *s, const struct store_letters *what, store_letters_fn *fn, void *arg);
 void memory_value(struct store *s, const struct store_value *what, store_value_fn *fn, void *arg);
 void memory_stat(struct store *s, store_stat_fn *fn, void *arg);
+void memory_session(struct store *s, struct sv id, store_session_fn *fn, void *arg);
+void memory_session_fill(struct store *s, const struct store_session_fill *what, store_status_fn *fn, void *arg);
+void memory_events(struct store *s, struct sv id, uint64_t after, store_events_fn *fn, void *arg);
+int memory_listen(struct store *s, struct sv id, bool on);
 
 #endif

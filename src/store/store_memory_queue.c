@@ -118,6 +118,15 @@ static void batch_free(struct batch *b)
     free(b);
 }
 
+/* How many items from the front are a batch. */
+static size_t how_many(const struct list *queue, size_t max)
+{
+    size_t n = 0;
+    for (size_t bytes = 0; n < queue->n && n < max && bytes < STORE_TAKE_BYTES; n++)
+        bytes += queue->at[n].n;
+    return n;
+}
+
 void memory_take(struct store *s, enum store_queue q, struct sv owner, size_t max, store_take_fn *fn, void *arg)
 {
     struct memory *m = memory_of(s);
@@ -133,7 +142,7 @@ void memory_take(struct store *s, enum store_queue q, struct sv owner, size_t ma
         b->queue = q;
         b->name = memory_copy(name);
         b->owner = memory_copy(owner);
-        memory_list_shift(queue, max, &b->items);
+        memory_list_shift(queue, how_many(queue, max), &b->items);
         a->is.batch = (struct store_batch){ name, memory_keep_all(a, b->items.at, b->items.n), b->items.n, 0 };
     } else {
         a->is.batch.name = SV("");
@@ -239,8 +248,14 @@ void memory_letters(struct store *s, const struct store_letters *what, store_let
     a->is.letters.at = at;
     switch (what->op) {
     case STORE_LETTERS_LIST:
-        while (i > 0 && a->is.letters.n < what->max)
-            tell_letter(a, &at[a->is.letters.n], &m->dead.at[--i]);
+        for (size_t bytes = 0; i > 0 && a->is.letters.n < what->max; bytes += m->dead.at[i].item.n) {
+            struct store_letter one = m->dead.at[--i];
+            bool full = bytes >= STORE_LIST_BYTES;
+            one.item = full ? SV("") : one.item;
+            tell_letter(a, &at[a->is.letters.n], &one);
+            if (full)
+                break;
+        }
         break;
     case STORE_LETTERS_GET:
     case STORE_LETTERS_DROP:
@@ -302,6 +317,7 @@ void memory_stat(struct store *s, store_stat_fn *fn, void *arg)
                                       .now_ms = clock_wall_ms(),
                                       .text = SV("{}") };
     map_each(m->conversations, count_one, &a->is.stat);
+    a->is.stat.sessions = memory_sessions(m);
     for (const struct batch *b = m->batches; b != NULL; b = b->next)
         max++;
     struct sv *heads = memory_need(arena_array(memory_need(answer_arena(a)), max, sizeof *heads));

@@ -422,6 +422,8 @@ static void apply_all(struct merge *m)
     const struct sqlite_items *callbacks = &m->whole.queues[STORE_QUEUE_CALLBACKS];
     struct pending p;
     bool made = m->whole.record.p == NULL && m->seen.version == 0;
+    /* what was cached knows nothing of the other side; numbers go on above those that either has given out */
+    struct store_session_change session = { .view_op = STORE_VIEW_DROP, .seq_least = (uint64_t)m->whole.last };
     struct store_change c = { .conversation_id = m->whole.id,
                               .expect_version = m->seen.version,
                               .first_version = made ? PLACEHOLDER : 0,
@@ -432,6 +434,7 @@ static void apply_all(struct merge *m)
                               .callbacks_add_n = callbacks->n,
                               .letters = m->whole.letters,
                               .letters_n = m->whole.letters_n,
+                              .session = &session,
                               .finishing = true };
     bool ready = look_at_pending(m, &p) && select_marks(m, &c) && select_context(m, &c);
     struct store_joined joined = { 0 };

@@ -4,7 +4,7 @@
 #ifndef STORE_STORE_OPS_H
 #define STORE_STORE_OPS_H
 
-#include "store/store.h"
+#include "store/store_session.h"
 
 struct loop;
 struct answers;
@@ -35,6 +35,10 @@ struct store_ops {
     void (*letters)(struct store *s, const struct store_letters *what, store_letters_fn *fn, void *arg);
     void (*value)(struct store *s, const struct store_value *what, store_value_fn *fn, void *arg); /* put and get */
     void (*stat)(struct store *s, store_stat_fn *fn, void *arg);
+    void (*session)(struct store *s, struct sv id, store_session_fn *fn, void *arg);
+    void (*session_fill)(struct store *s, const struct store_session_fill *what, store_status_fn *fn, void *arg);
+    void (*events)(struct store *s, struct sv id, uint64_t after, store_events_fn *fn, void *arg);
+    int (*listen)(struct store *s, struct sv id, bool on); /* -1: memory, only when on */
     bool (*is_up)(const struct store *s);
     void (*close)(struct store *s);
 };
@@ -45,8 +49,11 @@ static inline uint64_t store_next_version(const struct store_change *c)
     return c->forget ? 0 : c->expect_version > 0 ? c->expect_version + 1 : c->first_version;
 }
 
+/* So long the number of a conversation's last event outlives the conversation. */
+#define STORE_LAST_MS STORE_DAY_MS
+
 /* First member of every backend's own struct, which is zeroed before it is filled. A backend that hears an event calls on_event (NULL
- * until subscribed). */
+ * until subscribed); one that hears of a conversation that is listened to calls on_push, the same. */
 struct store {
     const struct store_ops *ops;
     const char *backend; /* for store_backend; the switch changes it */
@@ -55,6 +62,8 @@ struct store {
     struct loop *loop;   /* set by every open: store.c answers refused calls there */
     store_event_fn *on_event;
     void *event_arg;
+    store_push_fn *on_push;
+    void *push_arg;
     struct answers *refused; /* store.c's own */
 };
 

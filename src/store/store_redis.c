@@ -28,6 +28,8 @@ const struct redis_script redis_scripts[SCRIPTS_N] = {
     [SCRIPT_LETTERS] = { .text = redis_lua_letters },
     [SCRIPT_STAT] = { .text = redis_lua_stat },
     [SCRIPT_HEADS] = { .text = redis_lua_heads },
+    [SCRIPT_SESSION_FILL] = { .text = redis_lua_session_fill },
+    [SCRIPT_EVENTS] = { .text = redis_lua_events },
 };
 
 /* In a database that is shared with another program these names may be taken. */
@@ -37,7 +39,7 @@ static const struct redis_shared_key shared_keys[] = {
     { "paused", "zset" },        { "message_queue:batches", "zset" },
     { "message_queue", "list" }, { "message_queue:dead", "zset" },
     { "message_queue:dead:items", "hash" }, { "callback_queue", "list" },
-    { "callback_queue:batches", "zset" },
+    { "callback_queue:batches", "zset" },  { "sessions", "zset" },
 };
 
 /* ---- what every call needs ---- */
@@ -162,27 +164,41 @@ static void hear(struct redis *r, struct sv event)
         r->store.on_event(r->store.event_arg, event);
 }
 
-static void on_message(void *arg, struct sv message)
+static void on_message(void *arg, struct sv channel, struct sv message)
 {
-    hear(arg, message);
+    if (sv_eq(channel, SV(REDIS_CHANNEL)))
+        hear(arg, message);
+    else
+        redis_push(arg, channel, message);
 }
 
-/* Whoever is told that events may have been missed reads again: both links must be up for that. */
+static void on_subscribed(void *arg, struct sv channel)
+{
+    redis_push(arg, channel, SV_NONE);
+}
+
+/* Whoever is told that events may have been missed reads again: both links must be up for that. A callback may close the store. */
+static void tell_connected(struct redis *r)
+{
+    if (!redis_link_is_up(r->link) || !redis_link_is_up(r->events))
+        return;
+    hear(r, SV_NONE);
+    if (!r->closed && r->store.on_push != NULL)
+        r->store.on_push(r->store.push_arg, SV_NONE, SV_NONE);
+}
+
 static void on_link_up(void *arg, int64_t time_ms)
 {
     struct redis *r = arg;
     set_clock(r, time_ms, clock_mono_ms());
     redis_return_lost_takes(r);
-    if (redis_link_is_up(r->events))
-        hear(r, SV_NONE);
+    tell_connected(r);
 }
 
 static void on_events_up(void *arg, int64_t time_ms)
 {
-    struct redis *r = arg;
     (void)time_ms;
-    if (redis_link_is_up(r->link))
-        hear(r, SV_NONE);
+    tell_connected(arg);
 }
 
 /* ---- open, close ---- */
@@ -193,14 +209,16 @@ static bool redis_is_up(const struct store *s)
     return redis_link_is_up(r->link);
 }
 
+/* A function of ours may be further up the stack: the memory goes later. */
 static void redis_close(struct store *s)
 {
     struct redis *r = redis_of(s);
+    r->closed = true;
     redis_link_close(r->events);
     redis_link_close(r->link);
     answers_close(r->answers);
     redis_forget_lost_takes(r);
-    free(r);
+    loop_soon(r->store.loop, free, r);
 }
 
 static const struct store_ops redis_ops = {
@@ -215,6 +233,10 @@ static const struct store_ops redis_ops = {
     .letters = redis_letters,
     .value = redis_value,
     .stat = redis_stat,
+    .session = redis_session,
+    .session_fill = redis_session_fill,
+    .events = redis_events,
+    .listen = redis_listen,
     .is_up = redis_is_up,
     .close = redis_close,
 };
@@ -253,6 +275,7 @@ struct store *store_redis_open(struct loop *l, const struct store_redis_options 
     link.scripts_n = link.keys_n = 0;
     link.on_up = on_events_up;
     link.on_message = on_message;
+    link.on_subscribed = on_subscribed;
     r->events = r->link != NULL ? redis_link_open(l, &link, e) : NULL;
     if (r->events != NULL)
         return &r->store;

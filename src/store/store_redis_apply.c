@@ -11,7 +11,10 @@
 #define FIXED_KEYS 7
 #define FIXED_ARGS 9
 #define MORE_KEYS 3
-#define MORE_ARGS 14
+#define MORE_ARGS 15
+#define SESSION_KEYS 4
+#define SESSION_ARGS 5
+#define FORGET_KEYS (FIXED_KEYS + 7)
 
 static void on_apply(const struct redis_call *call, enum redis_outcome outcome, const struct redis_reply *reply)
 {
@@ -38,7 +41,7 @@ static bool has_more(const struct store_change *c)
 {
     return c->mark_new.key.p != NULL || c->marks_n > 0 || pending_n(c) > 0 || c->pending_drop > 0 ||
            c->context_add_n > 0 || c->queue_add_n > 0 || c->job.key.p != NULL || c->event.p != NULL ||
-           c->letters_n > 0 || c->callbacks_add_n > 0;
+           c->letters_n > 0 || c->callbacks_add_n > 0 || c->session != NULL;
 }
 
 static size_t score(char *to, size_t size, bool is_in, int64_t ms, const char *behind)
@@ -74,6 +77,12 @@ static void write_more_keys(struct buf *b, const struct store_change *c)
     redis_key_conversation(b, c->conversation_id, KEY_PENDING);
     redis_key_conversation(b, c->conversation_id, KEY_CONTEXT);
     redis_write(b, KEY_QUEUE);
+    if (c->session != NULL) {
+        redis_key_session(b, c->conversation_id, KEY_VIEW);
+        redis_key_session(b, c->conversation_id, KEY_EVENTS);
+        redis_key_session(b, c->conversation_id, KEY_LAST);
+        redis_write(b, KEY_SESSIONS);
+    }
     if (c->mark_new.key.p != NULL)
         redis_key_mark(b, c->conversation_id, c->mark_new.key);
     for (size_t i = 0; i < c->marks_n; i++)
@@ -112,6 +121,40 @@ static void write_fixed_args(struct buf *b, const struct store_change *c)
         break;
     }
     redis_write(b, c->lease == STORE_LEASE_TAKE ? c->lease_token : SV_NONE);
+}
+
+/* Until when a view that is set now is counted: a little longer than it is kept, so that most views that are set again find this number there, and nothing
+ * moves in the sorted set or goes to the disk for a figure. */
+static int64_t counted_until_ms(const struct redis *r, int64_t ttl_ms)
+{
+    int64_t step_ms = ttl_ms / 64 + 1;
+    return (redis_now_ms(r) + ttl_ms) / step_ms * step_ms + step_ms;
+}
+
+static void write_session(struct buf *b, const struct redis *r, const struct store_session_change *s)
+{
+    if (s == NULL) {
+        redis_write(b, SV_NONE);
+        return;
+    }
+    redis_write_i64(b, (int64_t)s->events_n);
+    switch (s->view_op) {
+    case STORE_VIEW_KEEP:
+        redis_write(b, SV_NONE);
+        break;
+    case STORE_VIEW_SET:
+        redis_write_i64(b, counted_until_ms(r, s->ttl_ms));
+        break;
+    case STORE_VIEW_DROP:
+        redis_write(b, SV("0"));
+        break;
+    }
+    redis_write(b, s->view_op == STORE_VIEW_SET ? s->view : SV_NONE);
+    redis_write_i64(b, s->ttl_ms);
+    redis_write_i64(b, (int64_t)s->events_max);
+    redis_write_i64(b, (int64_t)s->seq_least);
+    for (size_t i = 0; i < s->events_n; i++)
+        redis_write(b, s->events[i]);
 }
 
 static void write_more_values(struct buf *b, const struct store_change *c)
@@ -160,21 +203,28 @@ static void write_more_args(struct buf *b, const struct redis *r, const struct s
     redis_write(b, c->event.p != NULL ? SV(REDIS_CHANNEL) : SV_NONE);
     redis_write_i64(b, (int64_t)c->letters_n);
     redis_write_i64(b, (int64_t)c->callbacks_add_n);
+    write_session(b, r, c->session);
     write_more_values(b, c);
 }
 
 static struct buf *write_forget(struct redis *r, const struct store_change *c)
 {
-    struct buf *b = redis_link_begin_script(r->link, SCRIPT_FORGET, FIXED_KEYS + 2, 4);
+    struct buf *b = redis_link_begin_script(r->link, SCRIPT_FORGET, FORGET_KEYS, 5);
     if (b == NULL)
         return NULL;
     write_fixed_keys(b, c->conversation_id);
     redis_key_conversation(b, c->conversation_id, KEY_PENDING);
     redis_key_conversation(b, c->conversation_id, KEY_CONTEXT);
+    redis_key_session(b, c->conversation_id, KEY_VIEW);
+    redis_key_session(b, c->conversation_id, KEY_CUSTOMER);
+    redis_key_session(b, c->conversation_id, KEY_EVENTS);
+    redis_key_session(b, c->conversation_id, KEY_LAST);
+    redis_write(b, KEY_SESSIONS);
     redis_write_i64(b, (int64_t)c->expect_version);
     redis_write(b, c->conversation_id);
     redis_write(b, c->event.p != NULL ? SV(REDIS_CHANNEL) : SV_NONE);
     redis_write(b, c->event);
+    redis_write_i64(b, STORE_LAST_MS);
     return b;
 }
 
@@ -186,6 +236,8 @@ static struct buf *write_change(struct redis *r, const struct store_change *c)
         keys += MORE_KEYS + mark + c->marks_n + job + (c->letters_n > 0 ? 2 : 0) + (c->callbacks_add_n > 0);
         args += MORE_ARGS + mark + c->marks_n + pending_n(c) + c->context_add_n + c->queue_add_n +
                 (job && c->job.value.p != NULL) + (c->event.p != NULL) + 2 * c->letters_n + c->callbacks_add_n;
+        keys += c->session != NULL ? SESSION_KEYS : 0;
+        args += c->session != NULL ? SESSION_ARGS + c->session->events_n : 0;
     }
     struct buf *b = redis_link_begin_script(r->link, c->finishing ? SCRIPT_FINISH : SCRIPT_APPLY, keys, args);
     if (b == NULL)

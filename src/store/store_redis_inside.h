@@ -3,7 +3,8 @@
  *
  * Key names are part of the contract. Ids are any bytes, so three rules keep two names apart that would be the
  * same: a conversation id that ends in ":context", ":pending" or ":record" gets ":record" appended in conversation:<id>; in
- * message:<id>:<message_id>, an id with a colon is written as :<bytes of id>:<id>. Nothing else is escaped. */
+ * message:<id>:<message_id>, an id with a colon is written as :<bytes of id>:<id>. Nothing else is escaped: in other names the id stands
+ * last, behind a head that is no other's. */
 #ifndef STORE_STORE_REDIS_INSIDE_H
 #define STORE_STORE_REDIS_INSIDE_H
 
@@ -23,6 +24,7 @@ struct redis {
     int64_t clock_ms, clock_mono_ms; /* the server's clock, and when that was; 0: not known yet */
     uint64_t batches;                /* number of the newest batch */
     struct taking *lost_takes;
+    bool closed; /* waits to be freed */
     int64_t complained_ms; /* clock_mono_ms() of the last complaint in the log */
 };
 
@@ -35,6 +37,9 @@ static inline struct redis *redis_of(struct store *s)
 
 #define REDIS_CHANNEL "turnkeeper:events"
 
+#define REDIS_EVENTS "events:" /* the head of the channels of single conversations, and of their logs */
+
+enum session_key { KEY_VIEW, KEY_CUSTOMER, KEY_EVENTS, KEY_LAST };
 enum conversation_key { KEY_RECORD, KEY_CONTEXT, KEY_PENDING };
 
 /* Each writes one argument. */
@@ -42,6 +47,7 @@ void redis_key_conversation(struct buf *b, struct sv id, enum conversation_key w
 void redis_key_lock(struct buf *b, struct sv id);
 void redis_key_mark(struct buf *b, struct sv id, struct sv message_id);
 void redis_key_job(struct buf *b, struct sv id);
+void redis_key_session(struct buf *b, struct sv id, enum session_key which);
 void redis_key_queue(struct buf *b, enum store_queue q);
 void redis_key_batches(struct buf *b, enum store_queue q); /* the names of all its batches */
 void redis_key_batch(struct buf *b, enum store_queue q, struct sv name);
@@ -50,6 +56,7 @@ void redis_key_batch(struct buf *b, enum store_queue q, struct sv name);
 #define KEY_ACTIVE SV("active")
 #define KEY_WAITING SV("waiting")
 #define KEY_PAUSED SV("paused")
+#define KEY_SESSIONS SV("sessions")
 #define KEY_QUEUE SV("message_queue")
 #define KEY_CALLBACKS SV("callback_queue")
 #define KEY_DEAD SV("message_queue:dead")
@@ -91,5 +98,11 @@ void redis_recover(struct store *s, enum store_queue q, store_dead_fn *is_dead, 
 void redis_return_lost_takes(struct redis *r);
 void redis_forget_lost_takes(struct redis *r);
 void redis_stat(struct store *s, store_stat_fn *fn, void *arg); /* store_redis_stat.c */
+void redis_session(struct store *s, struct sv id, store_session_fn *fn, void *arg); /* store_redis_session.c */
+void redis_session_fill(struct store *s, const struct store_session_fill *what, store_status_fn *fn, void *arg);
+void redis_events(struct store *s, struct sv id, uint64_t after, store_events_fn *fn, void *arg);
+int redis_listen(struct store *s, struct sv id, bool on);
+/* What comes on a conversation's channel. */
+void redis_push(struct redis *r, struct sv channel, struct sv event);
 
 #endif

@@ -45,6 +45,18 @@ void redis_key_job(struct buf *b, struct sv id)
     redis_write_joined(b, (struct sv[]){ SV("job:"), id }, 2);
 }
 
+static const struct sv session_heads[] = {
+    [KEY_VIEW] = { "chat_session:", 13 },
+    [KEY_CUSTOMER] = { "session_customer:", 17 },
+    [KEY_EVENTS] = { REDIS_EVENTS, sizeof(REDIS_EVENTS) - 1 },
+    [KEY_LAST] = { "events_last:", 12 },
+};
+
+void redis_key_session(struct buf *b, struct sv id, enum session_key which)
+{
+    redis_write_joined(b, (struct sv[]){ session_heads[which], id }, 2);
+}
+
 void redis_key_queue(struct buf *b, enum store_queue q)
 {
     redis_write(b, q == STORE_QUEUE_MESSAGES ? KEY_QUEUE : KEY_CALLBACKS);

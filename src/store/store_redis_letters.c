@@ -47,7 +47,7 @@ static struct sv name_of(enum store_letters_op op)
 void redis_letters(struct store *s, const struct store_letters *what, store_letters_fn *fn, void *arg)
 {
     struct redis *r = redis_of(s);
-    struct buf *b = redis_link_begin_script(r->link, SCRIPT_LETTERS, 3, 3);
+    struct buf *b = redis_link_begin_script(r->link, SCRIPT_LETTERS, 3, 4);
     bool sent = false;
     if (b != NULL) {
         redis_write(b, KEY_DEAD);
@@ -59,6 +59,7 @@ void redis_letters(struct store *s, const struct store_letters *what, store_lett
             redis_write_i64(b, what->max < INT32_MAX ? (int64_t)what->max : INT32_MAX);
         else
             redis_write(b, what->item);
+        redis_write_i64(b, STORE_LIST_BYTES);
         sent = redis_link_end(
             r->link, &(struct redis_call){ .done = on_letters, .owner = r, .fn = (void (*)(void))fn, .arg = arg });
     }

@@ -87,13 +87,15 @@ void redis_take(struct store *s, enum store_queue q, struct sv owner, size_t max
 {
     struct redis *r = redis_of(s);
     struct taking *t = taking_new(r, q, owner, fn, arg);
-    struct buf *b = t != NULL ? redis_link_begin_script(r->link, SCRIPT_TAKE, 3, 2) : NULL;
+    struct buf *b = t != NULL ? redis_link_begin_script(r->link, SCRIPT_TAKE, 3, 4) : NULL;
     if (b != NULL) {
         redis_key_queue(b, q);
         redis_key_batch(b, q, t->name);
         redis_key_batches(b, q);
         redis_write_i64(b, max < INT32_MAX ? (int64_t)max : INT32_MAX);
         redis_write(b, t->name);
+        redis_write_i64(b, STORE_TAKE_BYTES);
+        redis_write_i64(b, STORE_ITEM_BYTES);
         if (redis_link_end(r->link, &(struct redis_call){ .done = on_take, .owner = r, .arg = t }))
             return;
     }

@@ -24,6 +24,7 @@ enum {
     AT_BATCHES,
     AT_CALLBACKS,
     AT_CALLBACKS_TAKEN,
+    AT_SESSIONS,
     AT_INFO,
     FIGURES
 };
@@ -119,7 +120,8 @@ static enum store_status read_figures(struct asking *q, const struct redis_call 
                                    [AT_CALLBACKS_TAKEN] = &n->callbacks_taken,
                                    [AT_DEAD] = &n->dead,
                                    [AT_RECENT] = &n->recent,
-                                   [AT_DAY] = &n->day };
+                                   [AT_DAY] = &n->day,
+                                   [AT_SESSIONS] = &n->sessions };
     struct buf text = { 0 };
     if (reply->n != FIGURES)
         return redis_odd(q->r, "stat");
@@ -183,7 +185,8 @@ void redis_stat(struct store *s, store_stat_fn *fn, void *arg)
 {
     struct redis *r = redis_of(s);
     const struct sv keys[] = { KEY_ACTIVITY, KEY_ACTIVE,  KEY_WAITING, KEY_PAUSED,    KEY_DUE,
-                               KEY_QUEUE,    KEY_BATCHES, KEY_DEAD,    KEY_CALLBACKS, KEY_CALLBACK_BATCHES };
+                               KEY_QUEUE,    KEY_BATCHES, KEY_DEAD,    KEY_CALLBACKS, KEY_CALLBACK_BATCHES,
+                               KEY_SESSIONS };
     struct asking *q = calloc(1, sizeof(*q));
     struct arena *arena = arena_new(0, STAT_MAX);
     struct buf *b = q != NULL && arena != NULL ? redis_link_begin_script(r->link, SCRIPT_STAT, ARRAY_LEN(keys), 0) : NULL;

@@ -15,6 +15,7 @@
 
 #include "lib/clock.h"
 #include "lib/loop.h"
+#include "lib/map.h"
 #include "store/sqlite_thread.h"
 #include "store/store_sqlite.h"
 
@@ -32,6 +33,7 @@ struct sqlite {
     struct loop_timer *timer; /* set while something was asked: the oldest one's deadline, or earlier */
     struct op *asked_first, *asked_last;
     struct answers *answers; /* what needs no thread */
+    struct map *listened;    /* ids only */
     bool *closed;            /* set at close, for the function that is telling answers just then */
 };
 
@@ -91,12 +93,23 @@ static void ask(struct sqlite *q, const struct op *from, const struct answer *an
 
 /* ---- telling ---- */
 
+/* Only of what is listened to, or of all (SV_NONE). */
+static void tell_push(void *arg, struct sv id, struct sv event)
+{
+    struct sqlite *q = arg;
+    if (q->store.on_push != NULL && (id.p == NULL || map_find(q->listened, id) != NULL))
+        q->store.on_push(q->store.push_arg, id, event);
+}
+
 static void tell_events(struct sqlite *q, struct answer *events, const bool *closed)
 {
     while (events != NULL) {
         struct answer *next = events->next;
-        if (!*closed && q->store.on_event != NULL)
+        bool is_event = events->kind == ANSWER_EVENT;
+        if (!*closed && is_event && q->store.on_event != NULL)
             q->store.on_event(q->store.event_arg, events->is.value);
+        if (!*closed && (!is_event || events->is.value.p == NULL))
+            tell_push(q, events->is.value, SV_NONE);
         answer_free(events);
         events = next;
     }
@@ -267,6 +280,42 @@ static void sqlite_stat(struct store *s, store_stat_fn *fn, void *arg)
     ask(of(s), &(struct op){ .kind = OP_STAT }, &(struct answer){ .kind = ANSWER_STAT, .fn.stat = fn, .arg = arg });
 }
 
+static void sqlite_session(struct store *s, struct sv id, store_session_fn *fn, void *arg)
+{
+    ask(of(s), &(struct op){ .kind = OP_SESSION, .ask.events.id = id },
+        &(struct answer){ .kind = ANSWER_SESSION, .fn.session = fn, .arg = arg });
+}
+
+static void sqlite_session_fill(struct store *s, const struct store_session_fill *what, store_status_fn *fn, void *arg)
+{
+    ask_status(s, &(struct op){ .kind = OP_SESSION_FILL, .ask.fill = *what }, fn, arg);
+}
+
+static void sqlite_events(struct store *s, struct sv id, uint64_t after, store_events_fn *fn, void *arg)
+{
+    ask(of(s), &(struct op){ .kind = OP_EVENTS, .ask.events = { id, after } },
+        &(struct answer){ .kind = ANSWER_EVENTS, .fn.events = fn, .arg = arg });
+}
+
+static int sqlite_listen(struct store *s, struct sv id, bool on)
+{
+    struct sqlite *q = of(s);
+    if (!on) {
+        (void)map_take(q->listened, id);
+    } else if (map_find(q->listened, id) == NULL) {
+        struct answer *a =
+            answer_new(&(struct answer){ .kind = ANSWER_PUSH, .fn.push = tell_push, .arg = q, .is.value = id });
+        if (!answer_keep(a, &a->is.value) || map_put(q->listened, id, q, NULL) != 0) {
+            answer_free(a);
+            return -1;
+        }
+        answers_later(q->answers, a);
+    }
+    if (q->thread != NULL)
+        sqlite_thread_listens(q->thread, map_count(q->listened) > 0);
+    return 0;
+}
+
 static bool sqlite_is_up(const struct store *s)
 {
     const struct sqlite *q = (const void *)s; /* `store` is the first member */
@@ -281,6 +330,7 @@ static void fini(struct sqlite *q)
     loop_fd_free(q->ready);
     if (q->event_fd >= 0)
         (void)close(q->event_fd);
+    map_free(q->listened);
     free(q->path);
     free(q);
 }
@@ -316,6 +366,10 @@ const struct store_ops store_sqlite_ops = {
     .letters = sqlite_letters,
     .value = sqlite_value,
     .stat = sqlite_stat,
+    .session = sqlite_session,
+    .session_fill = sqlite_session_fill,
+    .events = sqlite_events,
+    .listen = sqlite_listen,
     .is_up = sqlite_is_up,
     .close = sqlite_close,
 };
@@ -336,8 +390,9 @@ static int start(struct sqlite *q, struct store_sqlite_options o, struct err *e)
 {
     q->path = strdup(o.path);
     q->answers = answers_new(q->store.loop);
+    q->listened = map_new();
     q->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (q->path == NULL || q->answers == NULL || q->event_fd < 0)
+    if (q->path == NULL || q->answers == NULL || q->listened == NULL || q->event_fd < 0)
         return err_set(e, ERR_MEMORY, "no memory or descriptor for the state file");
     q->ready = loop_fd_new(q->store.loop, q->event_fd, on_ready, q);
     q->timer = loop_timer_new(q->store.loop, on_timer, q);
@@ -367,5 +422,6 @@ struct store *store_sqlite_open(struct loop *l, const struct store_sqlite_option
     loop_fd_want(q->ready, LOOP_READ);
     answers_later(q->answers,
                   answer_new(&(struct answer){ .kind = ANSWER_EVENT, .fn.event = say_connected, .arg = q }));
+    answers_later(q->answers, answer_new(&(struct answer){ .kind = ANSWER_PUSH, .fn.push = tell_push, .arg = q }));
     return &q->store;
 }

@@ -79,6 +79,8 @@ static void on_tick(void *arg)
         w->tell = false;
         if (w->store.on_event != NULL)
             w->store.on_event(w->store.event_arg, SV_NONE);
+        if (!w->closed && w->store.on_push != NULL)
+            w->store.on_push(w->store.push_arg, SV_NONE, SV_NONE);
     }
     if (w->closed)
         return;
@@ -144,7 +146,33 @@ static void switch_stat(struct store *s, store_stat_fn *fn, void *arg)
     switch_submit(of(s), &(struct call){ .kind = CALL_STAT, .fn.stat = fn, .arg = arg });
 }
 
+static void switch_session(struct store *s, struct sv id, store_session_fn *fn, void *arg)
+{
+    switch_submit(of(s), &(struct call){ .kind = CALL_SESSION, .fn.session = fn, .arg = arg, .is.session = id });
+}
+
+static void switch_session_fill(struct store *s, const struct store_session_fill *what, store_status_fn *fn, void *arg)
+{
+    switch_submit(of(s), &(struct call){ .kind = CALL_FILL, .fn.status = fn, .arg = arg, .is.fill = *what });
+}
+
+static void switch_events(struct store *s, struct sv id, uint64_t after, store_events_fn *fn, void *arg)
+{
+    switch_submit(of(s), &(struct call){ .kind = CALL_EVENTS, .fn.events = fn, .arg = arg, .is.events = { id, after } });
+}
+
 /* ---- events ---- */
+
+/* On both stores, whichever is in force: what the other one says is not passed on. */
+static int switch_listen(struct store *s, struct sv id, bool on)
+{
+    struct switch_ *w = of(s);
+    if (on && store_listen(w->primary, id) == 0 && store_listen(w->secondary, id) == 0)
+        return 0;
+    store_unlisten(w->primary, id);
+    store_unlisten(w->secondary, id);
+    return on ? -1 : 0;
+}
 
 static void hear(struct switch_ *w, enum mode from, struct sv event)
 {
@@ -160,6 +188,22 @@ static void hear_primary(void *arg, struct sv event)
 static void hear_secondary(void *arg, struct sv event)
 {
     hear(arg, MODE_SECONDARY, event);
+}
+
+static void hear_push(struct switch_ *w, enum mode from, struct sv id, struct sv event)
+{
+    if (!w->closed && switch_notice(w).mode == from && w->store.on_push != NULL)
+        w->store.on_push(w->store.push_arg, id, event);
+}
+
+static void primary_push(void *arg, struct sv id, struct sv event)
+{
+    hear_push(arg, MODE_PRIMARY, id, event);
+}
+
+static void secondary_push(void *arg, struct sv id, struct sv event)
+{
+    hear_push(arg, MODE_SECONDARY, id, event);
 }
 
 /* ---- open, close ---- */
@@ -205,6 +249,10 @@ static const struct store_ops switch_ops = {
     .letters = switch_letters,
     .value = switch_value,
     .stat = switch_stat,
+    .session = switch_session,
+    .session_fill = switch_session_fill,
+    .events = switch_events,
+    .listen = switch_listen,
     .is_up = switch_is_up,
     .close = switch_close,
 };
@@ -255,6 +303,8 @@ struct store *store_switch_open(struct loop *l, struct store *primary, struct st
     }
     store_subscribe(primary, hear_primary, w);
     store_subscribe(secondary, hear_secondary, w);
+    store_on_push(primary, primary_push, w);
+    store_on_push(secondary, secondary_push, w);
     (void)switch_notice(w);
     w->barred = false;
     switch_look_in(w, 0);

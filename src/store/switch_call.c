@@ -95,6 +95,15 @@ static bool keep_letters(struct call *c, size_t *used, struct store_change *ch)
     return kept != NULL;
 }
 
+static bool keep_session(struct call *c, size_t *used, struct store_change *ch)
+{
+    if (ch->session == NULL)
+        return true;
+    c->session = *ch->session;
+    ch->session = &c->session;
+    return keep(c, used, &c->session.view) && keep_list(c, used, &c->session.events, c->session.events_n);
+}
+
 static bool keep_change(struct call *c, size_t *used, struct store_change *ch)
 {
     return keep(c, used, &ch->conversation_id) && keep(c, used, &ch->need_token) && keep(c, used, &ch->lease_token) &&
@@ -104,7 +113,8 @@ static bool keep_change(struct call *c, size_t *used, struct store_change *ch)
            keep_list(c, used, &ch->context_add, ch->context_add_n) &&
            keep_list(c, used, &ch->queue_add, ch->queue_add_n) &&
            keep_list(c, used, &ch->callbacks_add, ch->callbacks_add_n) && keep_letters(c, used, ch) &&
-           keep(c, used, &ch->job.key) && keep(c, used, &ch->job.value) && keep(c, used, &ch->event);
+           keep(c, used, &ch->job.key) && keep(c, used, &ch->job.value) && keep_session(c, used, ch) &&
+           keep(c, used, &ch->event);
 }
 
 bool call_keep(struct call *c)
@@ -136,6 +146,16 @@ bool call_keep(struct call *c)
         break;
     case CALL_VALUE:
         c->kept = keep(c, &used, &c->is.value.name) && keep(c, &used, &c->is.value.value);
+        break;
+    case CALL_SESSION:
+        c->kept = keep(c, &used, &c->is.session);
+        break;
+    case CALL_FILL:
+        c->kept = keep(c, &used, &c->is.fill.conversation_id) && keep(c, &used, &c->is.fill.view) &&
+                  keep(c, &used, &c->is.fill.customer);
+        break;
+    case CALL_EVENTS:
+        c->kept = keep(c, &used, &c->is.events.id);
         break;
     case CALL_RECOVER:
     case CALL_STAT:
@@ -169,9 +189,16 @@ void call_fail(struct call *c, enum store_status status)
     case CALL_STAT:
         c->fn.stat(c->arg, status, NULL);
         break;
+    case CALL_SESSION:
+        c->fn.session(c->arg, status, NULL);
+        break;
+    case CALL_EVENTS:
+        c->fn.events(c->arg, status, NULL);
+        break;
     case CALL_RENEW:
     case CALL_ACK:
     case CALL_RECOVER:
+    case CALL_FILL:
         c->fn.status(c->arg, status);
         break;
     }

@@ -18,6 +18,9 @@ enum call_kind {
     CALL_LETTERS,
     CALL_VALUE,
     CALL_STAT,
+    CALL_SESSION,
+    CALL_FILL,
+    CALL_EVENTS,
 };
 
 struct switch_;
@@ -35,6 +38,8 @@ struct call {
         store_letters_fn *letters;
         store_value_fn *value;
         store_stat_fn *stat;
+        store_session_fn *session;
+        store_events_fn *events;
     } fn;
     void *arg;
 
@@ -59,7 +64,14 @@ struct call {
         } recover;
         struct store_letters letters;
         struct store_value value;
+        struct sv session; /* whose */
+        struct store_session_fill fill;
+        struct {
+            struct sv id;
+            uint64_t after;
+        } events;
     } is;
+    struct store_session_change session; /* of an apply whose own one is not what is passed on */
     struct arena *arena; /* of what is kept beyond `bytes` */
     bool kept;           /* else it cannot be made again */
     bool uncertain;      /* an apply that may have been done */

@@ -95,6 +95,9 @@ static bool outlives(const struct call *c, enum store_status *status)
     case CALL_LIST:
     case CALL_VALUE:
     case CALL_STAT:
+    case CALL_SESSION:
+    case CALL_FILL:
+    case CALL_EVENTS:
         return false;
     case CALL_LETTERS:
         return changes_letters(c);
@@ -231,7 +234,56 @@ static void on_stat(void *arg, enum store_status status, const struct store_stat
     call_free(c);
 }
 
+static void on_session(void *arg, enum store_status status, const struct store_session *session)
+{
+    struct call *c = arg;
+    if (!is_final(c, &status))
+        return;
+    c->fn.session(c->arg, status, status == STORE_DONE ? session : NULL);
+    call_free(c);
+}
+
+static void on_events(void *arg, enum store_status status, const struct store_events *events)
+{
+    struct call *c = arg;
+    if (!is_final(c, &status))
+        return;
+    c->fn.events(c->arg, status, status == STORE_DONE ? events : NULL);
+    call_free(c);
+}
+
 /* ---- calls ---- */
+
+static bool is_of_this_time(const struct call *c, uint64_t version)
+{
+    return version == 0 || (version & ~VERSION_MASK) == tag_of(c->word);
+}
+
+/* A view of another time is not written; the customer is. */
+static void pass_fill(struct call *c, struct store *s)
+{
+    struct store_session_fill fill = c->is.fill;
+    if (!is_of_this_time(c, fill.version))
+        fill.view = SV_NONE;
+    fill.version &= VERSION_MASK;
+    store_session_fill(s, &fill, on_status, c);
+}
+
+/* What begins in the store that stands in counts its events from the clock: above all that the other one has given out. */
+static void begin_count(struct call *c)
+{
+    struct store_change *change = &c->is.change;
+    if (c->word.mode != MODE_SECONDARY || change->forget || change->expect_version > 0)
+        return;
+    uint64_t now_ms = (uint64_t)clock_wall_ms();
+    if (change->session != NULL)
+        c->session = *change->session;
+    else
+        c->session = (struct store_session_change){ 0 };
+    if (c->session.seq_least < now_ms)
+        c->session.seq_least = now_ms;
+    change->session = &c->session;
+}
 
 static void pass(struct call *c, struct store *s)
 {
@@ -266,6 +318,15 @@ static void pass(struct call *c, struct store *s)
     case CALL_STAT:
         store_stat(s, on_stat, c);
         return;
+    case CALL_SESSION:
+        store_session(s, c->is.session, on_session, c);
+        return;
+    case CALL_FILL:
+        pass_fill(c, s);
+        return;
+    case CALL_EVENTS:
+        store_events(s, c->is.events.id, c->is.events.after, on_events, c);
+        return;
     }
 }
 
@@ -282,13 +343,6 @@ static bool enter(struct switch_ *w, struct call *c, enum mode mode, struct mode
     return true;
 }
 
-/* False: a decision of another time. */
-static bool is_of_this_time(const struct call *c)
-{
-    uint64_t version = c->is.change.expect_version;
-    return version == 0 || (version & ~VERSION_MASK) == tag_of(c->word);
-}
-
 /* False: there is no store to make it on now. */
 static bool make(struct switch_ *w, struct call *c)
 {
@@ -296,7 +350,7 @@ static bool make(struct switch_ *w, struct call *c)
     if (!can_be_made(w, word.mode) || !enter(w, c, word.mode, word))
         return false;
     if (c->kind == CALL_APPLY) {
-        if (!is_of_this_time(c)) {
+        if (!is_of_this_time(c, c->is.change.expect_version)) { /* a decision of another time */
             mode_leave(w->mode, word.mode);
             answers_later(
                 w->answers,
@@ -306,6 +360,7 @@ static bool make(struct switch_ *w, struct call *c)
             return true;
         }
         c->is.change.expect_version &= VERSION_MASK;
+        begin_count(c);
     }
     pass(c, switch_store(w, word.mode));
     return true;
@@ -343,9 +398,18 @@ static void refuse(struct switch_ *w, struct call *c)
         a.kind = ANSWER_STAT;
         a.fn.stat = c->fn.stat;
         break;
+    case CALL_SESSION:
+        a.kind = ANSWER_SESSION;
+        a.fn.session = c->fn.session;
+        break;
+    case CALL_EVENTS:
+        a.kind = ANSWER_EVENTS;
+        a.fn.events = c->fn.events;
+        break;
     case CALL_RENEW:
     case CALL_ACK:
     case CALL_RECOVER:
+    case CALL_FILL:
         a.kind = ANSWER_STATUS;
         a.fn.status = c->fn.status;
         break;

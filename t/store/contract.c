@@ -21,13 +21,14 @@ static void run_case(struct rig *r, const struct rig_case *c)
     if (c->needs_shared && !r->backend->shared)
         return;
     r->backend->wipe(r);
-    r->heard = r->connected = 0;
-    r->event = SV_NONE;
+    r->heard = r->connected = r->pushes = r->pushed_all = 0;
+    r->event = r->push_id = r->push_event = SV_NONE;
     r->calls = NULL;
     r->s = r->backend->open(r, c->bound);
     if (r->s == NULL)
         bail_out("%s: cannot be opened", r->backend->name);
     store_subscribe(r->s, rig_event, r);
+    store_on_push(r->s, rig_push, r);
     ok(rig_until(r, said_hello, NULL) && store_is_up(r->s), "%s: is up, and says so", r->backend->name);
     diag("%s: %s", r->backend->name, c->name);
     c->run(r);
@@ -46,7 +47,7 @@ static void run_case(struct rig *r, const struct rig_case *c)
 static void run_backend(struct loop *l, struct arena *a, const struct backend *b)
 {
     static const struct rig_case *const tables[] = { conversation_cases, queue_cases, callback_cases, list_cases,
-                                                   odd_cases };
+                                                   session_cases, odd_cases };
     struct rig r = { .backend = b, .loop = l, .arena = a };
     const char *why = "";
     if (!b->start(&r, &why)) {

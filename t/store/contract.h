@@ -9,6 +9,7 @@
 #include "lib/arena.h"
 #include "lib/loop.h"
 #include "store/store_backends.h"
+#include "store/store_session.h"
 #include "t/tap.h"
 
 #define LONG_MS 600000
@@ -43,6 +44,9 @@ struct rig {
     unsigned heard;      /* events since the case began */
     unsigned connected;  /* SV_NONE among them */
     struct sv event;     /* the last one */
+    unsigned pushes;     /* of conversations, since the case began */
+    unsigned pushed_all; /* SV_NONE in their place */
+    struct sv push_id, push_event; /* the last one */
 };
 
 /* One call's answer; waits for it. */
@@ -55,6 +59,8 @@ struct call {
     struct store_applied applied;
     struct store_batch batch;
     struct store_stat stat;
+    struct store_session session;
+    struct store_events events;
     struct sv value;
     struct store_listing listing;
     const struct sv *items; /* ids of the listing */
@@ -78,6 +84,9 @@ void rig_batch(void *arg, enum store_status status, const struct store_batch *ba
 void rig_value(void *arg, enum store_status status, struct sv value);
 void rig_stat(void *arg, enum store_status status, const struct store_stat *stat);
 void rig_event(void *arg, struct sv event);
+void rig_session(void *arg, enum store_status status, const struct store_session *session);
+void rig_events(void *arg, enum store_status status, const struct store_events *events);
+void rig_push(void *arg, struct sv id, struct sv event);
 
 /* Ask and wait. `load` reads mark "m" and the lists; load_of another mark. */
 const struct store_view *load(struct rig *r, const char *id);
@@ -95,6 +104,9 @@ enum store_status recover_of(struct rig *r, enum store_queue q, const char *dead
 enum store_status put(struct rig *r, const char *name, const char *value, int64_t ttl_ms);
 struct sv get(struct rig *r, const char *name);
 const struct store_stat *stat_of(struct rig *r);
+const struct store_session *session_of(struct rig *r, const char *id);
+enum store_status session_fill(struct rig *r, const struct store_session_fill *what);
+const struct store_events *events_of(struct rig *r, const char *id, uint64_t after);
 /* All that message_queue (or another) still has, in order, joined by commas; acknowledged. */
 struct sv drain(struct rig *r);
 struct sv drain_of(struct rig *r, enum store_queue q);
@@ -119,7 +131,7 @@ struct rig_case {
 };
 
 /* end with a NULL name */
-extern const struct rig_case conversation_cases[], queue_cases[], callback_cases[], list_cases[], odd_cases[];
+extern const struct rig_case conversation_cases[], queue_cases[], callback_cases[], list_cases[], session_cases[], odd_cases[];
 extern const struct backend *const backends[]; /* ends with NULL */
 
 #endif

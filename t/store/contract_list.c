@@ -4,6 +4,7 @@
 #include "config.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "t/store/contract.h"
 
@@ -269,6 +270,30 @@ static struct sv letters_of(struct rig *r, const struct store_letters *what)
     return joined(r, items, c->n);
 }
 
+/* A list has an end that anybody can bear; what does not fit is announced. */
+static void large_letters(struct rig *r)
+{
+    size_t size = STORE_LIST_BYTES * 2 / 3;
+    char *text = calloc(1, size);
+    if (text == NULL)
+        bail_out("no memory");
+    memset(text, 'x', size);
+    const struct sv large = { text, size };
+    for (uint64_t n = 0; n < 4; n++) {
+        const struct store_letter l = { n == 0 ? LETTER(1) : n == 1 ? LETTER(2) : n == 2 ? LETTER(3) : LETTER(4), large };
+        is_int(apply(r, &CHANGE("c", n, .letters = &l, .letters_n = 1))->status, STORE_DONE, "a large letter");
+    }
+    struct call *c = letters(r, &(struct store_letters){ .max = 10 });
+    is_int(c->n, 3, "two and one more");
+    ok(c->n == 3 && c->letters[0].item.n == size && c->letters[1].item.n == size, "two are whole");
+    ok(c->n == 3 && sv_eq(c->letters[2].id, LETTER(2)) && c->letters[2].item.n == 0, "the third is only named");
+    c = letters(r, &(struct store_letters){ .max = 10, .id = LETTER(3) });
+    ok(c->n == 2 && sv_eq(c->letters[1].id, LETTER(1)) && c->letters[1].item.n == size, "the next page has the rest");
+    c = letters(r, &(struct store_letters){ .op = STORE_LETTERS_GET, .id = LETTER(2) });
+    ok(c->n == 1 && c->letters[0].item.n == size, "each can be had");
+    free(text);
+}
+
 static void dead_letters(struct rig *r)
 {
     is_sv(letters_of(r, &(struct store_letters){ .max = 10 }), SV(""), "there are none");
@@ -384,6 +409,7 @@ const struct rig_case list_cases[] = {
     { .name = "forget what is lost", .run = forget_the_lost },
     { .name = "another life", .run = another_life },
     { .name = "forgetting is told", .run = forget_is_told },
+    { .name = "large dead letters", .run = large_letters },
     { .name = "dead letters", .run = dead_letters },
     { .name = "first items", .run = heads },
     { .name = "ages", .run = ages },

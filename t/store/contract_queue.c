@@ -2,6 +2,7 @@
  * Promises about what all conversations share: the queue, due times, small values, numbers, events, bounds. */
 #include "config.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/clock.h"
@@ -71,6 +72,38 @@ static void recovery(struct rig *r)
     is_int(ack(r, &(struct store_ack){ .batch = alive }), STORE_DONE, "the living one acknowledges");
     s = stat_of(r);
     ok(s->queue == 0 && s->queue_taken == 0, "nothing is left");
+}
+
+/* Large items come in small company, so that a batch can always be had in time; none is so large that it is not had at all. */
+static void large_items(struct rig *r)
+{
+    size_t half = STORE_TAKE_BYTES / 2 + 1;
+    char *text = calloc(3, half);
+    if (text == NULL)
+        bail_out("no memory");
+    memset(text, 'x', 3 * half);
+    const struct sv large = { text, half }, largest = { text, 3 * half }, small = SV("s");
+    const struct sv items[] = { small, large, large, large, largest, small };
+    for (size_t i = 0; i < ARRAY_LEN(items); i++)
+        enqueue(r, i, &items[i], 1);
+    static const size_t sizes[] = { 3, 2, 1 };
+    for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+        const struct store_batch *b = take(r, "o", 10);
+        is_int(b->n, sizes[i], "batch %zu has as many as it may", i);
+        is_int(ack(r, &(struct store_ack){ .batch = b->name }), STORE_DONE, "acknowledged");
+    }
+    is_int(stat_of(r)->queue, 0, "all of them came");
+    for (size_t i = 2; i < ARRAY_LEN(items); i++)
+        enqueue(r, 4 + i, i == 4 ? &large : &items[i], 1);
+    (void)take(r, "dead.1", 10);
+    (void)take(r, "dead.2", 10);
+    is_int(recover(r, "dead."), STORE_DONE, "their owners die");
+    is_int(stat_of(r)->queue, 4, "all come back");
+    const struct store_batch *b = take(r, "o", 10);
+    ok(b->n == 2 && b->items[0].n == half && b->items[1].n == half && b->left == 2, "and are taken in the same way");
+    b = take(r, "o", 10);
+    ok(b->n == 2 && b->items[0].n == half && sv_eq(b->items[1], small) && b->left == 0, "to the last one");
+    free(text);
 }
 
 /* A batch that was given back is not its owner's any more. */
@@ -265,6 +298,7 @@ static void bound(struct rig *r)
 
 const struct rig_case queue_cases[] = {
     { .name = "queue", .run = queue },
+    { .name = "large items", .run = large_items },
     { .name = "recovery of batches", .run = recovery },
     { .name = "an ack that comes too late", .run = late_ack },
     { .name = "due times", .run = due_times },

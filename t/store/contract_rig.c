@@ -224,6 +224,40 @@ void rig_event(void *arg, struct sv event)
     r->event = keep(r, event);
 }
 
+void rig_session(void *arg, enum store_status status, const struct store_session *session)
+{
+    struct call *c = arg;
+    answered(c, status);
+    if ((status == STORE_DONE) != (session != NULL))
+        ok(false, "a session comes with DONE and only with it");
+    if (session != NULL)
+        c->session = (struct store_session){ keep(c->r, session->view), keep(c->r, session->customer) };
+}
+
+void rig_events(void *arg, enum store_status status, const struct store_events *events)
+{
+    struct call *c = arg;
+    answered(c, status);
+    if ((status == STORE_DONE) != (events != NULL))
+        ok(false, "events come with DONE and only with it");
+    if (events != NULL)
+        c->events = (struct store_events){ keep_all(c->r, events->events, events->n), events->n, events->last };
+}
+
+void rig_push(void *arg, struct sv id, struct sv event)
+{
+    struct rig *r = arg;
+    if (r->inside)
+        ok(false, "%s: a push came from inside a call", r->backend->name);
+    if (id.p == NULL) {
+        r->pushed_all++;
+        return;
+    }
+    r->pushes++;
+    r->push_id = keep(r, id);
+    r->push_event = keep(r, event);
+}
+
 static struct call *wait_for(struct rig *r, struct call *c)
 {
     rig_wait(r, c);
@@ -353,6 +387,36 @@ const struct store_stat *stat_of(struct rig *r)
     if (wait_for(r, c)->status != STORE_DONE)
         bail_out("%s: stat answered %d", r->backend->name, (int)c->status);
     return &c->stat;
+}
+
+const struct store_session *session_of(struct rig *r, const char *id)
+{
+    struct call *c = rig_call(r);
+    store_session(r->s, sv_from(id), rig_session, c);
+    if (wait_for(r, c)->status != STORE_DONE)
+        bail_out("%s: session answered %d", r->backend->name, (int)c->status);
+    return &c->session;
+}
+
+enum store_status session_fill(struct rig *r, const struct store_session_fill *what)
+{
+    struct call *c = rig_call(r);
+    struct store_session_fill all = *what;
+    if (all.version > 0)
+        all.version += rig_versions;
+    if (all.ttl_ms == 0)
+        all.ttl_ms = LONG_MS;
+    store_session_fill(r->s, &all, rig_status, c);
+    return wait_for(r, c)->status;
+}
+
+const struct store_events *events_of(struct rig *r, const char *id, uint64_t after)
+{
+    struct call *c = rig_call(r);
+    store_events(r->s, sv_from(id), after, rig_events, c);
+    if (wait_for(r, c)->status != STORE_DONE)
+        bail_out("%s: events answered %d", r->backend->name, (int)c->status);
+    return &c->events;
 }
 
 struct sv joined(struct rig *r, const struct sv *items, size_t n)

@@ -459,6 +459,57 @@ static void test_letters(struct rig *r)
     remove_file("from");
 }
 
+static void add_event(struct rig *r, const char *id, uint64_t version, uint64_t seq_least, const char *view)
+{
+    const struct store_session_change session = { .view_op = STORE_VIEW_SET, .view = sv_from(view), .ttl_ms = LONG_MS,
+                                                  .events = LIST(SV("{\"a\":1}")), .events_n = 1, .events_max = 9,
+                                                  .seq_least = seq_least };
+    const struct store_pair mark = { SV("m"), ANSWERED(1) };
+    (void)apply(r, &CHANGE(id, version, .marks = &mark, .marks_n = 1, .session = &session));
+}
+
+static bool has(struct rig *r, const char *id, uint64_t last, size_t n, struct sv customer)
+{
+    const struct store_session *s = session_of(r, id);
+    bool as_said = s->view.p == NULL && sv_eq(s->customer, customer);
+    return as_said && events_of(r, id, 0)->last == last && events_of(r, id, 0)->n == n;
+}
+
+/* Views of either side are of half the truth; numbers go on above both. Cut off before and after each call. */
+static void test_sessions(struct rig *r)
+{
+    unsigned wrong = 0, n = 1;
+    for (bool failed = true; failed && n < 90; n++) {
+        struct store *from = open_file(r, "from"), *inner = store_memory_open(r->loop, 0);
+        on(r, inner);
+        add_event(r, "c", 0, 0, "shared");
+        (void)session_fill(r, &(struct store_session_fill){ .conversation_id = SV("c"), .customer = SV("who") });
+        (void)session_fill(r, &(struct store_session_fill){ .conversation_id = SV("new"), .view = SV("archived") });
+        on(r, from);
+        add_event(r, "c", 0, 1000, "local");
+        add_event(r, "new", 0, 2000, "local");
+        add_event(r, "gone", 0, 3000, "local");
+        (void)apply(r, &CHANGE("gone", 1, .forget = true));
+        (void)session_fill(r, &(struct store_session_fill){ .conversation_id = SV("other"), .view = SV("archived") });
+        struct store *to = store_fail_open(r->loop, inner, (n + 1) / 2, false, n % 2 == 0);
+        failed = merge(r, from, to) != STORE_DONE;
+        wrong += failed && merge(r, from, to) != STORE_DONE;
+        wrong += !has(r, "c", 0, 0, SV_NONE) || !has(r, "new", 0, 0, SV_NONE) || !has(r, "gone", 0, 0, SV_NONE) ||
+                 !has(r, "other", 0, 0, SV_NONE);
+        on(r, inner);
+        wrong += !has(r, "c", 1001, 1, SV("who")) || !has(r, "new", 2001, 0, SV_NONE) || !has(r, "gone", 3001, 0, SV_NONE) ||
+                 !has(r, "other", 0, 0, SV_NONE);
+        add_event(r, "c", load(r, "c")->version, 0, "new");
+        add_event(r, "gone", 0, 0, "new");
+        wrong += events_of(r, "c", 0)->last != 1002 || events_of(r, "gone", 0)->last != 3002;
+        store_close(from);
+        store_close(to);
+        remove_file("from");
+    }
+    ok(n > 10, "%u times sessions", n - 1);
+    is_int(wrong, 0, "no view of before is left, and numbers go on");
+}
+
 int main(void)
 {
     struct rig r = { .backend = &(const struct backend){ .name = "merge", .real_clock = true },
@@ -476,6 +527,7 @@ int main(void)
     test_callbacks(&r);
     test_unjoinable(&r);
     test_letters(&r);
+    test_sessions(&r);
     r.calls = NULL;
     arena_reset(r.arena);
     test_kill(&r);

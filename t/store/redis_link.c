@@ -40,9 +40,10 @@ static void on_up(void *arg, int64_t time_ms)
     u->time_ms = time_ms;
 }
 
-static void on_message(void *arg, struct sv message)
+static void on_message(void *arg, struct sv channel, struct sv message)
 {
     struct user *u = arg;
+    is_sv(channel, SV("news"), "a message says where it came from");
     u->messages++;
     (void)snprintf(u->last, sizeof(u->last), "%.*s", SV_FMT(message));
 }

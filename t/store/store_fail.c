@@ -70,7 +70,7 @@ static void every_kind(struct rig *r)
     for (int after = 0; after < 2; after++) {
         r->calls = NULL;
         r->s = store_fail_open(r->loop, store_memory_open(r->loop, 0), 1, true, after == 1);
-        struct call *c[10];
+        struct call *c[13];
         for (size_t i = 0; i < ARRAY_LEN(c); i++)
             c[i] = rig_call(r);
         struct store_change change = filled(&CHANGE("c", 0));
@@ -84,6 +84,9 @@ static void every_kind(struct rig *r)
         store_get(r->s, SV("x"), rig_value, c[7]);
         store_stat(r->s, rig_stat, c[8]);
         store_letters(r->s, &(struct store_letters){ .max = 1 }, rig_letters, c[9]);
+        store_session(r->s, SV("c"), rig_session, c[10]);
+        store_session_fill(r->s, &(struct store_session_fill){ .conversation_id = SV("c"), .ttl_ms = 1 }, rig_status, c[11]);
+        store_events(r->s, SV("c"), 0, rig_events, c[12]);
         unsigned wrong = 0;
         for (size_t i = 0; i < ARRAY_LEN(c); i++) {
             rig_wait(r, c[i]);

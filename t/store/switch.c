@@ -65,6 +65,112 @@ static void over_and_back(struct loop *l, struct place *at)
     rig_close(&r);
 }
 
+struct seen {
+    struct rig *r;
+    bool is_view, is_customer;
+    uint64_t last, pushed;
+    unsigned pushes, looks;
+};
+
+static void on_session(void *arg, enum store_status status, const struct store_session *s)
+{
+    struct seen *seen = arg;
+    seen->is_view = s != NULL && s->view.p != NULL;
+    seen->is_customer = s != NULL && s->customer.p != NULL;
+    on_status(seen->r, status);
+}
+
+static void on_events(void *arg, enum store_status status, const struct store_events *e)
+{
+    struct seen *seen = arg;
+    seen->last = e != NULL ? e->last : 0;
+    on_status(seen->r, status);
+}
+
+static void on_push(void *arg, struct sv id, struct sv event)
+{
+    struct seen *seen = arg;
+    seen->pushes += id.p != NULL;
+    seen->looks += id.p == NULL;
+    seen->pushed = event.p != NULL ? store_event_seq(event) : seen->pushed;
+}
+
+static bool has_pushed(void *arg)
+{
+    return ((const struct seen *)arg)->pushes > 0;
+}
+
+static void look(struct seen *seen, const char *id)
+{
+    store_session(seen->r->s, sv_from(id), on_session, seen);
+    is_int(wait_for(seen->r), STORE_DONE, "a session is read");
+    store_events(seen->r->s, sv_from(id), 0, on_events, seen);
+    is_int(wait_for(seen->r), STORE_DONE, "and its events");
+}
+
+#define EVENT_AND_VIEW                                                                                                 \
+    .session = &(struct store_session_change){ .view_op = STORE_VIEW_SET, .view = SV("v"), .ttl_ms = 600000,          \
+                                               .events = &event, .events_n = 1, .events_max = 9 }
+
+static void sessions_away(struct loop *l, struct place *at)
+{
+    const struct sv event = SV("{\"type\":\"a\"}");
+    struct rig r;
+    rig_open(&r, l, at);
+    struct seen seen = { .r = &r };
+    store_on_push(r.s, on_push, &seen);
+    (void)load(&r, "s", "m");
+    is_int(store_listen(r.s, SV("s")), 0, "somebody listens");
+    ok(loop_until(l, has_pushed, &seen), "which takes effect");
+    (void)apply(&r, CHANGE("s", 0, EVENT_AND_VIEW));
+    (void)apply(&r, CHANGE("t", 0, EVENT_AND_VIEW));
+    look(&seen, "s");
+    ok(seen.is_view && seen.last == 1 && seen.pushed == 1, "in Redis: a view, an event");
+    (void)load(&r, "t", "m");
+    struct store_session_fill fill = {
+        .conversation_id = SV("t"), .view = SV("of before"), .version = r.view.version, .customer = SV("who"), .ttl_ms = 600000
+    };
+    uint64_t now_ms = (uint64_t)clock_wall_ms();
+    redis_server_signal(&at->redis, SIGSTOP);
+    seen.looks = 0;
+    look(&seen, "s");
+    ok(is_sqlite(&r) && !seen.is_view && seen.last == 0, "stopped: the other store knows nothing");
+    loop_for(l, 30);
+    ok(seen.looks > 0, "and who listens is told to look");
+    seen.pushes = 0;
+    is_int(apply(&r, CHANGE("s", 0, EVENT_AND_VIEW)), STORE_DONE, "an event away");
+    ok(loop_until(l, has_pushed, &seen), "is heard");
+    look(&seen, "s");
+    ok(seen.is_view && seen.last > now_ms, "its number is above all that there were");
+    uint64_t away = seen.last;
+    (void)apply(&r, CHANGE("t", 0));
+    store_session_fill(r.s, &fill, on_status, &r);
+    is_int(wait_for(&r), STORE_DONE, "a view of before comes");
+    look(&seen, "t");
+    ok(!seen.is_view && seen.is_customer, "and is not written, what is known of the customer is");
+    (void)apply(&r, CHANGE("t", r.version, EVENT_AND_VIEW));
+    look(&seen, "t");
+    ok(seen.last > now_ms, "also when the record began without one");
+    (void)load(&r, "s", "m");
+    fill.conversation_id = SV("s");
+    fill.version = r.view.version;
+    redis_server_signal(&at->redis, SIGCONT);
+    seen.looks = 0;
+    ok(loop_until(l, is_redis, &r), "continued: the host is back");
+    loop_for(l, 30);
+    ok(seen.looks > 0, "who listens is told to look");
+    store_session_fill(r.s, &fill, on_status, &r);
+    is_int(wait_for(&r), STORE_DONE, "a view of the time away comes");
+    look(&seen, "s");
+    ok(!seen.is_view && seen.last == away, "no view of either time is there, the number is");
+    (void)load(&r, "s", "m");
+    seen.pushes = 0;
+    is_int(apply(&r, CHANGE("s", r.view.version, EVENT_AND_VIEW)), STORE_DONE, "an event");
+    ok(loop_until(l, has_pushed, &seen) && seen.pushed == away + 1, "is heard from Redis again, and the next");
+    store_unlisten(r.s, SV("s"));
+    rig_close(&r);
+}
+
 /* Calls of every kind while Redis is stopped: all are answered, on the other store. */
 static void every_kind(struct loop *l, struct place *at)
 {
@@ -287,6 +393,7 @@ int main(void)
     odd_file(l, &at);
     over_and_back(l, &at);
     every_kind(l, &at);
+    sessions_away(l, &at);
     letters_away(l, &at);
     callbacks_away(l, &at);
     short_break(l, &at);

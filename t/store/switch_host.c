@@ -122,7 +122,6 @@ static void lane_load(void *arg)
 static bool lanes_rest(void *arg)
 {
     struct worker *w = arg;
-    w->rig.die = w->board->die;
     w->board->of[w->me].backend = store_backend(w->rig.s)[0];
     if (!w->board->stop)
         return false;
@@ -139,6 +138,7 @@ static void work(struct place *at, struct board *board, unsigned me)
     struct loop *l = loop_new();
     w = (struct worker){ .board = board, .me = me };
     rig_open(&w.rig, l, at);
+    w.rig.die = &board->die;
     for (unsigned i = 0; i < LANES; i++) {
         w.lanes[i] = (struct lane){ .w = &w };
         w.lanes[i].pause = loop_timer_new(l, lane_load, &w.lanes[i]);
@@ -240,7 +240,6 @@ static void two_processes(struct loop *l, struct place *at)
     pid_t dead = waitpid(-1, &status, 0);
     unsigned victim = dead == pids[0] ? 0 : 1;
     ok(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "the one who leads the way back is killed on it");
-    board->die = false;
     pids[victim] = start_worker(at, board, victim);
     must_be_at(l, board, 'R', "another one has gone on");
     board->stop = true;

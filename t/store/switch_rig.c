@@ -50,7 +50,7 @@ int join(void *arg, struct arena *a, const struct store_join *in, struct store_j
     struct rig *r = arg;
     (void)a;
     r->joins++;
-    if (r->die)
+    if (r->die != NULL && atomic_exchange(r->die, false))
         (void)kill(getpid(), SIGKILL);
     struct sv record = in->new_.p != NULL ? in->new_ : in->old;
     *out = (struct store_joined){ .record = record.p != NULL ? record : SV("{}"), .activity_ms = in->now_ms };

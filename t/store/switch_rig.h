@@ -4,7 +4,10 @@
 #ifndef T_STORE_SWITCH_RIG_H
 #define T_STORE_SWITCH_RIG_H
 
+#include <stdatomic.h>
+
 #include "store/store_backends.h"
+#include "store/store_session.h"
 #include "t/store/redis_server.h"
 #include "t/tap.h"
 
@@ -31,7 +34,7 @@ struct rig {
     char batch[300];
     size_t n;
     struct store_stat stat;
-    bool die; /* at the first join */
+    _Atomic bool *die; /* at the first join of all processes when this is true, which it is not any more then; NULL: never */
 };
 
 #define LEASE .lease = STORE_LEASE_TAKE, .lease_token = SV("tok"), .lease_ttl_ms = 600000
