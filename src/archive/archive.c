@@ -42,6 +42,18 @@ void archive_job(struct archive *a, struct sv job_id, archive_job_fn *fn, void *
     a->ops->job(a, job_id, fn, arg);
 }
 
+void archive_session(struct archive *a, struct sv session_id, int64_t before_ms, archive_session_fn *fn, void *arg)
+{
+    must(fn != NULL, "session", "a callback");
+    a->ops->session(a, session_id, before_ms, fn, arg);
+}
+
+void archive_customer(struct archive *a, struct sv sender_id, archive_customer_fn *fn, void *arg)
+{
+    must(fn != NULL, "customer", "a callback");
+    a->ops->customer(a, sender_id, fn, arg);
+}
+
 void archive_services(struct archive *a, int64_t known, archive_services_fn *fn, void *arg)
 {
     must(fn != NULL, "services", "a callback");

@@ -2,7 +2,7 @@
  * PORT: what is kept for good. Written only by the daemon, from the items of message_queue, in batches, at least once: every write is
  * idempotent. Read by everybody for context of conversations that the store has forgotten and for history.
  *
- * Items are JSON objects, one of two kinds (docs/message-queue.md is the public text):
+ * Items are JSON objects (docs/message-queue.md is the public text). Beside the background tasks, named below, there are two kinds:
  *   {"type":"turn","v":1,"conversation_id":C,"turn_id":T,"seq":N,"status":S,"reason":R?,"at":ms,
  *    "messages":[M...],"reply":{the seed's ai_response}?,"actions":[{"type":..,"data":..,"status":..,"reason":..?}...],
  *    "restarts":n,"fence":n,"ai_ms":n,"storage":"Redis",
@@ -49,6 +49,24 @@ void archive_message(struct archive *a, struct sv conversation_id, struct sv mes
  * decimals. */
 typedef void archive_job_fn(void *arg, enum archive_status status, struct sv job);
 void archive_job(struct archive *a, struct sv job_id, archive_job_fn *fn, void *arg);
+
+/* ---- sessions and customers (items save_message, update_session_status, extract_customer_info: docs/message-queue.md) ---- */
+
+/* session: {"session_id","user_id":..|null,"status":"active|closed|archived","check_reply":bool,"check_reply_until":s|null,"created_at":s,
+ * "last_activity":s,"message_count":n,"last_message":{"message_id":..|null,"content","sender_type","timestamp":s}|null}; last_message is the reply
+ * ("bot", without an id) where the newest message has one that was said. customer: of its user, as archive_customer, or SV_NONE. session SV_NONE: it is
+ * not known. s: seconds with three decimals. before_ms not 0: message_count counts what was received before that time alone. */
+typedef void archive_session_fn(void *arg, enum archive_status status, struct sv session, struct sv customer);
+void archive_session(struct archive *a, struct sv session_id, int64_t before_ms, archive_session_fn *fn, void *arg);
+
+/* {"sender_id","phone","email","name","address" (each ..|null),"sources":{"phone":{"conversation_id","message_id","at":ms}...},"created_at":s,
+ * "updated_at":s}, or SV_NONE. */
+typedef void archive_customer_fn(void *arg, enum archive_status status, struct sv customer);
+void archive_customer(struct archive *a, struct sv sender_id, archive_customer_fn *fn, void *arg);
+
+/* Of an item that was kept: true, with where and who, when it may have changed what archive_customer says. The strings live as long as the arena and
+ * the item. */
+bool archive_item_customer(struct arena *a, struct sv item, struct sv *conversation_id, struct sv *sender_id) MUST_CHECK;
 
 /* ---- the configuration of bots ----
  * Rows are JSON objects, the same in both directions; what is absent or null has its default, times are milliseconds since 1970:
@@ -137,6 +155,8 @@ struct archive_ops {
     void (*context)(struct archive *a, struct sv conversation_id, size_t max, archive_context_fn *fn, void *arg);
     void (*message)(struct archive *a, struct sv conversation_id, struct sv message_id, archive_message_fn *fn, void *arg);
     void (*job)(struct archive *a, struct sv job_id, archive_job_fn *fn, void *arg);
+    void (*session)(struct archive *a, struct sv session_id, int64_t before_ms, archive_session_fn *fn, void *arg);
+    void (*customer)(struct archive *a, struct sv sender_id, archive_customer_fn *fn, void *arg);
     void (*services)(struct archive *a, int64_t known, archive_services_fn *fn, void *arg);
     void (*edit)(struct archive *a, const struct archive_edit *edit, archive_edit_fn *fn, void *arg);
     void (*stat)(struct archive *a, archive_stat_fn *fn, void *arg);

@@ -3,12 +3,12 @@
  * on as they stand in the text, once it is known to be JSON that every database takes. */
 #include "config.h"
 
+#include "archive/archive_door.h"
 #include "archive/archive_item.h"
-#include "archive/scan.h"
+#include "archive/archive_task.h"
 #include "lib/json.h"
 
 #define DEPTH_MAX 64 /* a body may have JSON_DEPTH_MAX levels and stands a few levels deep in an item */
-#define MS_MAX INT64_C(253402300799999) /* the last millisecond of the year 9999 */
 #define ORDER_BACK_MS (INT64_C(30) * 24 * 60 * 60 * 1000)
 #define ORDER_AHEAD_MS (INT64_C(5) * 60 * 1000)
 #define STATUS_MAX 32
@@ -16,149 +16,6 @@
 #define NAME_MAX_BYTES 200 /* action types, models: shown, never looked up */
 #define URL_MAX 4096
 #define COUNT_MAX INT64_C(2147483647)
-
-/* Which message, action or job is being read, for reasons. */
-struct place {
-    const char *list; /* NULL: the item itself */
-    size_t index;
-};
-
-static int refuse(struct err *e, const struct place *at, const char *member, const char *what)
-{
-    if (at->list == NULL)
-        return err_set(e, ERR_INVALID, "%s: %s", member, what);
-    return err_set(e, ERR_INVALID, "%s[%zu].%s: %s", at->list, at->index, member, what);
-}
-
-/* ---- members ---- */
-
-/* Where things are read from: the list of the text's values, and where strings with escapes go. */
-struct door {
-    struct scan scan;
-    struct arena *arena;
-    struct err *e;
-};
-
-static bool is_plain(struct sv s)
-{
-    for (size_t i = 0; i < s.n; i++)
-        if ((unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f)
-            return false;
-    return true;
-}
-
-static bool is_absent(const struct door *d, scan_at v)
-{
-    return v == SCAN_NONE || scan_is(&d->scan, v, SCAN_NULL);
-}
-
-/* A string, or SV_NONE when it is none. */
-static int read_string(struct door *d, scan_at v, struct sv *out)
-{
-    *out = SV_NONE;
-    if (!scan_is(&d->scan, v, SCAN_STRING))
-        return 0;
-    *out = scan_string(&d->scan, v, d->arena);
-    return out->p != NULL ? 0 : err_set(d->e, ERR_MEMORY, "out of memory");
-}
-
-static int read_id(struct door *d, scan_at object, const char *key, const struct place *at, struct sv *out)
-{
-    if (read_string(d, scan_member(&d->scan, object, key), out) != 0)
-        return -1;
-    if (out->p == NULL)
-        return refuse(d->e, at, key, "must be a string");
-    if (out->n == 0 || out->n > ITEM_ID_MAX)
-        return refuse(d->e, at, key, "must have 1 to 1024 bytes");
-    return is_plain(*out) ? 0 : refuse(d->e, at, key, "has control characters");
-}
-
-/* Not there: 0. A number with a fraction is cut; anything but a number from 0 to `max` is refused. */
-static int read_count(struct door *d, scan_at object, const char *key, const struct place *at, int64_t max, int64_t *out)
-{
-    scan_at v = scan_member(&d->scan, object, key);
-    int64_t n = -1;
-
-    *out = 0;
-    if (is_absent(d, v))
-        return 0;
-    if (scan_is(&d->scan, v, SCAN_NUMBER) && !scan_i64(&d->scan, v, &n)) {
-        double f = scan_f64(&d->scan, v);
-        n = f >= 0 && f < 9e15 ? (int64_t)f : -1;
-    }
-    if (n < 0 || n > max)
-        return refuse(d->e, at, key, "must be a number that is not negative, nor too large");
-    *out = n;
-    return 0;
-}
-
-/* Any number; clamped to what a calendar can show. Not there: `fallback`, unless that is negative. */
-static int read_ms(struct door *d, scan_at object, const char *key, const struct place *at, int64_t fallback, int64_t *out)
-{
-    scan_at v = scan_member(&d->scan, object, key);
-    int64_t ms;
-
-    *out = fallback;
-    if (v == SCAN_NONE && fallback >= 0)
-        return 0;
-    if (!scan_is(&d->scan, v, SCAN_NUMBER))
-        return refuse(d->e, at, key, "must be a number of milliseconds");
-    if (!scan_i64(&d->scan, v, &ms)) {
-        double f = scan_f64(&d->scan, v);
-        ms = f <= 0 ? 0 : f >= (double)MS_MAX ? MS_MAX : (int64_t)f;
-    }
-    *out = ms < 0 ? 0 : ms > MS_MAX ? MS_MAX : ms;
-    return 0;
-}
-
-/* A text for people: missing and null are the same, too long is cut. */
-static int read_text(struct door *d, scan_at object, const char *key, const struct place *at, size_t max, struct sv *out)
-{
-    scan_at v = scan_member(&d->scan, object, key);
-
-    *out = SV_NONE;
-    if (is_absent(d, v))
-        return 0;
-    if (read_string(d, v, out) != 0)
-        return -1;
-    if (out->p == NULL)
-        return refuse(d->e, at, key, "must be a string");
-    *out = sv_cut_utf8(*out, max);
-    return 0;
-}
-
-static int read_json(struct door *d, scan_at object, const char *key, const struct place *at, enum scan_type type, struct sv *out)
-{
-    scan_at v = scan_member(&d->scan, object, key);
-
-    *out = SV_NONE;
-    if (is_absent(d, v))
-        return 0;
-    if (!scan_is(&d->scan, v, type))
-        return refuse(d->e, at, key, type == SCAN_OBJECT ? "must be an object" : "must be an array");
-    *out = scan_raw(&d->scan, v);
-    return 0;
-}
-
-/* One of a list of words; the result is the list's own string, NULL when it is none of them. Words are written without escapes. */
-static const char *read_word(const struct door *d, scan_at object, const char *key, const char *const *words, size_t n)
-{
-    scan_at v = scan_member(&d->scan, object, key);
-
-    for (size_t i = 0; i < n && scan_is(&d->scan, v, SCAN_STRING); i++) {
-        struct sv raw = scan_raw(&d->scan, v);
-        if (sv_eq((struct sv){ raw.p + 1, raw.n - 2 }, sv_from(words[i])))
-            return words[i];
-    }
-    return NULL;
-}
-
-static int check_object(const struct door *d, scan_at v, const struct place *at)
-{
-    if (!scan_is(&d->scan, v, SCAN_OBJECT))
-        return refuse(d->e, at, "*", "must be an object");
-    return scan_unique(&d->scan, v) ? 0 : refuse(d->e, at, "*", "has a member twice, or more than 64");
-}
 
 static bool is_status(struct sv s)
 {
@@ -216,54 +73,59 @@ static uint64_t hash_more(uint64_t hash, struct sv s) /* FNV-1a */
 }
 
 /* RFC 9562 5.7: 48 bits of time, then bits that the maker may fill: 34 bits of the arrival number, 40 bits of hash. */
-static void make_id(struct sv conversation_id, struct item_message *m)
+void item_uuid_make(unsigned char out[ITEM_UUID_BYTES], int64_t at_ms, int64_t number, struct sv where, struct sv name)
 {
-    uint64_t hash = hash_more(hash_more(UINT64_C(0xcbf29ce484222325), conversation_id), m->message_id);
-    uint64_t ms = (uint64_t)m->order_ms, seq = (uint64_t)m->seq & ((UINT64_C(1) << 34) - 1);
+    uint64_t hash = hash_more(hash_more(UINT64_C(0xcbf29ce484222325), where), name);
+    uint64_t ms = (uint64_t)at_ms, seq = (uint64_t)number & ((UINT64_C(1) << 34) - 1);
     uint64_t high = ms << 16 | UINT64_C(7) << 12 | seq >> 22;
     uint64_t low = UINT64_C(2) << 62 | (seq & ((UINT64_C(1) << 22) - 1)) << 40 | hash >> 24;
 
     for (size_t i = 0; i < 8; i++) {
-        m->id[i] = (unsigned char)(high >> (56 - 8 * i));
-        m->id[8 + i] = (unsigned char)(low >> (56 - 8 * i));
+        out[i] = (unsigned char)(high >> (56 - 8 * i));
+        out[8 + i] = (unsigned char)(low >> (56 - 8 * i));
     }
+}
+
+static void make_id(struct sv conversation_id, struct item_message *m)
+{
+    item_uuid_make(m->id, m->order_ms, m->seq, conversation_id, m->message_id);
 }
 
 /* ---- messages and actions ---- */
 
-static int read_times(struct door *d, scan_at o, const struct place *at, struct item_message *m)
+static int read_times(struct door *d, scan_at o, const struct door_place *at, struct item_message *m)
 {
     int64_t earliest, latest;
 
-    if (read_ms(d, o, "timestamp", at, -1, &m->timestamp_ms) != 0 ||
-        read_ms(d, o, "received", at, m->timestamp_ms, &m->received_ms) != 0)
+    if (door_ms(d, o, "timestamp", at, -1, &m->timestamp_ms) != 0 ||
+        door_ms(d, o, "received", at, m->timestamp_ms, &m->received_ms) != 0)
         return -1;
     earliest = m->received_ms > ORDER_BACK_MS ? m->received_ms - ORDER_BACK_MS : 0;
-    latest = m->received_ms < MS_MAX - ORDER_AHEAD_MS ? m->received_ms + ORDER_AHEAD_MS : MS_MAX;
+    latest = m->received_ms < DOOR_MS_MAX - ORDER_AHEAD_MS ? m->received_ms + ORDER_AHEAD_MS : DOOR_MS_MAX;
     m->order_ms = m->timestamp_ms < earliest ? earliest : m->timestamp_ms > latest ? latest : m->timestamp_ms;
     return 0;
 }
 
-static int read_message(struct door *d, scan_at o, const struct place *at, struct item_message *m)
+static int read_message(struct door *d, scan_at o, const struct door_place *at, struct item_message *m)
 {
     static const char *const types[] = { "user", "agent", "bot", "system" };
 
-    if (check_object(d, o, at) != 0 || read_id(d, o, "message_id", at, &m->message_id) != 0 ||
-        read_id(d, o, "sender_id", at, &m->sender_id) != 0)
+    if (door_object(d, o, at) != 0 || door_id(d, o, "message_id", at, &m->message_id) != 0 ||
+        door_id(d, o, "sender_id", at, &m->sender_id) != 0)
         return -1;
-    m->sender_type = read_word(d, o, "sender_type", types, ARRAY_LEN(types));
+    m->sender_type = door_word(d, o, "sender_type", types, ARRAY_LEN(types));
     if (m->sender_type == NULL)
-        return refuse(d->e, at, "sender_type", "must be user, agent, bot or system");
-    if (read_string(d, scan_member(&d->scan, o, "content"), &m->content) != 0)
+        return door_refuse(d, at, "sender_type", "must be user, agent, bot or system");
+    if (door_string(d, scan_member(&d->scan, o, "content"), &m->content) != 0)
         return -1;
     if (m->content.p == NULL)
-        return refuse(d->e, at, "content", "must be a string");
+        return door_refuse(d, at, "content", "must be a string");
     if (m->content.n > ITEM_CONTENT_MAX)
-        return refuse(d->e, at, "content", "has more than 65536 bytes");
-    if (read_times(d, o, at, m) != 0 || read_count(d, o, "seq", at, INT64_MAX, &m->seq) != 0 ||
-        read_json(d, o, "metadata", at, SCAN_OBJECT, &m->metadata) != 0)
+        return door_refuse(d, at, "content", "has more than 65536 bytes");
+    if (read_times(d, o, at, m) != 0 || door_count(d, o, "seq", at, INT64_MAX, &m->seq) != 0 ||
+        door_json(d, o, "metadata", at, SCAN_OBJECT, &m->metadata) != 0)
         return -1;
-    return read_json(d, o, "attachments", at, SCAN_ARRAY, &m->attachments);
+    return door_json(d, o, "attachments", at, SCAN_ARRAY, &m->attachments);
 }
 
 static int read_messages(struct door *d, scan_at list, struct item *out)
@@ -277,7 +139,7 @@ static int read_messages(struct door *d, scan_at list, struct item *out)
     if (m == NULL)
         return err_set(d->e, ERR_MEMORY, "out of memory");
     for (scan_at v = scan_first(&d->scan, list); v != SCAN_NONE; v = scan_after(&d->scan, list, v), i++) {
-        if (read_message(d, v, &(struct place){ "messages", i }, &m[i]) != 0)
+        if (read_message(d, v, &(struct door_place){ "messages", i }, &m[i]) != 0)
             return -1;
         make_id(out->conversation_id, &m[i]);
         if (m[i].seq >= m[out->newest].seq)
@@ -288,23 +150,23 @@ static int read_messages(struct door *d, scan_at list, struct item *out)
     return 0;
 }
 
-static int read_action(struct door *d, scan_at o, const struct place *at, struct item_action *out)
+static int read_action(struct door *d, scan_at o, const struct door_place *at, struct item_action *out)
 {
     static const char *const statuses[] = { "proposed", "sending", "executed", "failed", "withheld", "unknown", "dropped" };
     scan_at data;
 
-    if (check_object(d, o, at) != 0)
+    if (door_object(d, o, at) != 0)
         return -1;
-    out->status = read_word(d, o, "status", statuses, ARRAY_LEN(statuses));
+    out->status = door_word(d, o, "status", statuses, ARRAY_LEN(statuses));
     if (out->status == NULL)
-        return refuse(d->e, at, "status", "must be proposed, sending, executed, failed, withheld, unknown or dropped");
-    if (read_text(d, o, "type", at, NAME_MAX_BYTES, &out->type) != 0 || read_text(d, o, "reason", at, REASON_MAX, &out->reason) != 0 ||
-        read_count(d, o, "retry_count", at, COUNT_MAX, &out->retry_count) != 0)
+        return door_refuse(d, at, "status", "must be proposed, sending, executed, failed, withheld, unknown or dropped");
+    if (door_text(d, o, "type", at, NAME_MAX_BYTES, &out->type) != 0 || door_text(d, o, "reason", at, REASON_MAX, &out->reason) != 0 ||
+        door_count(d, o, "retry_count", at, COUNT_MAX, &out->retry_count) != 0)
         return -1;
     if (out->type.p == NULL)
         out->type = SV("unknown"); /* a dropped action may have had none */
     data = scan_member(&d->scan, o, "data");
-    out->data = is_absent(d, data) ? SV("{}") : scan_raw(&d->scan, data);
+    out->data = door_absent(d, data) ? SV("{}") : scan_raw(&d->scan, data);
     return 0;
 }
 
@@ -313,7 +175,7 @@ static int read_actions(struct door *d, scan_at list, struct item *out)
     size_t n = scan_count(&d->scan, list), i = 0;
     struct item_action *act;
 
-    if (is_absent(d, list))
+    if (door_absent(d, list))
         return 0;
     if (!scan_is(&d->scan, list, SCAN_ARRAY))
         return err_set(d->e, ERR_INVALID, "actions: must be an array");
@@ -321,7 +183,7 @@ static int read_actions(struct door *d, scan_at list, struct item *out)
     if (act == NULL)
         return err_set(d->e, ERR_MEMORY, "out of memory");
     for (scan_at v = scan_first(&d->scan, list); v != SCAN_NONE; v = scan_after(&d->scan, list, v), i++) {
-        if (read_action(d, v, &(struct place){ "actions", i }, &act[i]) != 0)
+        if (read_action(d, v, &(struct door_place){ "actions", i }, &act[i]) != 0)
             return -1;
         if (strcmp(act[i].status, "executed") == 0 || strcmp(act[i].status, "unknown") == 0 || strcmp(act[i].status, "proposed") == 0)
             out->said = true;
@@ -333,20 +195,20 @@ static int read_actions(struct door *d, scan_at list, struct item *out)
 
 /* ---- the job ---- */
 
-static int read_callback(struct door *d, scan_at o, const struct place *at, struct item_job *job)
+static int read_callback(struct door *d, scan_at o, const struct door_place *at, struct item_job *job)
 {
     scan_at list = scan_member(&d->scan, o, "callback_urls");
     struct sv url;
 
-    if (is_absent(d, list))
+    if (door_absent(d, list))
         return 0;
     if (!scan_is(&d->scan, list, SCAN_ARRAY))
-        return refuse(d->e, at, "callback_urls", "must be an array");
+        return door_refuse(d, at, "callback_urls", "must be an array");
     for (scan_at v = scan_first(&d->scan, list); v != SCAN_NONE; v = scan_after(&d->scan, list, v)) {
-        if (read_string(d, v, &url) != 0)
+        if (door_string(d, v, &url) != 0)
             return -1;
         if (url.p == NULL)
-            return refuse(d->e, at, "callback_urls", "must be an array of strings");
+            return door_refuse(d, at, "callback_urls", "must be an array of strings");
         if (job->callback_url.p == NULL)
             job->callback_url = sv_cut_utf8(url, URL_MAX);
     }
@@ -363,24 +225,24 @@ static const char *job_status(struct sv status)
 
 static int read_job(struct door *d, scan_at o, struct item *out)
 {
-    static const struct place at = { "job", 0 };
+    static const struct door_place at = { "job", 0 };
     struct item_job *job;
 
-    if (is_absent(d, o))
+    if (door_absent(d, o))
         return 0;
-    if (check_object(d, o, &at) != 0)
+    if (door_object(d, o, &at) != 0)
         return -1;
     job = arena_alloc(d->arena, sizeof(*job));
     if (job == NULL)
         return err_set(d->e, ERR_MEMORY, "out of memory");
     job->status = job_status(out->status);
     job->started_ms = -1;
-    if (read_count(d, o, "attempts", &at, COUNT_MAX, &job->attempts) != 0 ||
-        read_ms(d, o, "created_at", &at, out->at_ms, &job->created_ms) != 0 ||
-        read_text(d, o, "bot_id", &at, ITEM_ID_MAX, &job->bot_id) != 0 || read_text(d, o, "error", &at, REASON_MAX, &job->error) != 0 ||
+    if (door_count(d, o, "attempts", &at, COUNT_MAX, &job->attempts) != 0 ||
+        door_ms(d, o, "created_at", &at, out->at_ms, &job->created_ms) != 0 ||
+        door_text(d, o, "bot_id", &at, ITEM_ID_MAX, &job->bot_id) != 0 || door_text(d, o, "error", &at, REASON_MAX, &job->error) != 0 ||
         read_callback(d, o, &at, job) != 0)
         return -1;
-    if (!is_absent(d, scan_member(&d->scan, o, "started_at")) && read_ms(d, o, "started_at", &at, -1, &job->started_ms) != 0)
+    if (!door_absent(d, scan_member(&d->scan, o, "started_at")) && door_ms(d, o, "started_at", &at, -1, &job->started_ms) != 0)
         return -1;
     out->job = job;
     return 0;
@@ -388,14 +250,14 @@ static int read_job(struct door *d, scan_at o, struct item *out)
 
 /* ---- the item ---- */
 
-static const struct place top = { NULL, 0 };
+static const struct door_place top = { NULL, 0 };
 
 static int read_reply(struct door *d, struct item *out)
 {
     scan_at reply = scan_member(&d->scan, 0, "reply"), ms = scan_member(&d->scan, reply, "processing_time_ms");
 
-    if (read_json(d, 0, "reply", &top, SCAN_OBJECT, &out->reply) != 0 ||
-        read_string(d, scan_member(&d->scan, reply, "model_used"), &out->model) != 0)
+    if (door_json(d, 0, "reply", &top, SCAN_OBJECT, &out->reply) != 0 ||
+        door_string(d, scan_member(&d->scan, reply, "model_used"), &out->model) != 0)
         return -1;
     if (out->model.p != NULL)
         out->model = sv_cut_utf8(out->model, NAME_MAX_BYTES);
@@ -410,62 +272,106 @@ static int read_turn(struct door *d, struct item *out)
 {
     struct sv id;
 
-    if (read_string(d, scan_member(&d->scan, 0, "turn_id"), &id) != 0)
+    if (door_string(d, scan_member(&d->scan, 0, "turn_id"), &id) != 0)
         return -1;
     out->has_turn = item_uuid_parse(id, out->turn_id);
     if (!out->has_turn)
         return err_set(d->e, ERR_INVALID, "turn_id: must be a UUID");
-    if (read_string(d, scan_member(&d->scan, 0, "status"), &out->status) != 0)
+    if (door_string(d, scan_member(&d->scan, 0, "status"), &out->status) != 0)
         return -1;
     if (!is_status(out->status))
         return err_set(d->e, ERR_INVALID, "status: must be a word of 1 to 32 lower-case letters");
-    if (read_count(d, 0, "fence", &top, INT64_MAX, &out->fence) != 0 ||
-        read_count(d, 0, "restarts", &top, COUNT_MAX, &out->restarts) != 0 ||
-        read_text(d, 0, "storage", &top, NAME_MAX_BYTES, &out->storage) != 0 || read_ms(d, 0, "at", &top, -1, &out->at_ms) != 0 ||
+    if (door_count(d, 0, "fence", &top, INT64_MAX, &out->fence) != 0 ||
+        door_count(d, 0, "restarts", &top, COUNT_MAX, &out->restarts) != 0 ||
+        door_text(d, 0, "storage", &top, NAME_MAX_BYTES, &out->storage) != 0 || door_ms(d, 0, "at", &top, -1, &out->at_ms) != 0 ||
         read_reply(d, out) != 0 || read_messages(d, scan_member(&d->scan, 0, "messages"), out) != 0 ||
         read_job(d, scan_member(&d->scan, 0, "job"), out) != 0)
         return -1;
     return read_actions(d, scan_member(&d->scan, 0, "actions"), out);
 }
 
-/* A message that nothing answers. */
 static int read_single(struct door *d, struct item *out)
 {
     struct item_message *m = arena_alloc(d->arena, sizeof(*m));
 
     if (m == NULL)
         return err_set(d->e, ERR_MEMORY, "out of memory");
-    if (read_message(d, scan_member(&d->scan, 0, "message"), &(struct place){ "message", 0 }, m) != 0)
+    if (read_message(d, scan_member(&d->scan, 0, "message"), &(struct door_place){ "message", 0 }, m) != 0)
         return -1;
     if (m->seq == 0)
         m->seq = out->seq;
     make_id(out->conversation_id, m);
-    out->status = SV("recorded");
     out->at_ms = m->received_ms;
     out->messages = m;
     out->messages_n = 1;
     return 0;
 }
 
+/* A message that nothing answers. */
+static int read_recorded(struct door *d, struct item *out)
+{
+    out->status = SV("recorded");
+    return read_single(d, out);
+}
+
+/* A message of which nothing is known but that it came: whatever is decided about it goes before. */
+static int read_received(struct door *d, struct item *out)
+{
+    out->status = SV("received");
+    out->reason = SV_NONE;
+    out->fence = -1;
+    if (!door_absent(d, scan_member(&d->scan, 0, "at")) && door_ms(d, 0, "at", &top, -1, &out->at_ms) != 0)
+        return -1;
+    return read_single(d, out);
+}
+
+static int read_head(struct door *d, struct item *out, bool or_session)
+{
+    scan_at conversation = scan_member(&d->scan, 0, "conversation_id"), session = scan_member(&d->scan, 0, "session_id");
+    struct sv other;
+
+    if (or_session && door_absent(d, conversation))
+        return door_absent(d, session) ? door_refuse(d, &top, "conversation_id", "must be a string")
+                                       : door_id(d, 0, "session_id", &top, &out->conversation_id);
+    if (door_id(d, 0, "conversation_id", &top, &out->conversation_id) != 0)
+        return -1;
+    if (!or_session || door_absent(d, session))
+        return 0;
+    if (door_id(d, 0, "session_id", &top, &other) != 0)
+        return -1;
+    return sv_eq(other, out->conversation_id) ? 0 : door_refuse(d, &top, "session_id", "is another one than conversation_id");
+}
+
 static int read_item(struct door *d, struct item *out)
 {
+    static const struct {
+        const char *type;
+        int (*read)(struct door *d, struct item *out);
+        bool or_session;
+    } kinds[] = { { "turn", read_turn, false },
+                  { "message", read_recorded, false },
+                  { "save_message", read_received, true },
+                  { "update_session_status", task_state, true },
+                  { "extract_customer_info", task_customer, true } };
     scan_at v = scan_member(&d->scan, 0, "v");
     struct sv type;
     int64_t version = 1;
+    size_t kind = 0;
 
-    if (check_object(d, 0, &(struct place){ NULL, 0 }) != 0)
+    if (door_object(d, 0, &top) != 0)
         return -1;
     if (v != SCAN_NONE && (!scan_i64(&d->scan, v, &version) || version != 1))
         return err_set(d->e, ERR_RANGE, "v: a version that this program does not know");
-    if (read_id(d, 0, "conversation_id", &top, &out->conversation_id) != 0 ||
-        read_count(d, 0, "seq", &top, INT64_MAX, &out->seq) != 0 || read_text(d, 0, "reason", &top, REASON_MAX, &out->reason) != 0 ||
-        read_string(d, scan_member(&d->scan, 0, "type"), &type) != 0)
+    if (door_string(d, scan_member(&d->scan, 0, "type"), &type) != 0)
         return -1;
-    if (type.p != NULL && sv_eq(type, SV("turn")))
-        return read_turn(d, out);
-    if (type.p != NULL && sv_eq(type, SV("message")))
-        return read_single(d, out);
-    return err_set(d->e, ERR_INVALID, "type: must be turn or message");
+    while (type.p != NULL && kind < ARRAY_LEN(kinds) && !sv_eq(type, sv_from(kinds[kind].type)))
+        kind++;
+    if (type.p == NULL || kind == ARRAY_LEN(kinds))
+        return door_refuse(d, &top, "type", "must be turn, message, save_message, update_session_status or extract_customer_info");
+    if (read_head(d, out, kinds[kind].or_session) != 0 || door_count(d, 0, "seq", &top, INT64_MAX, &out->seq) != 0 ||
+        door_text(d, 0, "reason", &top, REASON_MAX, &out->reason) != 0)
+        return -1;
+    return kinds[kind].read(d, out);
 }
 
 /* Numbers beyond a double are no numbers to anybody; what is merely written oddly is written anew by jansson. */

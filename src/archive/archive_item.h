@@ -41,24 +41,45 @@ struct item_job {
     struct sv bot_id, callback_url, error; /* SV_NONE: none */
 };
 
+/* How a session is from item.at_ms on. Two groups, of each of which the newest counts. */
+struct item_state {
+    unsigned char id[ITEM_UUID_BYTES]; /* of the rows, where there are none yet */
+    const char *status; /* active, closed, archived; NULL: not said */
+    bool has_check_reply, check_reply;
+    int64_t until_ms; /* check_reply is what it is until then; -1: for good */
+};
+
+enum item_field { ITEM_PHONE, ITEM_EMAIL, ITEM_NAME, ITEM_ADDRESS };
+#define ITEM_FIELDS (ITEM_ADDRESS + 1)
+
+/* What somebody said of himself, at item.at_ms. */
+struct item_customer {
+    unsigned char id[ITEM_UUID_BYTES]; /* of the row, where there is none yet */
+    struct sv sender_id;
+    struct sv fields[ITEM_FIELDS]; /* SV_NONE: not said. At least one is */
+    struct sv source;              /* JSON: where it was said */
+};
+
 struct item {
     struct sv conversation_id;
     struct sv status, reason; /* of the messages; reason SV_NONE: none */
     bool has_turn;
     unsigned char turn_id[ITEM_UUID_BYTES];
-    int64_t fence; /* of the lease under which this was decided: a higher one replaces a lower one */
+    int64_t fence; /* of the lease under which this was decided: a higher one replaces a lower one. -1: nothing was decided yet */
     int64_t seq, at_ms, restarts;
     struct sv storage, model; /* SV_NONE: not said */
     struct sv reply;          /* JSON object; SV_NONE: none */
     bool has_ai_ms;
     double ai_ms;
     bool said; /* the reply's text reached the customer, or may have, or is there for whoever asks for the job */
-    const struct item_message *messages; /* at least one */
+    const struct item_message *messages; /* at least one, but for state and customer: none */
     size_t messages_n;
     size_t newest; /* index of the message that carries the reply: highest seq */
     const struct item_action *actions;
     size_t actions_n;
     const struct item_job *job; /* NULL: none */
+    const struct item_state *state;       /* NULL: none */
+    const struct item_customer *customer; /* NULL: none, or nothing was found */
 };
 
 /* Everything in *out lives as long as the arena and the text, of which it borrows. -1: the reason, without quoting the item (ERR_INVALID, ERR_RANGE), or ERR_MEMORY,
@@ -76,6 +97,8 @@ static inline int64_t item_user_seq(const struct item_message *m)
 bool item_is_id(struct sv id);
 /* 36 characters to 16 bytes and back; the text gets a NUL. */
 bool item_uuid_parse(struct sv text, unsigned char out[ITEM_UUID_BYTES]);
+/* Of version 7: of a time, an arrival number and a hash of a name and of what it is a name in. */
+void item_uuid_make(unsigned char out[ITEM_UUID_BYTES], int64_t ms, int64_t seq, struct sv where, struct sv name);
 void item_uuid_format(const unsigned char id[ITEM_UUID_BYTES], char out[37]);
 
 #endif

@@ -11,6 +11,7 @@
 #include "archive/pg_services.h"
 #include "archive/pg_sql.h"
 #include "archive/pg_write.h"
+#include "archive/session_entry.h"
 #include "lib/buf.h"
 #include "lib/json.h"
 #include "lib/log.h"
@@ -28,7 +29,7 @@ struct postgres {
     struct question *unasked; /* those about ids that no archive has */
 };
 
-/* One call of context, message, job, stat or retain: its parameters until the outcome, its answer until the callback is done. */
+/* One call of context, message, job, session, customer, stat or retain: its parameters until the outcome, its answer until the callback is done. */
 struct question {
     struct question *next;
     struct postgres *pg;
@@ -42,6 +43,8 @@ struct question {
         archive_context_fn *context;
         archive_message_fn *message;
         archive_job_fn *job;
+        archive_session_fn *session;
+        archive_customer_fn *customer;
         archive_stat_fn *stat;
         archive_retain_fn *retain;
     } fn;
@@ -118,6 +121,42 @@ static void answer_job(struct question *q, enum archive_status status, const str
     q->fn.job(q->arg, status, job);
 }
 
+/* SV_NONE where there is none. -1: memory is short. */
+static int format_customer(struct question *q, const struct sv *columns, struct sv *customer)
+{
+    *customer = columns[CUSTOMER_SENDER_ID].p != NULL ? customer_entry_format(q->arena, columns) : SV_NONE;
+    return customer->p != NULL || columns[CUSTOMER_SENDER_ID].p == NULL ? 0 : -1;
+}
+
+static void answer_session(struct question *q, enum archive_status status, const struct pg_outcome *o)
+{
+    struct sv session = SV_NONE, customer = SV_NONE, columns[SESSION_COLUMNS];
+
+    if (status == ARCHIVE_DONE && o != NULL && pg_rows(o) > 0) {
+        for (unsigned i = 0; i < SESSION_COLUMNS; i++)
+            columns[i] = pg_value(o, 0, i);
+        session = session_entry_format(q->arena, columns);
+        if (session.p == NULL || format_customer(q, columns + SESSION_CUSTOMER, &customer) != 0)
+            status = ARCHIVE_DOWN;
+    }
+    if (status != ARCHIVE_DONE)
+        session = customer = SV_NONE;
+    q->fn.session(q->arg, status, session, customer);
+}
+
+static void answer_customer(struct question *q, enum archive_status status, const struct pg_outcome *o)
+{
+    struct sv customer = SV_NONE, columns[CUSTOMER_COLUMNS];
+
+    if (status == ARCHIVE_DONE && o != NULL && pg_rows(o) > 0) {
+        for (unsigned i = 0; i < CUSTOMER_COLUMNS; i++)
+            columns[i] = pg_value(o, 0, i);
+        if (format_customer(q, columns, &customer) != 0)
+            status = ARCHIVE_DOWN;
+    }
+    q->fn.customer(q->arg, status, customer);
+}
+
 static void answer_stat(struct question *q, enum archive_status status, const struct pg_outcome *o)
 {
     static const char *const names[] = { "connections", "database_size_bytes", "commit_total" };
@@ -144,11 +183,14 @@ static void answer(struct question *q, enum archive_status status, const struct 
         answer_message(q, status, o);
     else if (q->sql == PG_SQL_JOB)
         answer_job(q, status, o);
+    else if (q->sql == PG_SQL_SESSION)
+        answer_session(q, status, o);
+    else if (q->sql == PG_SQL_CUSTOMER)
+        answer_customer(q, status, o);
     else if (q->sql == PG_SQL_RETAIN)
         q->fn.retain(q->arg, status, status == ARCHIVE_DONE && o != NULL && pg_rows(o) > 0 ? (size_t)number(o, 0, 0) : 0);
     else
         answer_stat(q, status, o);
-    arena_free(q->arena);
 }
 
 static void on_outcome(void *arg, const struct pg_outcome *o)
@@ -165,6 +207,7 @@ static void on_outcome(void *arg, const struct pg_outcome *o)
         log_warning("PostgreSQL refuses a question", "statement", asked->name, "sqlstate", o->sqlstate, "reason", o->text,
                     NULL);
     answer(q, o->status == PG_DONE ? ARCHIVE_DONE : ARCHIVE_DOWN, o);
+    arena_free(q->arena);
 }
 
 /* ---- questions ---- */
@@ -200,6 +243,7 @@ static void answer_unasked(void *arg)
             break;
         }
     answer(q, ARCHIVE_DONE, NULL);
+    arena_free(q->arena);
 }
 
 /* `ids` that cannot be in a database are not looked for: nothing is known of them. */
@@ -241,6 +285,7 @@ static void postgres_context(struct archive *a, struct sv conversation_id, size_
 
     q->fn.context = fn;
     q->max = max;
+    q->query.statement = &pg_sql[PG_SQL_KNOWN];
     q->params[0] = ids ? keep(q, conversation_id) : SV_NONE;
     q->params[1] = bigint(q->limit, (int64_t)max);
     ask(q, ids);
@@ -265,6 +310,27 @@ static void postgres_job(struct archive *a, struct sv job_id, archive_job_fn *fn
 
     q->fn.job = fn;
     q->params[0] = ids ? keep(q, job_id) : SV_NONE;
+    ask(q, ids);
+}
+
+static void postgres_session(struct archive *a, struct sv session_id, int64_t before_ms, archive_session_fn *fn, void *arg)
+{
+    struct question *q = question_new(CONTAINER_OF(a, struct postgres, archive), PG_SQL_SESSION, arg);
+    bool ids = item_is_id(session_id);
+
+    q->fn.session = fn;
+    q->params[0] = ids ? keep(q, session_id) : SV_NONE;
+    q->params[1] = bigint(q->limit, before_ms);
+    ask(q, ids);
+}
+
+static void postgres_customer(struct archive *a, struct sv sender_id, archive_customer_fn *fn, void *arg)
+{
+    struct question *q = question_new(CONTAINER_OF(a, struct postgres, archive), PG_SQL_CUSTOMER, arg);
+    bool ids = item_is_id(sender_id);
+
+    q->fn.customer = fn;
+    q->params[0] = ids ? keep(q, sender_id) : SV_NONE;
     ask(q, ids);
 }
 
@@ -323,12 +389,7 @@ static void postgres_close(struct archive *a)
         struct question *q = pg->unasked;
         pg->unasked = q->next;
         q->pg = NULL;
-        if (q->sql == PG_SQL_CONTEXT)
-            answer_context(q, ARCHIVE_DOWN, NULL);
-        else if (q->sql == PG_SQL_JOB)
-            answer_job(q, ARCHIVE_DOWN, NULL);
-        else
-            answer_message(q, ARCHIVE_DOWN, NULL);
+        answer(q, ARCHIVE_DOWN, NULL);
     }
     free(pg);
 }
@@ -339,6 +400,8 @@ static const struct archive_ops ops = {
     .context = postgres_context,
     .message = postgres_message,
     .job = postgres_job,
+    .session = postgres_session,
+    .customer = postgres_customer,
     .services = postgres_services,
     .edit = postgres_edit,
     .stat = postgres_stat,

@@ -58,6 +58,12 @@ static void answer(struct job *j, enum archive_status status)
     case JOB_JOB:
         j->fn.job(j->arg, status, done ? j->outcome : SV_NONE);
         return;
+    case JOB_SESSION:
+        j->fn.session(j->arg, status, done ? j->outcome : SV_NONE, done ? j->customer : SV_NONE);
+        return;
+    case JOB_CUSTOMER:
+        j->fn.customer(j->arg, status, done ? j->customer : SV_NONE);
+        return;
     case JOB_SERVICES:
         j->fn.services(j->arg, status, done ? &j->services : NULL);
         return;
@@ -238,6 +244,25 @@ static void sqlite_job(struct archive *a, struct sv job_id, archive_job_fn *fn, 
     submit(j, j->id.p != NULL || !is_uuid);
 }
 
+static void sqlite_session(struct archive *a, struct sv session_id, int64_t before_ms, archive_session_fn *fn, void *arg)
+{
+    struct job *j = job_new(a, JOB_SESSION, arg);
+
+    j->fn.session = fn;
+    j->before_ms = before_ms;
+    j->id = arena_sv(j->arena, session_id);
+    submit(j, j->id.p != NULL || session_id.p == NULL);
+}
+
+static void sqlite_customer(struct archive *a, struct sv sender_id, archive_customer_fn *fn, void *arg)
+{
+    struct job *j = job_new(a, JOB_CUSTOMER, arg);
+
+    j->fn.customer = fn;
+    j->id = arena_sv(j->arena, sender_id);
+    submit(j, j->id.p != NULL || sender_id.p == NULL);
+}
+
 static void sqlite_services(struct archive *a, int64_t known, archive_services_fn *fn, void *arg)
 {
     struct job *j = job_new(a, JOB_SERVICES, arg);
@@ -334,6 +359,8 @@ static const struct archive_ops ops = {
     .context = sqlite_context,
     .message = sqlite_message,
     .job = sqlite_job,
+    .session = sqlite_session,
+    .customer = sqlite_customer,
     .services = sqlite_services,
     .edit = sqlite_edit,
     .stat = sqlite_stat,

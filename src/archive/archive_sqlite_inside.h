@@ -10,7 +10,7 @@
 #include "archive/archive_entry.h"
 #include "archive/lite.h"
 
-enum job_kind { JOB_WRITE, JOB_CONTEXT, JOB_MESSAGE, JOB_JOB, JOB_SERVICES, JOB_EDIT, JOB_STAT, JOB_RETAIN };
+enum job_kind { JOB_WRITE, JOB_CONTEXT, JOB_MESSAGE, JOB_JOB, JOB_SESSION, JOB_CUSTOMER, JOB_SERVICES, JOB_EDIT, JOB_STAT, JOB_RETAIN };
 
 struct job {
     struct job *queued; /* the next one that waits. Guarded by the mutex */
@@ -26,16 +26,18 @@ struct job {
     struct sv *items; /* WRITE */
     size_t n, bytes;
     struct sv conversation_id, message_id; /* CONTEXT, MESSAGE */
-    struct sv id;                          /* JOB */
+    struct sv id;                          /* JOB, SESSION, CUSTOMER */
     int64_t known;                         /* SERVICES */
     struct archive_edit edit;              /* EDIT */
     size_t max;
-    int64_t before_ms; /* RETAIN */
+    int64_t before_ms; /* RETAIN, SESSION */
     union {
         archive_write_fn *write;
         archive_context_fn *context;
         archive_message_fn *message;
         archive_job_fn *job;
+        archive_session_fn *session;
+        archive_customer_fn *customer;
         archive_services_fn *services;
         archive_edit_fn *edit;
         archive_stat_fn *stat;
@@ -46,7 +48,8 @@ struct job {
     enum archive_status status;
     const char **verdicts;
     struct entries entries;
-    struct sv outcome; /* MESSAGE, JOB; EDIT: the row */
+    struct sv outcome;  /* MESSAGE, JOB, SESSION; EDIT: the row */
+    struct sv customer; /* SESSION, CUSTOMER */
     struct archive_services services;
     enum archive_edited edited;
     int64_t size_bytes, commits;

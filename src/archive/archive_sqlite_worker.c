@@ -4,8 +4,10 @@
 #include "config.h"
 
 #include "archive/archive_sqlite_inside.h"
+#include "archive/archive_trial.h"
 #include "archive/lite_rows.h"
 #include "archive/lite_services.h"
+#include "archive/lite_tasks.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/loop.h"
@@ -22,11 +24,25 @@ void sqlite_post(struct sqlite *s, struct job *j, enum archive_status status)
     log_error("out of memory: an answer of the archive", NULL); /* the deadline answers it, and closing frees it */
 }
 
+/* Whether the file takes harmless items, of which nothing stays. */
+static bool passes_trial(struct sqlite *s, struct arena *a)
+{
+    struct item items[TRIAL_ITEMS];
+    int rc = trial_items(a, NULL, items);
+
+    if (rc != 0 || lite_item(s->lite) != 0)
+        return false;
+    for (size_t i = 0; rc == 0 && i < TRIAL_ITEMS; i++)
+        rc = lite_write_item(s->lite, &items[i]);
+    return rc == 0 && lite_item_undo(s->lite) == 0;
+}
+
 /* -1: the whole transaction is lost. */
 static int write_one(struct sqlite *s, struct job *j, size_t i)
 {
     struct err e = { 0 };
     struct item item;
+    bool odd;
 
     if (item_parse(j->arena, j->items[i], &item, &e) != 0) {
         j->verdicts[i] = arena_str(j->arena, sv_from(e.text));
@@ -36,12 +52,15 @@ static int write_one(struct sqlite *s, struct job *j, size_t i)
         return -1;
     if (lite_write_item(s->lite, &item) == 0)
         return lite_item_done(s->lite);
-    if (lite_trouble(s->lite) != LITE_ROW)
+    odd = lite_trouble(s->lite) == LITE_ODD;
+    if (!odd && lite_trouble(s->lite) != LITE_ROW)
         return -1;
     j->verdicts[i] = arena_printf(j->arena, "SQLite refused it: %s", lite_text(s->lite)).p;
     if (j->verdicts[i] == NULL)
         j->verdicts[i] = "SQLite refused it";
-    return lite_item_undo(s->lite);
+    if (lite_item_undo(s->lite) != 0)
+        return -1;
+    return odd && !passes_trial(s, j->arena) ? -1 : 0;
 }
 
 /* Commits what has been written for SLICE_US and goes on in a new transaction, with a rest between them for whoever waits. */
@@ -96,6 +115,10 @@ static int read_one(struct sqlite *s, struct job *j)
         return lite_read_outcome(s->lite, j->arena, j->conversation_id, j->message_id, &j->outcome);
     case JOB_JOB:
         return lite_read_job(s->lite, j->arena, j->id, &j->outcome);
+    case JOB_SESSION:
+        return item_is_id(j->id) ? lite_read_session(s->lite, j->arena, j->id, j->before_ms, &j->outcome, &j->customer) : 0;
+    case JOB_CUSTOMER:
+        return item_is_id(j->id) ? lite_read_customer(s->lite, j->arena, j->id, &j->customer) : 0;
     case JOB_SERVICES:
         return lite_services_read(s->lite, j->arena, j->known, &j->services);
     case JOB_STAT:

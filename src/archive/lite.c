@@ -48,6 +48,8 @@ static int fail(struct lite *l)
     case SQLITE_MISMATCH:
     case SQLITE_RANGE:
         return fail_as(l, LITE_ROW, sqlite3_errmsg(l->handle));
+    case SQLITE_ERROR:
+        return fail_as(l, LITE_ODD, sqlite3_errmsg(l->handle));
     default:
         return fail_as(l, LITE_FILE, sqlite3_errmsg(l->handle));
     }

@@ -28,6 +28,7 @@ enum lite_trouble {
     LITE_FINE,
     LITE_ROW,  /* this row is refused, whenever it comes (a constraint, a size) */
     LITE_FILE, /* the file, the disk, another process, memory: later it may go */
+    LITE_ODD,  /* a statement that fails: for this row, or for all (a table is missing) */
 };
 enum lite_trouble lite_trouble(const struct lite *l);
 const char *lite_text(const struct lite *l); /* why */

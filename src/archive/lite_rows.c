@@ -4,6 +4,7 @@
 #include "config.h"
 
 #include "archive/lite_rows.h"
+#include "archive/lite_tasks.h"
 
 /* What the rows of one item have in common. */
 struct row_maker {
@@ -99,7 +100,7 @@ static int write_conversation(struct row_maker *r)
 
 static int write_messages(struct row_maker *r)
 {
-    int64_t total = 0, customers = 0, last_ms = 0, last_seq = 0;
+    int64_t total = 0, customers = 0, last_ms = 0, last_seq = 0, first_ms = INT64_MAX;
 
     for (size_t i = 0; i < r->item->messages_n; i++) {
         const struct item_message *m = &r->item->messages[i];
@@ -112,11 +113,12 @@ static int write_messages(struct row_maker *r)
         customers += strcmp(m->sender_type, "user") == 0;
         last_ms = m->order_ms > last_ms ? m->order_ms : last_ms;
         last_seq = m->seq > last_seq ? m->seq : last_seq;
+        first_ms = m->received_ms < first_ms ? m->received_ms : first_ms;
     }
     if (total == 0)
         return 0;
     const struct lite_arg args[] = { lite_s(r->item->conversation_id), lite_i(last_ms), lite_i(last_seq), lite_i(total),
-                                     lite_i(customers) };
+                                     lite_i(customers), lite_i(first_ms) };
     return lite_do(r->l, LITE_COUNT, args, ARRAY_LEN(args));
 }
 
@@ -125,6 +127,11 @@ int lite_write_item(struct lite *l, const struct item *item)
     struct row_maker r = { .l = l, .item = item };
     int rc;
 
+    if (item->messages_n == 0) {
+        if (item->state != NULL)
+            return lite_write_state(l, item);
+        return item->customer != NULL ? lite_write_customer(l, item) : 0;
+    }
     item_uuid_format(item->turn_id, r.turn_id);
     rc = write_conversation(&r) == 0 && write_messages(&r) == 0 && write_session(&r) == 0 ? 0 : -1;
     for (size_t i = 0; rc == 0 && i < item->actions_n; i++)

@@ -7,6 +7,19 @@
 #define REPLY "ai_response, ai_processing_time_ms, model_used, restarts, storage_backend, answered_at, said"
 #define ORDER_TIME "max(min(\"timestamp\", received_at + 300000), received_at - 2592000000)"
 
+/* ---- sessions and customers ---- */
+
+#define STATUS_IS_NEWER "(excluded.status_at, excluded.status) > (o.status_at, o.status)"
+#define CHECK_IS_NEWER \
+    "(excluded.check_reply_at, NOT excluded.check_reply, coalesce(excluded.check_reply_until, -1)) >" \
+    " (o.check_reply_at, NOT o.check_reply, coalesce(o.check_reply_until, -1))"
+/* Later than, or at the same time as, what is there: the value, its time and its source. */
+#define FIELD(name) \
+    "UPDATE customers SET " name " = ?2, " name "_at = ?3, updated_at = max(updated_at, ?3)," \
+    " sources = json_set(CASE WHEN json_valid(sources) AND json_type(sources) = 'object' THEN sources ELSE '{}' END, '$." name "', json(?4))" \
+    " WHERE sender_id = ?1 AND " name "_at <= ?3"
+#define CUSTOMER_ROW "k.sender_id, k.phone, k.email, k.name, k.address, iif(json_valid(k.sources), k.sources, NULL), k.created_at, k.updated_at"
+
 /* ---- the configuration of bots: pg_sql.c says how; here looking and writing are two statements of one transaction ---- */
 
 #define ROW_OPEN(column) "json(CASE WHEN json_valid(t." column ") THEN t." column " ELSE 'null' END)"
@@ -76,7 +89,8 @@ const char *const lite_sql[LITE_SQL_N] = {
                      " answered_at = excluded.answered_at, said = excluded.said WHERE o.fence < excluded.fence"
                      " RETURNING revision",
     [LITE_COUNT] = "UPDATE conversations SET last_message_timestamp = max(last_message_timestamp, ?2), last_seq = max(last_seq, ?3),"
-                   " total_messages = total_messages + ?4, customer_messages = customer_messages + ?5 WHERE conversation_id = ?1",
+                   " total_messages = total_messages + ?4, customer_messages = customer_messages + ?5,"
+                   " created_at = min(created_at, ?6) WHERE conversation_id = ?1",
     [LITE_ACTION] = "INSERT INTO message_actions AS o (conversation_id, turn_id, position, message_id, action_type, data, status,"
                     " reason, retry_count, fence, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
                     " ON CONFLICT (conversation_id, turn_id, position) DO UPDATE SET message_id = excluded.message_id,"
@@ -94,12 +108,38 @@ const char *const lite_sql[LITE_SQL_N] = {
                  " result = excluded.result, error = excluded.error, created_at = excluded.created_at,"
                  " started_at = excluded.started_at, completed_at = excluded.completed_at, fence = excluded.fence"
                  " WHERE o.fence < excluded.fence AND o.conversation_id = excluded.conversation_id",
+    [LITE_STATE] = "INSERT INTO chat_sessions AS o (id, session_id, created_at, updated_at, status, status_at, check_reply, check_reply_until,"
+                   " check_reply_at) VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?7, ?8)"
+                   " ON CONFLICT (session_id) DO UPDATE SET updated_at = max(o.updated_at, excluded.updated_at),"
+                   " status = CASE WHEN " STATUS_IS_NEWER " THEN excluded.status ELSE o.status END,"
+                   " status_at = max(o.status_at, excluded.status_at),"
+                   " check_reply = CASE WHEN " CHECK_IS_NEWER " THEN excluded.check_reply ELSE o.check_reply END,"
+                   " check_reply_until = CASE WHEN " CHECK_IS_NEWER " THEN excluded.check_reply_until ELSE o.check_reply_until END,"
+                   " check_reply_at = max(o.check_reply_at, excluded.check_reply_at) WHERE " STATUS_IS_NEWER " OR " CHECK_IS_NEWER,
+    [LITE_CUSTOMER] = "INSERT INTO customers AS o (id, sender_id, created_at, updated_at) VALUES (?1, ?2, ?3, ?3)"
+                      " ON CONFLICT (sender_id) DO UPDATE SET created_at = excluded.created_at WHERE excluded.created_at < o.created_at",
+    [LITE_FIELD + 0] = FIELD("phone"),
+    [LITE_FIELD + 1] = FIELD("email"),
+    [LITE_FIELD + 2] = FIELD("name"),
+    [LITE_FIELD + 3] = FIELD("address"),
     [LITE_CONTEXT] = "SELECT sender_type, content, " ORDER_TIME ", message_id,"
                      " CASE WHEN said THEN json_extract(ai_response, '$.response_text') END, answered_at"
                      " FROM messages WHERE conversation_id = ?1 AND sender_type <> 'bot' ORDER BY id DESC LIMIT ?2",
     [LITE_OUTCOME] = "SELECT status, turn_id, reason FROM messages WHERE conversation_id = ?1 AND message_id = ?2",
     [LITE_READ_JOB] = "SELECT id, conversation_id, status, created_at, started_at, completed_at, attempts, consolidated_messages, result,"
                       " error FROM jobs WHERE id = lower(?1)",
+    [LITE_READ_SESSION] =
+        "SELECT c.conversation_id, s.user_id, coalesce(s.status, 'active'), coalesce(s.check_reply, 1), s.check_reply_until,"
+        " c.created_at, CASE WHEN c.total_messages > 0 THEN"
+        " max(c.last_message_timestamp, CASE WHEN m.said THEN coalesce(m.answered_at, 0) ELSE 0 END) ELSE c.created_at END,"
+        " CASE WHEN ?2 = 0 THEN c.total_messages ELSE (SELECT count(*) FROM messages b WHERE b.conversation_id = ?1"
+        " AND b.received_at < ?2) END, m.message_id, m.content, m.sender_type, m.\"timestamp\","
+        " CASE WHEN m.said THEN json_extract(m.ai_response, '$.response_text') END, m.answered_at, " CUSTOMER_ROW
+        " FROM conversations c LEFT JOIN chat_sessions s ON s.session_id = c.conversation_id"
+        " LEFT JOIN customers k ON k.sender_id = s.user_id"
+        " LEFT JOIN messages m ON m.conversation_id = c.conversation_id"
+        " AND m.id = (SELECT max(id) FROM messages WHERE conversation_id = c.conversation_id) WHERE c.conversation_id = ?1",
+    [LITE_READ_CUSTOMER] = "SELECT " CUSTOMER_ROW " FROM customers k WHERE k.sender_id = ?1",
     [LITE_SIZE] = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size",
     [LITE_OLD] = "SELECT conversation_id, message_id FROM messages WHERE received_at < ?1 ORDER BY received_at LIMIT ?2",
     [LITE_FORGET_ACTIONS] = "DELETE FROM message_actions WHERE conversation_id = ?1 AND message_id = ?2",

@@ -5,12 +5,14 @@
 #include <stdlib.h>
 
 #include "archive/pg_batch.h"
+#include "archive/pg_tasks.h"
 
 #define ARRAYS_MAX PG_MESSAGE_COLUMNS
 
-#define TABLES (PG_SQL_JOBS + 1)
+#define TABLES (PG_SQL_CUSTOMERS + 1)
 
-_Static_assert(PG_ACTION_COLUMNS <= ARRAYS_MAX && PG_SESSION_COLUMNS <= ARRAYS_MAX && PG_JOB_COLUMNS <= ARRAYS_MAX, "one size for all");
+_Static_assert(PG_ACTION_COLUMNS <= ARRAYS_MAX && PG_SESSION_COLUMNS <= ARRAYS_MAX && PG_JOB_COLUMNS <= ARRAYS_MAX &&
+                   PG_STATE_COLUMNS <= ARRAYS_MAX && PG_CUSTOMER_COLUMNS <= ARRAYS_MAX, "one size for all");
 
 struct message_row {
     const struct item *item;
@@ -35,7 +37,8 @@ struct pg_batch {
     size_t actions_n, actions_size;
     const struct item **jobs; /* items that have one */
     size_t jobs_n, jobs_size;
-    struct table tables[TABLES]; /* by pg_sql: messages, actions, sessions, jobs */
+    struct pg_tasks tasks;
+    struct table tables[TABLES]; /* by pg_sql: messages, actions, sessions, jobs, states, customers */
     struct pg_query queries[TABLES];
     size_t queries_n;
 };
@@ -339,6 +342,8 @@ static void start_all(struct pg_batch *b)
     start(&b->tables[PG_SQL_ACTIONS], action, ARRAY_LEN(action));
     start(&b->tables[PG_SQL_SESSIONS], session, ARRAY_LEN(session));
     start(&b->tables[PG_SQL_JOBS], job, ARRAY_LEN(job));
+    start(&b->tables[PG_SQL_STATES], pg_state_columns, PG_STATE_COLUMNS);
+    start(&b->tables[PG_SQL_CUSTOMERS], pg_customer_columns, PG_CUSTOMER_COLUMNS);
 }
 
 int pg_batch_fill(struct pg_batch *b, const struct item *const *items, size_t n)
@@ -354,6 +359,8 @@ int pg_batch_fill(struct pg_batch *b, const struct item *const *items, size_t n)
     put_sessions(b);
     for (size_t i = 0; i < b->jobs_n; i++)
         put_job(b->tables[PG_SQL_JOBS].columns, b->jobs[i]);
+    if (pg_tasks_fill(&b->tasks, items, n, b->tables[PG_SQL_STATES].columns, b->tables[PG_SQL_CUSTOMERS].columns) != 0)
+        return -1;
     for (unsigned t = 0; t < TABLES; t++)
         if (finish(b, t) != 0)
             return -1;
@@ -381,5 +388,6 @@ void pg_batch_free(struct pg_batch *b)
     free(b->messages);
     free(b->actions);
     free(b->jobs);
+    pg_tasks_fini(&b->tasks);
     free(b);
 }

@@ -307,7 +307,7 @@ static void send_request(struct pg_link *k)
     for (size_t i = 0; ok && i < r->n; i++)
         ok = send_query(k, &r->queries[i]);
     if (ok && r->transaction)
-        ok = send_text(k, "COMMIT");
+        ok = send_text(k, r->trial ? "ROLLBACK" : "COMMIT");
     under_way(k, PHASE_REQUEST, ok);
 }
 

@@ -54,6 +54,7 @@ struct pg_request {
     const struct pg_query *queries; /* valid until the outcome */
     size_t n;
     bool transaction; /* BEGIN before, COMMIT after: DONE means committed */
+    bool trial;       /* of a transaction: ROLLBACK instead: DONE means that it could be done */
     pg_outcome_fn *fn; /* once, on the loop, never from inside pg_link_run. The link may be freed in it */
     void *arg;
 };

@@ -188,6 +188,7 @@ static bool start_one(struct pg_pool *p, enum pg_kind kind)
     pg_link_run(s->link, &(struct pg_request){ .queries = j->request.queries,
                                                .n = j->request.n,
                                                .transaction = j->request.transaction,
+                                               .trial = j->request.trial,
                                                .fn = finished,
                                                .arg = s });
     return true;

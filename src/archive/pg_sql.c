@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * The four statements of a batch take one array a column. They must be sent with their rows in the order of the keys, so that two
+ * The statements of a batch take one array a column. They must be sent with their rows in the order of the keys, so that two
  * writers whose batches overlap wait for each other in one direction only.
  *
  * Messages: a row that is there already is replaced only by a later decision (a higher fence), and then counts as a revision. Only new
@@ -38,7 +38,7 @@
     " max(greatest(least(\"timestamp\", received_at + interval '5 minutes'), received_at - interval '30 days'))," \
     " max(seq), count(*), count(*) FILTER (WHERE sender_type = 'user')" \
     " FROM m WHERE revision = 0 GROUP BY conversation_id ORDER BY conversation_id" \
-    " ON CONFLICT (conversation_id) DO UPDATE SET" \
+    " ON CONFLICT (conversation_id) DO UPDATE SET created_at = least(c.created_at, excluded.created_at)," \
     " last_message_timestamp = greatest(c.last_message_timestamp, excluded.last_message_timestamp)," \
     " last_seq = greatest(c.last_seq, excluded.last_seq), total_messages = c.total_messages + excluded.total_messages," \
     " customer_messages = c.customer_messages + excluded.customer_messages"
@@ -74,6 +74,48 @@
     " completed_at = excluded.completed_at, fence = excluded.fence" \
     " WHERE o.fence < excluded.fence AND o.conversation_id = excluded.conversation_id"
 
+/* A batch's tasks have one transaction, its messages another: conversations come before sessions in each, so that nobody who holds a session's row
+ * waits for a conversation's. A word that was spoken at the same time as another one counts when it is the greater of the two, so that any order has
+ * the same end. */
+#define STATUS_IS_NEWER "(excluded.status_at, excluded.status) > (o.status_at, o.status)"
+#define CHECK_IS_NEWER \
+    "(excluded.check_reply_at, NOT excluded.check_reply, coalesce(excluded.check_reply_until, '-infinity')) >" \
+    " (o.check_reply_at, NOT o.check_reply, coalesce(o.check_reply_until, '-infinity'))"
+#define STATES_TEXT \
+    "WITH n AS MATERIALIZED (SELECT * FROM unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::text[], $5::bigint[], $6::boolean[]," \
+    " $7::timestamptz[], $8::bigint[]) AS n (id, session_id, at, status, status_at, check_reply, check_reply_until, check_reply_at))," \
+    " c AS (INSERT INTO conversations (id, conversation_id, created_at, last_message_timestamp)" \
+    " SELECT n.id, n.session_id, n.at, to_timestamp(0) FROM n" \
+    " WHERE NOT EXISTS (SELECT FROM conversations c WHERE c.conversation_id = n.session_id) ON CONFLICT (conversation_id) DO NOTHING)" \
+    " INSERT INTO chat_sessions AS o (id, session_id, created_at, updated_at, status, status_at, check_reply, check_reply_until," \
+    " check_reply_at)" \
+    " SELECT id, session_id, at, at, coalesce(status, 'active'), status_at, coalesce(check_reply, true), check_reply_until," \
+    " check_reply_at FROM n" \
+    " ON CONFLICT (session_id) DO UPDATE SET updated_at = greatest(o.updated_at, excluded.updated_at)," \
+    " status = CASE WHEN " STATUS_IS_NEWER " THEN excluded.status ELSE o.status END," \
+    " status_at = greatest(o.status_at, excluded.status_at)," \
+    " check_reply = CASE WHEN " CHECK_IS_NEWER " THEN excluded.check_reply ELSE o.check_reply END," \
+    " check_reply_until = CASE WHEN " CHECK_IS_NEWER " THEN excluded.check_reply_until ELSE o.check_reply_until END," \
+    " check_reply_at = greatest(o.check_reply_at, excluded.check_reply_at)" \
+    " WHERE " STATUS_IS_NEWER " OR " CHECK_IS_NEWER
+
+/* What is not said has the time -1. sources brings only what is said. */
+#define SAID_LATER(field) "(excluded." field "_at >= 0 AND excluded." field "_at >= o." field "_at)"
+#define LATER(field) \
+    field " = CASE WHEN " SAID_LATER(field) " THEN excluded." field " ELSE o." field " END, " field "_at = greatest(o." field "_at, excluded." field "_at)"
+#define LATER_SOURCE(field) \
+    " || CASE WHEN " SAID_LATER(field) " THEN jsonb_build_object('" field "', excluded.sources -> '" field "') ELSE '{}' END"
+#define CUSTOMERS_TEXT \
+    "INSERT INTO customers AS o (id, sender_id, phone, email, name, address, phone_at, email_at, name_at, address_at, sources, created_at," \
+    " updated_at)" \
+    " SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::bigint[]," \
+    " $9::bigint[], $10::bigint[], $11::jsonb[], $12::timestamptz[], $13::timestamptz[])" \
+    " ON CONFLICT (sender_id) DO UPDATE SET " LATER("phone") ", " LATER("email") ", " LATER("name") ", " LATER("address") "," \
+    " sources = CASE WHEN jsonb_typeof(o.sources) = 'object' THEN o.sources ELSE '{}' END" LATER_SOURCE("phone") LATER_SOURCE("email") \
+        LATER_SOURCE("name") LATER_SOURCE("address") "," \
+    " created_at = least(o.created_at, excluded.created_at), updated_at = greatest(o.updated_at, excluded.updated_at)" \
+    " WHERE " SAID_LATER("phone") " OR " SAID_LATER("email") " OR " SAID_LATER("name") " OR " SAID_LATER("address")
+
 /* Asked before the context is: most of those who are asked for are new, and one index says so, where that of each partition would be opened else. */
 #define KNOWN_TEXT "SELECT FROM conversations WHERE conversation_id = $1"
 
@@ -106,6 +148,22 @@
 #define JOB_TEXT \
     "SELECT id, conversation_id, status, " MS("created_at") ", " MS("started_at") ", " MS("completed_at") ", attempts," \
     " consolidated_messages, result, error FROM jobs WHERE id = $1::uuid"
+
+#define CUSTOMER_ROW "k.sender_id, k.phone, k.email, k.name, k.address, k.sources, " MS("k.created_at") ", " MS("k.updated_at")
+#define CUSTOMER_TEXT "SELECT " CUSTOMER_ROW " FROM customers k WHERE k.sender_id = $1"
+
+/* The columns of struct session_entry, then those of its customer. A conversation without a message was last active when it was made. */
+#define SESSION_TEXT \
+    "SELECT c.conversation_id, s.user_id, coalesce(s.status, 'active'), coalesce(s.check_reply, true)::integer, " \
+    MS("s.check_reply_until") ", " MS("c.created_at") "," \
+    " CASE WHEN c.total_messages > 0 THEN " MS("greatest(c.last_message_timestamp, CASE WHEN m.said THEN m.answered_at END)") \
+    " ELSE " MS("c.created_at") " END, CASE WHEN $2 = 0 THEN c.total_messages ELSE (SELECT count(*) FROM messages b" \
+    " WHERE b.conversation_id = $1 AND b.received_at < to_timestamp($2 / 1000.0)) END, m.message_id, m.content, m.sender_type, " MS("m.\"timestamp\"") "," \
+    " CASE WHEN m.said THEN m.ai_response ->> 'response_text' END, " MS("m.answered_at") ", " CUSTOMER_ROW \
+    " FROM conversations c LEFT JOIN chat_sessions s ON s.session_id = c.conversation_id" \
+    " LEFT JOIN customers k ON k.sender_id = s.user_id" \
+    " LEFT JOIN LATERAL (SELECT * FROM messages WHERE conversation_id = $1 ORDER BY id DESC LIMIT 1) m ON true" \
+    " WHERE c.conversation_id = $1"
 
 /* ---- the configuration of bots ----
  * Reading is one statement, and so one snapshot: the version first, then the rows, whose tables are not touched when the version is the one that
@@ -209,12 +267,18 @@ const struct pg_statement pg_sql[PG_SQL_N] = {
                           { UUIDS, TEXTS, TEXTS, BIGINTS, TIMES } },
     [PG_SQL_JOBS] = { "tk_jobs", JOBS_TEXT, PG_SQL_JOBS, PG_JOB_COLUMNS,
                       { UUIDS, TEXTS, TEXTS, TEXTS, INTEGERS, INTEGERS, TEXTS, JSONBS, TEXTS, TIMES, TIMES, TIMES, BIGINTS } },
+    [PG_SQL_STATES] = { "tk_states", STATES_TEXT, PG_SQL_STATES, PG_STATE_COLUMNS,
+                        { UUIDS, TEXTS, TIMES, TEXTS, BIGINTS, BOOLEANS, TIMES, BIGINTS } },
+    [PG_SQL_CUSTOMERS] = { "tk_customers", CUSTOMERS_TEXT, PG_SQL_CUSTOMERS, PG_CUSTOMER_COLUMNS,
+                           { UUIDS, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS, BIGINTS, BIGINTS, BIGINTS, BIGINTS, JSONBS, TIMES, TIMES } },
     [PG_SQL_KNOWN] = { "tk_known", KNOWN_TEXT, PG_SQL_KNOWN, 1, { PG_TEXT } },
     [PG_SQL_CONTEXT] = { "tk_context", CONTEXT_TEXT, PG_SQL_CONTEXT, 2, { PG_TEXT, PG_BIGINT } },
     [PG_SQL_MESSAGE] = { "tk_message", MESSAGE_TEXT, PG_SQL_MESSAGE, 2, { PG_TEXT, PG_TEXT } },
     [PG_SQL_STAT] = { "tk_stat", STAT_TEXT, PG_SQL_STAT, 0, { 0 } },
     [PG_SQL_RETAIN] = { "tk_retain", RETAIN_TEXT, PG_SQL_RETAIN, 2, { PG_BIGINT, PG_BIGINT } },
     [PG_SQL_JOB] = { "tk_job", JOB_TEXT, PG_SQL_JOB, 1, { PG_TEXT } },
+    [PG_SQL_SESSION] = { "tk_session", SESSION_TEXT, PG_SQL_SESSION, 2, { PG_TEXT, PG_BIGINT } },
+    [PG_SQL_CUSTOMER] = { "tk_customer", CUSTOMER_TEXT, PG_SQL_CUSTOMER, 1, { PG_TEXT } },
     [PG_SQL_SERVICES] = { "tk_services", SERVICES_TEXT, PG_SQL_SERVICES, 1, { PG_BIGINT } },
     [PG_SQL_EDITOR] = { "tk_editor", EDITOR_TEXT, PG_SQL_EDITOR, 0, { 0 } },
     EDITS(0, "bots", "bot_id", BOT_NEW, BOT_FLAWS, BOT_COLUMNS, BOT_VALUES, "", BOT_ROW),

@@ -10,12 +10,16 @@ enum pg_sql {
     PG_SQL_ACTIONS,
     PG_SQL_SESSIONS,
     PG_SQL_JOBS,
+    PG_SQL_STATES,
+    PG_SQL_CUSTOMERS,
     PG_SQL_KNOWN,   /* conversation_id */
     PG_SQL_CONTEXT, /* conversation_id, limit */
     PG_SQL_MESSAGE, /* conversation_id, message_id */
     PG_SQL_STAT,
     PG_SQL_RETAIN, /* milliseconds, limit */
     PG_SQL_JOB, /* id as text */
+    PG_SQL_SESSION,  /* session_id, before_ms */
+    PG_SQL_CUSTOMER, /* sender_id */
     PG_SQL_SERVICES, /* version that is known */
     PG_SQL_EDITOR, /* makes the edits of all processes one after another */
     /* three each, in the order of enum archive_service */
@@ -29,6 +33,8 @@ enum pg_sql {
 #define PG_ACTION_COLUMNS 11
 #define PG_SESSION_COLUMNS 5
 #define PG_JOB_COLUMNS 13
+#define PG_STATE_COLUMNS 8
+#define PG_CUSTOMER_COLUMNS 13
 
 extern const struct pg_statement pg_sql[PG_SQL_N];
 

@@ -383,6 +383,7 @@ static void run(struct rig *r)
     counts(r);
     seed_queries(r);
     jobs(r);
+    sessions(r);
     services(r);
     retention(r);
     large_batches(r);

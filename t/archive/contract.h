@@ -10,6 +10,7 @@
 
 void retention(struct rig *r);
 void jobs(struct rig *r);
+void sessions(struct rig *r);
 void services(struct rig *r);
 void services_editors(struct rig *r);
 void services_postgres(struct rig *r); /* what only a server can do */

@@ -25,12 +25,15 @@ static const struct {
     { __LINE__, "", "not JSON" },
     { __LINE__, "null", "object" },
     { __LINE__, "[]", "object" },
-    { __LINE__, "{}", "conversation_id" },
+    { __LINE__, "{}", "type" },
+    { __LINE__, "{\"type\":\"turn\"}", "conversation_id" },
     { __LINE__, "{" TURN "," ONE, "not JSON" },
     { __LINE__, "{" TURN "," ONE "} x", "not JSON" },
     { __LINE__, "{" TURN "," ONE ",\"v\":1}", "twice" },
     { __LINE__, "{\"type\":\"turn\",\"v\":2,\"conversation_id\":\"c\"}", "version" },
-    { __LINE__, "{\"type\":\"save_message\",\"v\":1,\"conversation_id\":\"c\"}", "type" },
+    { __LINE__, "{\"type\":\"keep_message\",\"v\":1,\"conversation_id\":\"c\"}", "type" },
+    { __LINE__, "{\"type\":null,\"v\":1,\"conversation_id\":\"c\"}", "type" },
+    { __LINE__, "{\"type\":\"turn\",\"session_id\":\"c\"}", "conversation_id" },
     { __LINE__, "{\"type\":\"turn\",\"v\":1,\"conversation_id\":7}", "conversation_id: must be a string" },
     { __LINE__, "{\"type\":\"turn\",\"v\":1,\"conversation_id\":\"\"}", "conversation_id: must have" },
     { __LINE__, "{\"type\":\"turn\",\"v\":1,\"conversation_id\":\"a\\nb\"}", "control" },
@@ -271,29 +274,6 @@ static void check_times(void)
     ok(item_is_id(SV("x")) && !item_is_id(SV("")) && !item_is_id(SV("a\0b")) && !item_is_id(SV("\xff")), "ids to ask for");
 }
 
-/* The example that other services are shown. */
-static void check_document(void)
-{
-    const char *top = getenv("top_srcdir");
-    struct arena *a = arena_new(0, 1u << 20);
-    struct buf b = { 0 };
-    struct err e = { 0 };
-    struct item item;
-    struct sv path = arena_printf(a, "%s/docs/message-queue.md", top != NULL ? top : ".");
-    FILE *f = fopen(path.p, "re");
-    char *p = buf_room(&b, 65536);
-
-    if (f == NULL || p == NULL)
-        bail_out("%s cannot be read", path.p);
-    buf_grown(&b, fread(p, 1, 65535, f));
-    (void)fclose(f);
-    const char *begin = strstr(b.p, "```json\n"), *end = begin != NULL ? strstr(begin + 8, "```") : NULL;
-    if (ok(end != NULL, "docs/message-queue.md has an example"))
-        ok(item_parse(a, (struct sv){ begin + 8, (size_t)(end - begin - 8) }, &item, &e) == 0 && item.said, "that is an item%s%s", e.text[0] ? ": " : "", e.text);
-    buf_fini(&b);
-    arena_free(a);
-}
-
 /* ---- accepted here, accepted there ---- */
 
 static uint64_t seed = UINT64_C(0x9e3779b97f4a7c15); /* always the same cases */
@@ -479,10 +459,37 @@ static void put_random_turn(struct buf *b)
     buf_add(b, SV("]}"));
 }
 
+static void put_random_task(struct buf *b)
+{
+    static const char *const keys[] = { "phone", "tel", "email", "name", "person", "address", "location" };
+    unsigned kind = below(3);
+    buf_printf(b, "{\"type\":\"%s\",\"%s\":\"c%u\"", kind == 0 ? "save_message" : kind == 1 ? "update_session_status" : "extract_customer_info",
+               below(2) != 0 ? "session_id" : "conversation_id", below(50));
+    put_member(b, "at", any_time);
+    if (kind == 0)
+        put_member(b, "message", put_random_message);
+    if (kind == 1 && below(2) != 0)
+        buf_printf(b, ",\"status\":\"%s\"", below(9) != 0 ? "closed" : "shut");
+    if (kind == 1)
+        buf_printf(b, ",\"check_reply\":%s", below(9) != 0 ? "false" : "null");
+    if (kind == 1 && below(2) != 0)
+        put_member(b, "check_reply_until", any_time);
+    if (kind == 2) {
+        buf_printf(b, ",\"sender_id\":\"u%u\",\"entities\":{\"mail\":\"u%u@b.vn\"", below(9), below(9));
+        for (unsigned n = below(4); n > 0; n--)
+            put_member(b, keys[below(ARRAY_LEN(keys))], below(2) != 0 ? any_text : any_object);
+        buf_addc(b, '}');
+        put_member(b, "content", any_text);
+    }
+    buf_addc(b, '}');
+}
+
 static struct sv random_item(struct rig *r)
 {
     struct buf b = { 0 };
-    if (below(3) == 0) {
+    if (below(4) == 0) {
+        put_random_task(&b);
+    } else if (below(3) == 0) {
         buf_printf(&b, "{\"type\":\"message\",\"conversation_id\":\"c%u\",\"reason\":", below(50));
         any_text(&b);
         buf_add(&b, SV(",\"message\":"));
@@ -559,7 +566,6 @@ int main(void)
     check_turn();
     check_job();
     check_times();
-    check_document();
     rig_open(&r, NULL, NULL);
     check_against(&r);
     rig_close(&r);

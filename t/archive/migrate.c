@@ -209,11 +209,20 @@ static void from_version_3(struct place *p)
     (void)snprintf(sql, sizeof(sql), "INSERT INTO jobs (id, conversation_id, status, created_at) VALUES"
                    " ('01890000-0000-7000-8000-000000000004', 'c', 'completed', %s)", now);
     (void)query(p, where, sql);
+    (void)snprintf(sql, sizeof(sql), "INSERT INTO chat_sessions (id, session_id, status, created_at, updated_at) VALUES"
+                   " ('01890000-0000-7000-8000-000000000005', 'c', 'closed', %s, %s)", now, now);
+    (void)query(p, where, sql);
+    (void)snprintf(sql, sizeof(sql), "INSERT INTO customers (id, sender_id, name, created_at, updated_at) VALUES"
+                   " ('01890000-0000-7000-8000-000000000006', 'u', 'An', %s, %s)", now, now);
+    (void)query(p, where, sql);
     is_int(migrate(p, where, shipped(p), &applied, &e), 0, "%s: goes on to the newest%s%s", p->name, e.text[0] != '\0' ? ": " : "", e.text);
     ok(applied >= 1, "%s: by what is missing", p->name);
     is_str(query(p, where, "SELECT b.bot_id, b.settings, b.version, c.name, c.version FROM bots b JOIN ai_cores c ON c.id = b.ai_core_id"), "b|[]|1|core|1",
            "%s: rows are as they were, even those that could not be written any more", p->name);
     is_str(query(p, where, "SELECT status, fence FROM jobs"), "completed|0", "%s: a job of old gives way to any", p->name);
+    is_str(query(p, where, "SELECT status, status_at, check_reply_at FROM chat_sessions"), "closed|-1|-1", "%s: how a session is gives way to any word", p->name);
+    is_str(query(p, where, "SELECT name, name_at, phone_at, email_at, address_at FROM customers"), "An|-1|-1|-1|-1", "%s: so does what is known of a customer",
+           p->name);
     (void)snprintf(version, sizeof(version), "%s", query(p, where, "SELECT version FROM service_version"));
     ok(strlen(version) == 13, "%s: the configuration has a version of about now", p->name);
     (void)query(p, where, "UPDATE ai_cores SET model = 'x'");

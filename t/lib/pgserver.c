@@ -127,10 +127,20 @@ void pgserver_freeze(struct pgserver *s, bool frozen)
     signal_all(s, frozen ? SIGSTOP : SIGCONT);
 }
 
+/* Until they are gone, too: a new server does not start beside a child of the old one, which holds its memory. */
 void pgserver_kill(struct pgserver *s)
 {
-    signal_all(s, SIGKILL);
+    pid_t pids[PIDS_MAX];
+    size_t n = pids_of(s, pids);
+    const struct timespec moment = { .tv_nsec = 10000000 };
+    int patience = 300; /* where nobody reaps orphans they are never gone */
+
+    for (size_t i = 0; i < n; i++)
+        (void)kill(pids[i], SIGKILL);
     reap(s->pid);
+    for (size_t i = 1; i < n; i++)
+        for (; patience > 0 && kill(pids[i], 0) == 0; patience--)
+            (void)nanosleep(&moment, NULL);
     s->pid = 0;
 }
 
