@@ -3,6 +3,8 @@
 #include "config.h"
 
 #include <getopt.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 
 #include "lib/log.h"
@@ -57,6 +59,8 @@ static int parse(const struct program *p, int argc, char **argv, struct asked *a
             return 1;
         case 'V':
             printf("%s %s\n", p->name, PACKAGE_VERSION);
+            if (p->built != NULL)
+                printf("%s\n", p->built());
             return 1;
         case 'E':
             settings_example(stdout);
@@ -123,4 +127,15 @@ bool program_start(const struct program *p, int argc, char **argv, struct settin
         return false;
     }
     return true;
+}
+
+void program_hold_signals(bool hold, bool usr1)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    if (usr1)
+        sigaddset(&set, SIGUSR1);
+    (void)pthread_sigmask(hold ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL);
 }

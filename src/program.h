@@ -15,6 +15,7 @@ struct program {
     /* One of its own options; -1: wrong (it has said why). NULL: none. */
     int (*option)(void *arg, int letter, const char *value);
     void *arg;
+    const char *(*built)(void); /* a line of -V about how it was built. NULL: none */
     bool loose; /* runs without what the others need (tokens): settings_read instead of settings_load, but for -t */
 };
 
@@ -22,5 +23,8 @@ struct program {
  * was asked (-h, -V, -t, -T) or said what is wrong, and the exit code is in *exit_code: returns false. connect: what -tt does besides. */
 bool program_start(const struct program *p, int argc, char **argv, struct settings *s, struct arena *a, int *first, int *exit_code,
                    int (*connect)(const struct settings *s, struct err *e));
+
+/* TERM and INT (USR1, too, where `usr1`) wait until there is somebody who drains: a program that starts would be killed by them. */
+void program_hold_signals(bool hold, bool usr1);
 
 #endif

@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "lib/conf.h"
@@ -52,6 +53,8 @@ static const struct conf_option table[] = {
     TEXT("STATE_FILE", state_file, DEFAULT_STATE_FILE, "SQLite file of the embedded store; :memory: for one process in tests"),
     TEXT("RUN_DIR", run_dir, DEFAULT_RUN_DIR, "directory for what the processes of this host share: liveness, the store in force"),
     TEXT("ADMIN_SOCKET", admin_socket, "", "Unix socket of the daemon for turnkeeperctl; empty: admin.sock in RUN_DIR"),
+    TEXT("WEBSOCKET_LISTEN", websocket_listen, "", "where the daemon listens for WebSockets: the path of a Unix socket, host:port, or off; empty: ws.sock in RUN_DIR"),
+    NUMBER("WEBSOCKET_MAX", websocket_max, "0", 0, 1000000, "WebSockets that one daemon holds at once; 0: what its descriptor limit carries"),
     TEXT("SQL_DIR", sql_dir, DEFAULT_SQL_DIR, "directory with the numbered migrations"),
     CHOICE("STORE_FALLBACK", store_fallback, "auto", "auto|embedded|spool|reject",
            "what happens while Redis is away; auto: embedded when Redis is on this host, else spool"),
@@ -104,6 +107,7 @@ static const struct conf_option table[] = {
            "tries of a job, whatever the reason, of any other turn that fails for another reason than an unreachable peer, and of a callback", RELOADS),
     NUMBER("JOB_CONCURRENCY", job_concurrency, "1000", 1, 100000, "jobs and other turns that one daemon runs at once", RELOADS),
     NUMBER("JOB_TTL", job_ttl_s, "86400", 60, INT32_MAX, "seconds that the record of a job is kept after its end", RELOADS),
+    NUMBER("SESSION_CACHE_TTL", session_cache_ttl_s, "3600", 1, INT32_MAX, "seconds that a session is cached, and that its last events are kept for listeners that come back", RELOADS),
     TEXT("CALLBACK_ALLOWLIST", callback_allowlist, "", "where results of jobs may go besides: https://host, host, *.host, networks, separated by commas; empty: nowhere", RELOADS),
     SECRET("CALLBACK_SECRET", callback_secret, "signs callbacks (Standard Webhooks, whsec_...); several, separated by commas, while rotating", RELOADS),
     NUMBER("CALLBACK_TIMEOUT", callback_timeout_s, "10", 1, 300, "seconds for one callback", RELOADS),
@@ -159,6 +163,13 @@ int settings_read(struct settings *s, const char *path, struct arena *a, struct 
 const char *settings_admin_socket(const struct settings *s, struct arena *a)
 {
     return s->admin_socket[0] != '\0' ? s->admin_socket : arena_printf(a, "%s/admin.sock", s->run_dir).p;
+}
+
+const char *settings_websocket(const struct settings *s, struct arena *a)
+{
+    if (strcmp(s->websocket_listen, "off") == 0)
+        return "";
+    return s->websocket_listen[0] != '\0' ? s->websocket_listen : arena_printf(a, "%s/ws.sock", s->run_dir).p;
 }
 
 /* ---- again ---- */

@@ -31,6 +31,8 @@ struct settings {
     int64_t redis_port, redis_db, redis_command_timeout_ms;
     int64_t redis_max_connections, redis_socket_timeout_s;
     const char *state_file, *run_dir, *sql_dir, *admin_socket;
+    const char *websocket_listen;
+    int64_t websocket_max;
     int store_fallback;
     int64_t queue_max_bytes;
 
@@ -53,7 +55,7 @@ struct settings {
     int on_newer; /* enum on_newer */
     int64_t debounce_ms, max_wait_ms, restart_max, pending_max, context_messages, human_lease_minutes;
     int64_t lock_ttl_s, state_ttl_s, lock_cleanup_ttl_s, cleanup_interval_s, retention_days;
-    int64_t job_max_attempts, job_concurrency, job_ttl_s, retry_for_hours, stuck_after_s;
+    int64_t job_max_attempts, job_concurrency, job_ttl_s, session_cache_ttl_s, retry_for_hours, stuck_after_s;
     const char *callback_allowlist, *callback_secret;
     int64_t callback_timeout_s;
     bool public_status;
@@ -69,7 +71,9 @@ int settings_load(struct settings *s, const char *path, struct arena *a, struct 
 int settings_read(struct settings *s, const char *path, struct arena *a, struct err *e) MUST_CHECK;
 /* Where the admin socket is: ADMIN_SOCKET, else admin.sock in RUN_DIR. NULL: memory. */
 const char *settings_admin_socket(const struct settings *s, struct arena *a);
-/* The same once more, from the same file and environment, for a reload. NULL: it is invalid. Lives in the arena. */
+/* Where WebSockets are listened for: WEBSOCKET_LISTEN, else ws.sock in RUN_DIR; "": nowhere. NULL: memory. */
+const char *settings_websocket(const struct settings *s, struct arena *a);
+/* The settings once more, from the same file and environment, for a reload. NULL: it is invalid. Lives in the arena. */
 struct settings_again;
 struct settings_again *settings_again(struct arena *a, struct err *e) MUST_CHECK;
 const struct settings *settings_of(const struct settings_again *again);

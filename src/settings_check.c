@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "api/api.h"
+#include "daemon/websocket_place.h"
 #include "lib/buf.h"
 #include "lib/log.h"
 #include "outside/callback.h"
@@ -237,6 +238,10 @@ static int check_names(const struct settings *s, const char **name, struct err *
     *name = s->callback_allowlist[0] != '\0' && s->callback_secret[0] == '\0' ? "CALLBACK_SECRET" : "CALLBACK_ALLOWLIST";
     if (callback_check_options(&callbacks, e) != 0)
         return -1;
+    *name = "WEBSOCKET_LISTEN";
+    struct err why;
+    if (s->websocket_listen[0] != '\0' && strcmp(s->websocket_listen, "off") != 0 && websocket_place_check(s->websocket_listen, &why) != 0)
+        return err_set(e, ERR_RANGE, "WEBSOCKET_LISTEN: %s", why.text);
     *name = "BASE_PATH";
     if (s->base_path[0] != '\0' && (s->base_path[0] != '/' || s->base_path[strlen(s->base_path) - 1] == '/'))
         return err_set(e, ERR_RANGE, "BASE_PATH must begin with a slash and not end with one");

@@ -14,6 +14,7 @@
 #include "setup_parts.h"
 #include "store/store_backends.h"
 #include "turn/figures.h"
+#include "turn/push.h"
 #include "turn/recent.h"
 
 #define HOUR_MS 3600000LL
@@ -153,12 +154,13 @@ static int open_turns(struct setup *u, size_t turns_max, struct err *e)
     const struct turns_options o = {
         .loop = u->loop, .store = u->store, .ai = u->ai, .platform = u->platform, .archive = u->archive, .alive = u->alive,
         .metrics = u->metrics, .recent = u->recent, .log_content = u->settings->log_content,
-        .bots = u->bots, .job_ttl_ms = u->settings->job_ttl_s * 1000,
+        .bots = u->bots, .job_ttl_ms = u->settings->job_ttl_s * 1000, .session_ttl_ms = u->settings->session_cache_ttl_s * 1000,
         .policy = setup_policy(u->settings), .bot_id = "default", .bot_name = u->settings->bot_name,
         .context_max = (size_t)u->settings->context_messages, .mark_ttl_ms = 48 * HOUR_MS, .answer_ttl_ms = HOUR_MS,
         .turns_max = turns_max, .stuck_after_ms = u->settings->stuck_after_s * 1000,
     };
-    u->turns = turns_new(&o, e);
+    u->hub = hub_new(u->loop, u->store, e);
+    u->turns = u->hub != NULL ? turns_new(&o, e) : NULL;
     return u->turns == NULL ? -1 : 0;
 }
 
@@ -200,6 +202,7 @@ void setup_close(struct setup *u)
     if (u->archive != NULL)
         archive_close(u->archive);
     bots_free(u->bots);
+    hub_free(u->hub);
     store_close(u->store);
     metrics_close(u->metrics);
     recent_close(u->recent);

@@ -15,6 +15,7 @@
 struct alive;
 struct breaker;
 struct callback;
+struct hub;
 struct metrics;
 struct recent;
 
@@ -25,6 +26,7 @@ struct setup {
     struct metrics *metrics; /* of all processes of this host, in RUN_DIR; see turn/figures.h */
     struct recent *recent;   /* the same; NULL where nothing stands in for the store */
     struct store *store;
+    struct hub *hub;         /* of the store's events, for those who listen */
     struct archive *archive; /* NULL: state file ":memory:" without PostgreSQL */
     struct http *http;
     struct ai *ai;             /* behind its circuit breaker */

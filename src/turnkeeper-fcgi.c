@@ -32,7 +32,8 @@ static void event(void *arg, struct sv text)
 static struct api_options api_options_of(const struct setup *u, const struct settings *s)
 {
     return (struct api_options){
-        .loop = u->loop, .turns = u->turns, .store = u->store, .archive = u->archive, .bots = u->bots, .callback = u->callback, .listen_fd = 0,
+        .loop = u->loop, .turns = u->turns, .store = u->store, .archive = u->archive, .bots = u->bots, .callback = u->callback, .hub = u->hub,
+        .listen_fd = 0,
         .platform_tokens = s->platform_token, .admin_tokens = s->admin_token, .cors_origins = s->cors_origins,
         .base_path = s->base_path, .body_max = s->max_body_bytes, .in_flight_max = s->max_in_flight, .sync_wait_ms = s->sync_wait_ms,
         .closed_status = !s->public_status,
@@ -102,6 +103,7 @@ static int start(struct responder *r, struct err *e)
     r->hup = loop_signal_new(u->loop, SIGHUP, hup, r);
     if (r->term == NULL || r->interrupt == NULL || r->usr1 == NULL || r->hup == NULL)
         return err_set(e, ERR_MEMORY, "no memory");
+    program_hold_signals(false, true);
     return 0;
 }
 
@@ -150,6 +152,7 @@ int main(int argc, char **argv)
         return EXIT_USE;
     }
     raise_descriptor_limit();
+    program_hold_signals(true, true);
     if (setup_open(&r.setup, &settings, a, 0, &e) != 0) {
         log_error("cannot start", "error", e.text, NULL);
         arena_free(a);

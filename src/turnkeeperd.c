@@ -4,6 +4,7 @@
 #include "config.h"
 
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "daemon/absent.h"
@@ -11,9 +12,11 @@
 #include "daemon/archiver.h"
 #include "daemon/cleaner.h"
 #include "daemon/courier.h"
+#include "daemon/customers.h"
 #include "daemon/heartbeat.h"
 #include "daemon/migration.h"
 #include "daemon/sweep.h"
+#include "daemon/websocket.h"
 #include "lib/alive.h"
 #include "lib/log.h"
 #include "lib/json.h"
@@ -31,6 +34,7 @@ struct daemon {
     struct arena *arena;
     struct sweep *sweep;
     struct archiver *archiver;
+    struct customers *customers;
     struct migration *migration;
     struct cleaner *cleaner;
     struct courier *courier;
@@ -38,6 +42,8 @@ struct daemon {
     struct absent *absent; /* daemons of other hosts that are not heard of */
     struct commands *commands;
     struct admin *admin;
+    struct hub *hub;
+    struct websocket *websocket; /* NULL: off, or not to be had */
     struct loop_signal *term, *interrupt, *hup;
     struct loop_timer *tidy;
     bool draining;
@@ -71,7 +77,8 @@ static int also(void *arg, const struct settings *fresh, struct err *e)
 {
     struct daemon *d = arg;
     const struct cleaner_options o = cleaner_options_of(&d->setup, fresh);
-    (void)e;
+    if (websocket_set(d->websocket, fresh->platform_token, fresh->admin_token, (size_t)fresh->max_body_bytes, e) != 0)
+        return -1;
     cleaner_set(d->cleaner, &o);
     sweep_set(d->sweep, (size_t)fresh->job_concurrency);
     courier_set(d->courier, (unsigned)fresh->job_max_attempts);
@@ -124,7 +131,8 @@ static void terminate(void *arg)
     }
     d->draining = true;
     log_info("draining", NULL);
-    d->parts_left = 4 + (d->archiver != NULL);
+    d->parts_left = 5 + (d->archiver != NULL);
+    websocket_stop(d->websocket, part_done, d);
     heartbeat_stop(d->heartbeat);
     cleaner_stop(d->cleaner, part_done, d);
     sweep_stop(d->sweep, part_done, d);
@@ -157,6 +165,9 @@ static void migrated(void *arg, bool ok)
         log_error("no memory for the archiver", NULL);
     else
         archiver_measure(d->archiver, d->setup.metrics);
+    d->customers = customers_new(d->setup.store, d->setup.archive, d->setup.settings->session_cache_ttl_s * 1000);
+    if (d->archiver != NULL && d->customers != NULL)
+        archiver_customers(d->archiver, d->customers);
     cleaner_archive(d->cleaner, d->setup.archive);
 }
 
@@ -250,6 +261,20 @@ static void admin_backends(void *arg, struct json_out *o)
     bots_each(d->setup.bots, put_backend, o);
 }
 
+static void admin_status(void *arg, struct json_out *o)
+{
+    const struct daemon *d = arg;
+    struct websocket_stat n;
+    websocket_stat(d->websocket, &n);
+    json_kstr(o, "websockets", sv_from(websocket_library() == NULL ? "not built in" : n.listening ? "listening" : "off"));
+    json_kint(o, "websocket_connections", (int64_t)n.connections);
+    json_kint(o, "websocket_connections_max", (int64_t)n.connections_max);
+    json_kint(o, "websocket_events", (int64_t)n.events);
+    json_kint(o, "websocket_messages", (int64_t)n.messages);
+    json_kint(o, "websocket_refused", (int64_t)n.refused);
+    json_kint(o, "websocket_cut", (int64_t)n.cut);
+}
+
 static void admin_shutdown(void *arg)
 {
     struct daemon *d = arg;
@@ -267,7 +292,7 @@ static int open_admin(struct daemon *d, struct err *e)
         .drain_ms = s->shutdown_grace_s * 1000,
         .hooks = { .reload = reload, .shutdown = admin_shutdown, .sweep = admin_sweep, .archive_now = admin_archive,
                    .pause_work = admin_pause, .is_paused = admin_is_paused, .callbacks = admin_callbacks,
-                   .config = admin_config, .backends = admin_backends, .arg = d },
+                   .config = admin_config, .status = admin_status, .backends = admin_backends, .arg = d },
     };
     const struct admin_options socket = { .path = settings_admin_socket(s, d->arena) };
     d->commands = commands_new(&o);
@@ -275,6 +300,32 @@ static int open_admin(struct daemon *d, struct err *e)
         return err_set(e, ERR_MEMORY, "no memory");
     d->admin = admin_open(u->loop, d->commands, &socket, e);
     return d->admin == NULL ? -1 : 0;
+}
+
+/* Push is a convenience: without it the daemon does all its other work. */
+static int open_websocket(struct daemon *d, struct err *e)
+{
+    const struct setup *u = &d->setup;
+    const struct settings *s = u->settings;
+    const char *place = settings_websocket(s, d->arena);
+    struct err why;
+    if (place == NULL)
+        return err_set(e, ERR_MEMORY, "no memory");
+    if (place[0] == '\0' || (websocket_library() == NULL && s->websocket_listen[0] == '\0'))
+        return 0;
+    d->hub = hub_new(u->loop, u->store, e);
+    if (d->hub == NULL)
+        return -1;
+    const struct websocket_options o = {
+        .loop = u->loop, .hub = d->hub, .listen = place, .base_path = s->base_path,
+        .platform_tokens = s->platform_token, .admin_tokens = s->admin_token,
+        .message_max = (size_t)s->max_body_bytes, .connections_max = (size_t)s->websocket_max,
+        .submit = session_submit, .turns = u->turns,
+    };
+    d->websocket = websocket_open(&o, &why);
+    if (d->websocket == NULL)
+        log_warning("there are no WebSockets", "error", why.text, NULL);
+    return 0;
 }
 
 static int open_duties(struct daemon *d, struct err *e)
@@ -292,7 +343,7 @@ static int open_duties(struct daemon *d, struct err *e)
     if (d->sweep == NULL || d->cleaner == NULL || d->courier == NULL || d->heartbeat == NULL || d->absent == NULL ||
         sweep_watch(d->sweep, u->alive) != 0)
         return err_set(e, ERR_MEMORY, "no memory");
-    return open_admin(d, e);
+    return open_websocket(d, e) != 0 ? -1 : open_admin(d, e);
 }
 
 static int start(struct daemon *d, struct err *e)
@@ -308,6 +359,7 @@ static int start(struct daemon *d, struct err *e)
     d->tidy = loop_timer_new(u->loop, tidy, d);
     if (d->term == NULL || d->interrupt == NULL || d->hup == NULL || d->tidy == NULL)
         return err_set(e, ERR_MEMORY, "no memory");
+    program_hold_signals(false, false);
     loop_timer_set(d->tidy, 1000);
     if (u->archive == NULL)
         return 0;
@@ -321,6 +373,8 @@ static int start(struct daemon *d, struct err *e)
 
 static void finish(struct daemon *d)
 {
+    websocket_free(d->websocket);
+    hub_free(d->hub);
     migration_free(d->migration);
     archiver_free(d->archiver);
     loop_signal_free(d->term);
@@ -334,11 +388,31 @@ static void finish(struct daemon *d)
     heartbeat_stop(d->heartbeat);
     absent_stop(d->absent);
     courier_end(d->courier);
+    customers_stop(d->customers);
     setup_close(&d->setup); /* what was under way comes back here */
     heartbeat_free(d->heartbeat);
+    customers_free(d->customers);
     courier_free(d->courier);
     absent_free(d->absent);
     reload_fini(&d->reload);
+}
+
+static const char *built(void)
+{
+    const char *library = websocket_library();
+    return library != NULL ? library : "without WebSockets";
+}
+
+/* Each WebSocket takes a descriptor. No more than a million are asked for: tables are made by this limit. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    rlim_t most = 1 << 20;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max < most ? limit.rlim_max : most;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+        log_warning("the descriptor limit cannot be raised", NULL);
 }
 
 int main(int argc, char **argv)
@@ -349,6 +423,7 @@ int main(int argc, char **argv)
         .help = "Answers what no responder is working on, carries history into the archive, cleans up. turnkeeperctl talks to it.\n"
                 "Runs in the foreground. TERM or INT: drain and exit, a second one: at once. HUP: read the configuration anew, reopen the log.",
         .options = "",
+        .built = built,
     };
     struct daemon d = { .arena = arena_new(0, 1u << 20) };
     struct settings settings;
@@ -366,6 +441,8 @@ int main(int argc, char **argv)
         arena_free(d.arena);
         return EXIT_USE;
     }
+    raise_descriptor_limit();
+    program_hold_signals(true, false);
     if (setup_open(&d.setup, &settings, d.arena, 0, &e) != 0) {
         log_error("cannot start", "error", e.text, NULL);
         arena_free(d.arena);

@@ -47,6 +47,7 @@ my @bad = (
     ['level',              "\nLOG_LEVEL=LOUD\n",                              qr/\Q$file\E:5: LOG_LEVEL must be/m],
     ['origin',             "CORS_ORIGINS=https://a.example, b.example\n",     qr/\Q$file\E:4: CORS_ORIGINS: an origin/m],
     ['base path',          "BASE_PATH=/chat/\n",                              qr/\Q$file\E:4: BASE_PATH must/m],
+    ['WebSocket place',    "WEBSOCKET_LISTEN=somewhere:80\n",                 qr/\Q$file\E:4: WEBSOCKET_LISTEN: neither/m],
     ['AI without scheme',  "AI_SERVICE_URL=ai:8001\n",                        qr/\Q$file\E:4: AI_SERVICE_URL must begin with/m],
     ['password in a URL',  "API_PORT=1\nPANCAKE_BASE_URL=http://u:hush\@x/\n", qr/\Q$file\E:5: PANCAKE_BASE_URL must not hold/m],
     ['Redis port',         "REDIS_URL=redis://h:hush\n",                      qr/\Q$file\E:4: REDIS_URL: the port/m],

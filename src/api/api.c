@@ -7,6 +7,7 @@
 
 #include "api/endpoints.h"
 #include "lib/json.h"
+#include "turn/ticket.h"
 
 #define BODY_MAX (16 << 20)
 #define TIMEOUT_MS 30000
@@ -30,6 +31,7 @@ static int check_base_path(const char *path, struct err *e)
 static void free_rules(struct request_rules *rules)
 {
     auth_free(rules->auth);
+    tickets_free(rules->tickets);
     free(rules->origins);
 }
 
@@ -45,11 +47,14 @@ static int make_rules(const struct api_options *o, struct request_rules *rules, 
     rules->auth = auth_new(o->platform_tokens, o->admin_tokens, e);
     if (rules->auth == NULL)
         return -1;
+    rules->tickets = tickets_new(o->admin_tokens, e);
     rules->origins = strdup(o->cors_origins);
-    if (rules->origins != NULL)
+    if (rules->origins == NULL)
+        (void)err_set(e, ERR_MEMORY, "out of memory");
+    if (rules->tickets != NULL && rules->origins != NULL)
         return 0;
     free_rules(rules);
-    return err_set(e, ERR_MEMORY, "out of memory");
+    return -1;
 }
 
 static int64_t room(int64_t configured)

@@ -17,6 +17,7 @@
 struct api;
 struct archive;
 struct callback;
+struct hub;
 struct bots;
 struct route;
 struct store;
@@ -28,6 +29,7 @@ struct api_options {
     struct store *store;     /* asked whether it is up, no more */
     struct archive *archive; /* the same; NULL: none is configured */
     struct bots *bots;       /* told of changes to their rows; NULL: none */
+    struct hub *hub;         /* of events */
     const struct callback *callback; /* asked where results may go */
     int listen_fd;           /* 0 for a FastCGI program; api_is_listener() says whether it can be used */
 

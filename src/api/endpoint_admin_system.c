@@ -13,6 +13,11 @@ void endpoint_admin_health(struct request *r)
     control_health(r->api->o.turns, admin_answer_state, r);
 }
 
+void endpoint_admin_cache(struct request *r)
+{
+    control_cache(r->api->o.turns, admin_answer, r);
+}
+
 void endpoint_admin_stats(struct request *r)
 {
     control_stats(r->api->o.turns, admin_answer, r);

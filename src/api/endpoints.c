@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "api/endpoints.h"
+#include "turn/session.h"
 
 /* Waits for the store, and for other processes. */
 #define ADMIN(verb, tail, what, ...)                                                                                   \
@@ -20,6 +21,14 @@
               .query = &endpoint_admin_service_query),                                                                 \
         ADMIN(CGI_DELETE, V1 name "/{id}", service_delete, .query = &endpoint_admin_service_query)
 #define CLEANUP .query = &endpoint_admin_cleanup_query
+
+/* Waits for the store. */
+#define CHAT(verb, tail, what, ...)                                                                                    \
+    {                                                                                                                  \
+        .method = (verb), .path = "/api/v1/" tail, .access = ACCESS_PLATFORM, .parks = true, .handle = endpoint_##what, \
+        __VA_ARGS__                                                                                                    \
+    }
+#define SESSION "chat/sessions/{session_id}"
 
 const struct route endpoints[] = {
     {
@@ -80,6 +89,25 @@ const struct route endpoints[] = {
         .parks = true,
         .handle = endpoint_job_events,
     },
+    CHAT(CGI_GET, SESSION, session, .query = NULL),
+    CHAT(CGI_PATCH, SESSION, session_patch, .input = &endpoint_session_patch_input),
+    CHAT(CGI_POST, SESSION "/messages", session_message, .input = &session_message_input),
+    {
+        .method = CGI_GET,
+        .path = "/api/v1/" SESSION "/events",
+        .access = ACCESS_SESSION,
+        .parks = true,
+        .query = &endpoint_session_events_query,
+        .handle = endpoint_session_events,
+    },
+    CHAT(CGI_GET, "customers/{sender_id}", customer, .query = NULL),
+    {
+        .method = CGI_POST,
+        .path = "/api/v1/tickets",
+        .access = ACCESS_PLATFORM,
+        .input = &endpoint_ticket_input,
+        .handle = endpoint_ticket,
+    },
     ADMIN(CGI_GET, V1 "conversations", list, .query = &endpoint_admin_list_query),
     ADMIN(CGI_GET, V1 "conversations/{id}", show, .query = NULL),
     ADMIN(CGI_POST, V1 "conversations/{id}/cancel", cancel, .query = NULL),
@@ -88,6 +116,7 @@ const struct route endpoints[] = {
     ADMIN(CGI_GET, V1 "messages/{message_id}", fate, .query = &endpoint_admin_fate_query),
     ADMIN(CGI_GET, V1 "health", health, .query = NULL),
     ADMIN(CGI_GET, V1 "stats", stats, .query = NULL),
+    ADMIN(CGI_GET, V1 "cache", cache, .query = NULL),
     ADMIN(CGI_POST, V1 "system/cleanup", cleanup, CLEANUP),
     ADMIN(CGI_POST, "/admin/system/cleanup", cleanup, CLEANUP),
     ADMIN(CGI_GET, V1 "queue", queue, .query = NULL),

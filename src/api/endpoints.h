@@ -20,6 +20,16 @@ void endpoint_job(struct request *r);
 void endpoint_job_cancel(struct request *r);
 /* endpoint_job_events.c */
 void endpoint_job_events(struct request *r);
+/* endpoint_session.c */
+extern const struct input endpoint_session_patch_input, endpoint_ticket_input;
+void endpoint_session(struct request *r);
+void endpoint_session_patch(struct request *r);
+void endpoint_session_message(struct request *r);
+void endpoint_customer(struct request *r);
+void endpoint_ticket(struct request *r);
+/* endpoint_session_events.c */
+extern const struct input endpoint_session_events_query;
+void endpoint_session_events(struct request *r);
 /* endpoint_health.c */
 void endpoint_health(struct request *r);
 void endpoint_handler(struct request *r);
@@ -35,6 +45,7 @@ void endpoint_admin_fate(struct request *r);
 extern const struct input endpoint_admin_cleanup_query;
 void endpoint_admin_health(struct request *r);
 void endpoint_admin_stats(struct request *r);
+void endpoint_admin_cache(struct request *r);
 void endpoint_admin_cleanup(struct request *r);
 /* endpoint_admin_queue.c */
 extern const struct input endpoint_admin_dead_query;

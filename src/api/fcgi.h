@@ -35,6 +35,7 @@ enum fcgi_stream_state {
 struct fcgi_stream {
     enum fcgi_stream_state state;
     loop_fn *gone; /* NULL: has been called, or is not to be */
+    loop_fn *room; /* NULL: nobody wants to know */
     void *arg;
     size_t max; /* bytes that may wait */
 };
@@ -92,6 +93,10 @@ void fcgi_stream(struct fcgi_request *r, struct sv head, size_t buffer_max, loop
 /* Appends to the body; never blocks; copied where it must. What comes when nothing waits is taken whatever its size, or a large piece
  * could never be sent. -1: it is on its way to `gone`, nothing more is written. LOOP. */
 int fcgi_stream_write(struct fcgi_request *r, struct sv bytes);
+/* Bytes that the web server has not taken yet. LOOP. */
+size_t fcgi_stream_waiting(const struct fcgi_request *r);
+/* room(argument of `gone`) whenever the last of them has been taken. It may write, or end the stream. LOOP. */
+void fcgi_stream_on_room(struct fcgi_request *r, loop_fn *room);
 /* The proper end, once all is written. `gone` does not come any more, also where it was on its way. The request is gone after. LOOP. */
 void fcgi_stream_end(struct fcgi_request *r);
 /* The proper end without its user's doing: `gone` comes. Nothing more is written. LOOP. */

@@ -117,10 +117,24 @@ static void send_rest(struct fcgi_slow *s)
         return;
     }
     s->sent += (size_t)n;
-    if (s->sent == s->rest.n)
-        relax(s);
-    else if (n > 0)
-        loop_timer_set(s->limit, s->r->fcgi->o.write_timeout_ms);
+    if (s->sent < s->rest.n) {
+        if (n > 0)
+            loop_timer_set(s->limit, s->r->fcgi->o.write_timeout_ms);
+        return;
+    }
+    relax(s);
+    if (s->r->stream.room != NULL)
+        s->r->stream.room(s->r->stream.arg); /* it may be ended after */
+}
+
+size_t fcgi_stream_waiting(const struct fcgi_request *r)
+{
+    return r->slow != NULL ? r->slow->rest.n - r->slow->sent : 0;
+}
+
+void fcgi_stream_on_room(struct fcgi_request *r, loop_fn *room)
+{
+    r->stream.room = room;
 }
 
 /* Bytes are not expected but for those of a body that nobody wanted. */

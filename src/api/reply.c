@@ -162,7 +162,7 @@ static void add_cors(struct buf *out, const struct reply *r)
                    "traceparent\r\n"
                    "Access-Control-Max-Age: 600\r\n"));
     } else {
-        buf_add(out, SV("Access-Control-Expose-Headers: Retry-After, X-Request-ID\r\n"));
+        buf_add(out, SV("Access-Control-Expose-Headers: Retry-After, X-Cache, X-Request-ID\r\n"));
     }
 }
 
@@ -183,6 +183,8 @@ void reply_format(struct buf *out, const struct reply *r)
         add_methods(out, SV("Allow: "), r->allow);
     if (r->status == 409 || r->status == 503)
         add_number(out, SV("Retry-After: "), r->retry_after_ms > 1000 ? (r->retry_after_ms + 999) / 1000 : 1);
+    if (r->cache != NULL)
+        add_header(out, SV("X-Cache: "), r->cache);
     if (r->async)
         buf_add(out, SV("Preference-Applied: respond-async\r\n"));
     if (r->origin != NULL)

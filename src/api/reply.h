@@ -38,6 +38,7 @@ struct reply {
     bool head;              /* the answer to HEAD: headers only */
     bool events;            /* server-sent events follow; nobody knows how many */
     bool preflight;         /* the answer to a CORS preflight (https://fetch.spec.whatwg.org/#http-cors-protocol) */
+    const char *cache;      /* X-Cache; NULL: not said */
     bool async;             /* respond-async was heeded (RFC 7240 3) */
 };
 

@@ -8,11 +8,12 @@
 #include <stdlib.h>
 
 #include "api/request.h"
-#include "lib/validate.h"
 #include "lib/clock.h"
 #include "lib/id.h"
 #include "lib/json.h"
 #include "lib/log.h"
+#include "lib/validate.h"
+#include "turn/ticket.h"
 
 #define SCRATCH_FIRST 2000   /* a usual message fits */
 #define SCRATCH_MAX 67108864 /* far above what the largest body can become */
@@ -84,12 +85,31 @@ static bool find_route(struct request *r, const struct cgi_head *h)
     return refuse(r, PROBLEM_BAD_REQUEST);
 }
 
-static bool authorise(struct request *r, struct sv authorization)
+/* A ticket in the query, of this very session. It is logged nowhere: queries are not. */
+static bool has_ticket(struct request *r, struct sv uri)
+{
+    static const struct field field = { .name = "ticket", .kind = FIELD_TEXT, .max = TICKET_BYTES_MAX };
+    static const struct input in = { .fields = &field, .fields_n = 1, .size = sizeof(struct sv) };
+    struct sv text = SV_NONE;
+    struct buf detail = { 0 };
+    struct ticket ticket;
+    bool given = validate_query(&in, uri, r->f.scratch, &text, &detail) == 0 && text.n > 0;
+
+    buf_fini(&detail);
+    if (!given || !ticket_check(r->api->rules.tickets, r->f.scratch, text, clock_wall_ms(), &ticket))
+        return false;
+    r->role = ROLE_TICKET;
+    return sv_eq(ticket.session_id, r->args[0]);
+}
+
+static bool authorise(struct request *r, struct sv authorization, struct sv uri)
 {
     if (r->route->access == ACCESS_PUBLIC || (r->route->access == ACCESS_STATUS && !r->api->rules.closed_status))
         return true;
     r->role = auth_check(r->api->rules.auth, authorization);
     if (auth_allows(r->role, r->route->access))
+        return true;
+    if (r->role == ROLE_NOBODY && r->route->access == ACCESS_SESSION && has_ticket(r, uri))
         return true;
     (void)refuse(r, r->role == ROLE_NOBODY ? PROBLEM_UNAUTHORIZED : PROBLEM_FORBIDDEN);
     log_refusal(r);
@@ -210,7 +230,7 @@ static bool decide(struct request *r, const struct cgi_head *h)
 {
     set_origin(r, h->param[CGI_ORIGIN]);
     r->method = cgi_method_parse(h->param[CGI_REQUEST_METHOD]);
-    return take_verdict(r, h) && find_route(r, h) && authorise(r, h->param[CGI_AUTHORIZATION]) && find_room(r) &&
+    return take_verdict(r, h) && find_route(r, h) && authorise(r, h->param[CGI_AUTHORIZATION], h->param[CGI_REQUEST_URI]) && find_room(r) &&
            accept_body(r, h) && read_query(r, h->param[CGI_REQUEST_URI]) && keep_headers(r, h);
 }
 
@@ -352,6 +372,21 @@ static void send_reply(struct request *r, struct reply *reply)
 void request_answer(struct request *r, int status, struct sv json)
 {
     send_reply(r, &(struct reply){ .status = status, .body = json, .async = status == 202 && r->respond_async });
+}
+
+void request_answer_cached(struct request *r, int status, struct sv json, const char *cache)
+{
+    send_reply(r, &(struct reply){ .status = status, .body = json, .cache = cache });
+}
+
+struct sv request_ticket(struct request *r, const struct ticket *ticket)
+{
+    struct sv text;
+
+    (void)pthread_rwlock_rdlock(&r->api->lock); /* a reload replaces what signs */
+    text = ticket_make(r->api->rules.tickets, r->f.scratch, ticket);
+    (void)pthread_rwlock_unlock(&r->api->lock);
+    return text;
 }
 
 static void answer_problem(struct request *r, enum problem p, int64_t retry_after_ms, struct sv text, struct sv detail)

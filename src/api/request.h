@@ -8,19 +8,22 @@
 #include <stdatomic.h>
 
 #include "api/api.h"
-#include "api/auth.h"
 #include "api/cgi.h"
 #include "api/fcgi.h"
 #include "api/reply.h"
 #include "api/route.h"
+#include "turn/auth.h"
 
 /* What a reload replaces: read under api.lock by readers. */
 struct request_rules {
     struct auth *auth;
+    struct tickets *tickets;
     char *origins; /* comma separated, checked */
     int64_t body_max;
     bool closed_status;
 };
+
+struct ticket;
 
 struct api {
     struct api_options o; /* its strings are not kept */
@@ -71,7 +74,7 @@ struct request {
     struct {
         struct request *prev, *next; /* in the api's list */
         int64_t due_ms;              /* clock_mono_ms: when it is to be kept alive */
-        loop_fn *gone;
+        loop_fn *gone, *room;
         void *arg;
     } stream;
 
@@ -84,6 +87,8 @@ extern const struct fcgi_ops request_ops; /* arg: struct api * */
 /* ---- for endpoints, on the loop. Each of these ends the request ---- */
 
 void request_answer(struct request *r, int status, struct sv json);
+/* The same, saying where it was found (X-Cache); NULL: nothing. */
+void request_answer_cached(struct request *r, int status, struct sv json, const char *cache);
 /* retry_after_ms counts for 409 and 503. */
 void request_fail(struct request *r, enum problem p, int64_t retry_after_ms);
 /* 422 about one field: "body" or "query", its name, what is wrong with it, and that as a type. */
@@ -98,6 +103,8 @@ struct request_error {
 };
 void request_error(struct request *r, const struct request_error *e);
 
+/* The ticket as text, in the request's scratch; SV_NONE: memory is short. */
+struct sv request_ticket(struct request *r, const struct ticket *ticket);
 /* Frees what the request needed so far (args, input, query, traceparent, last_event_id). It waits for its answer with a descriptor and some hundred bytes. */
 void request_park(struct request *r);
 /* fn(arg) when the request goes away without having been answered, as at the end of the program. Whoever answers says NULL before. */
@@ -115,6 +122,10 @@ void request_stream(struct request *r, loop_fn *gone, void *arg);
 /* id SV_NONE: none; event SV_NONE: "message"; both end at a line break. data: text, of as many lines as it has. The id is what comes back
  * as last_event_id, if cgi_is_event_id. -1: `gone` is on its way. */
 int request_event(struct request *r, struct sv id, struct sv event, struct sv data);
+/* Whether an event with so much data can be taken without dropping the client: nothing waits for it, or not too much. */
+bool request_event_fits(const struct request *r, size_t n);
+/* fn with the argument of `gone`, whenever all that waited has been read. */
+void request_stream_on_room(struct request *r, loop_fn *fn);
 /* How long the client is to wait before it comes back after a loss. -1: `gone` is on its way. */
 int request_event_retry(struct request *r, int64_t ms);
 /* The proper end; `gone` does not come. An EventSource takes it for a loss and comes back, unless an event told it not to. */

@@ -10,6 +10,7 @@
 #include "lib/clock.h"
 
 #define BUFFER_MAX 65536 /* bytes that may wait for a client */
+#define EVENT_BESIDE 512 /* bytes of an event besides its data: fields, framing, comments */
 #define PORTION 200      /* comments before other events get their turn */
 #define COMMENT SV(":\n\n")
 
@@ -78,6 +79,13 @@ static void on_gone(void *arg)
 
     forget(r);
     r->stream.gone(r->stream.arg);
+}
+
+static void on_room(void *arg)
+{
+    struct request *r = arg;
+
+    r->stream.room(r->stream.arg);
 }
 
 void request_stream(struct request *r, loop_fn *gone, void *arg)
@@ -162,6 +170,19 @@ int request_event(struct request *r, struct sv id, struct sv event, struct sv da
         add_field(b, SV("event: "), first_line(event));
     add_data(b, data);
     return send_text(r);
+}
+
+bool request_event_fits(const struct request *r, size_t n)
+{
+    size_t waiting = fcgi_stream_waiting(&r->f);
+
+    return waiting == 0 || waiting + n + EVENT_BESIDE <= BUFFER_MAX;
+}
+
+void request_stream_on_room(struct request *r, loop_fn *fn)
+{
+    r->stream.room = fn;
+    fcgi_stream_on_room(&r->f, on_room); /* `gone` has r as its argument, too */
 }
 
 int request_event_retry(struct request *r, int64_t ms)

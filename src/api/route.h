@@ -3,10 +3,10 @@
 #ifndef API_ROUTE_H
 #define API_ROUTE_H
 
-#include "api/auth.h"
 #include "api/cgi.h"
-#include "lib/validate.h"
 #include "lib/arena.h"
+#include "lib/validate.h"
+#include "turn/auth.h"
 
 struct request;
 

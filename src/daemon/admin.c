@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "daemon/admin.h"
-#include "daemon/admin_socket.h"
+#include "daemon/socket_file.h"
 #include "daemon/words.h"
 #include "lib/log.h"
 #include "lib/loop.h"
@@ -48,7 +48,7 @@ struct admin {
     struct loop *loop;
     struct commands *commands;
     struct admin_options o;
-    struct admin_socket socket;
+    struct socket_file socket;
     struct loop_fd *watch;
     struct loop_timer *again; /* to take the socket, or to accept once descriptors are free */
     struct connection *connections;
@@ -317,7 +317,7 @@ static void greet(struct admin *a, int fd)
         turn_away(fd);
         return;
     }
-    bool may = admin_socket_may(&a->socket, fd, &uid, &pid);
+    bool may = socket_file_may(&a->socket, fd, &uid, &pid);
     (void)snprintf(uid_text, sizeof(uid_text), "%ld", uid);
     (void)snprintf(pid_text, sizeof(pid_text), "%ld", pid);
     if (may) {
@@ -338,7 +338,7 @@ static void listen_again(void *arg)
         loop_fd_want(a->watch, LOOP_READ);
         return;
     }
-    if (admin_socket_open(&a->socket, a->o.path, &e) != 0) {
+    if (socket_file_open(&a->socket, a->o.path, 0660, &e) != 0) {
         if (!a->told)
             log_error("no admin socket for now", "path", a->o.path, "error", e.text, NULL);
         a->told = true;
@@ -347,7 +347,7 @@ static void listen_again(void *arg)
     }
     a->watch = loop_fd_new(a->loop, a->socket.fd, on_acceptable, a);
     if (a->watch == NULL) {
-        admin_socket_close(&a->socket, a->o.path);
+        socket_file_close(&a->socket, a->o.path);
         loop_timer_set(a->again, AGAIN_MS);
         return;
     }
@@ -361,7 +361,7 @@ static void on_acceptable(void *arg, int events)
 
     (void)events;
     for (int i = 0; i < READS_AT_ONCE; i++) {
-        int fd = admin_socket_accept(&a->socket);
+        int fd = socket_file_accept(&a->socket);
         if (fd >= 0) {
             greet(a, fd);
             continue;
@@ -409,7 +409,7 @@ void admin_close(struct admin *a)
         return;
     loop_fd_free(a->watch);
     loop_timer_free(a->again);
-    admin_socket_close(&a->socket, a->o.path);
+    socket_file_close(&a->socket, a->o.path);
     while (a->connections != NULL) {
         struct connection *c = a->connections;
         if (c->state == WRITING)

@@ -6,6 +6,7 @@
 
 #include "daemon/absent.h"
 #include "daemon/archiver.h"
+#include "daemon/customers.h"
 #include "lib/alive.h"
 #include "lib/backoff.h"
 #include "lib/clock.h"
@@ -20,7 +21,8 @@
 #define BUSY_MS 100 /* while there is something: batches grow */
 #define IDLE_MS 20  /* while there is nothing: a single message is soon in the archive */
 #define RECOVER_EVERY_MS 5000
-#define ARENA_CAP (256u << 20)
+#define ARENA_CAP (256u << 20) /* STORE_TAKE_BYTES and one large item, three times */
+#define READABLE_MAX (4u << 20) /* of an item that is no JSON */
 
 enum archiver_state { ARCHIVER_RESTING, ARCHIVER_TAKING, ARCHIVER_WRITING, ARCHIVER_HOLDING, ARCHIVER_ACKING, ARCHIVER_RECOVERING };
 
@@ -31,6 +33,7 @@ struct archiver {
     struct alive *alive;
     struct absent *absent;
     struct metrics *metrics;
+    struct customers *customers;
     struct loop_timer *timer;
     enum archiver_state state;
     unsigned failures;
@@ -91,6 +94,17 @@ static void acked(void *arg, enum store_status status)
     rest(v, v->more ? 0 : BUSY_MS);
 }
 
+/* What is no JSON, as text: bytes of which no text can be made are question marks. */
+static struct sv readable(struct arena *a, struct sv item)
+{
+    if (sv_is_utf8(item))
+        return sv_cut_utf8(item, READABLE_MAX);
+    char *p = arena_str(a, item);
+    for (size_t i = 0; p != NULL && i < item.n; i++)
+        p[i] = (unsigned char)p[i] < 0x80 ? p[i] : '?';
+    return p != NULL ? sv_cut_utf8((struct sv){ p, item.n }, READABLE_MAX) : SV("(not UTF-8)");
+}
+
 static struct sv dead_letter(struct archiver *v, struct sv item, const char *why)
 {
     struct buf b = { 0 };
@@ -104,7 +118,7 @@ static struct sv dead_letter(struct archiver *v, struct sv item, const char *why
     if (j != NULL)
         json_raw(&o, item);
     else
-        json_str(&o, sv_is_utf8(item) ? item : SV("(not UTF-8)"));
+        json_str(&o, readable(v->a, item));
     json_obj_end(&o);
     struct sv s = buf_ok(&b) ? arena_sv(v->a, buf_sv(&b)) : SV_NONE;
     buf_fini(&b);
@@ -124,6 +138,8 @@ static void written(void *arg, enum archive_status status, const char *const *ve
     if (v->was_down)
         log_info("the archive is back", NULL);
     v->was_down = false;
+    if (v->customers != NULL)
+        customers_note(v->customers, v->items, v->items_n);
     v->dead_n = 0;
     for (size_t i = 0; i < v->items_n; i++) {
         if (verdicts[i] == NULL)
@@ -156,18 +172,20 @@ static void taken(void *arg, enum store_status status, const struct store_batch 
         rest(v, status == STORE_DONE ? IDLE_MS : 500);
         return;
     }
-    v->more = batch->left > 0 && batch->n >= BATCH_MAX / 2;
     v->batch = arena_sv(v->a, batch->name);
     v->items = arena_array(v->a, batch->n, sizeof(*v->items));
     v->dead = arena_array(v->a, batch->n, sizeof(*v->dead));
     v->ids = arena_array(v->a, batch->n, sizeof(*v->ids));
     v->items_n = batch->n;
+    size_t bytes = 0;
     bool fits = v->batch.p != NULL && v->items != NULL && v->dead != NULL && v->ids != NULL;
     for (size_t i = 0; fits && i < batch->n; i++) {
         v->items[i] = arena_sv(v->a, batch->items[i]);
         fits = v->items[i].p != NULL;
+        bytes += batch->items[i].n;
     }
-    if (!fits) { /* give it back: it comes again, and in smaller company */
+    v->more = batch->left > 0 && (batch->n >= BATCH_MAX / 2 || bytes >= STORE_TAKE_BYTES / 2);
+    if (!fits) { /* give it back: it comes again */
         log_error("a batch does not fit into memory", NULL);
         v->items_n = 0;
         v->state = ARCHIVER_ACKING;
@@ -232,6 +250,11 @@ struct archiver *archiver_new(struct loop *l, struct store *s, struct archive *a
 void archiver_measure(struct archiver *v, struct metrics *m)
 {
     v->metrics = m;
+}
+
+void archiver_customers(struct archiver *v, struct customers *c)
+{
+    v->customers = c;
 }
 
 void archiver_wake(struct archiver *v)

@@ -10,6 +10,7 @@
 struct archiver;
 struct absent;
 struct alive;
+struct customers;
 struct loop;
 struct metrics;
 
@@ -17,6 +18,8 @@ struct metrics;
 struct archiver *archiver_new(struct loop *l, struct store *s, struct archive *a, struct alive *alive, struct absent *absent) MUST_CHECK;
 /* Counts there (turn/figures.h) from now on. NULL: nowhere. */
 void archiver_measure(struct archiver *v, struct metrics *m);
+/* Told of what was archived from now on. NULL: nobody. */
+void archiver_customers(struct archiver *v, struct customers *c);
 /* There may be something to take, or to take over: look now. */
 void archiver_wake(struct archiver *v);
 /* fn when no batch is under way any more: at once, after the one in flight, or when the archive is away (the batch then stays for the next

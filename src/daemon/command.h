@@ -24,6 +24,7 @@ struct command_hooks {
     bool (*is_paused)(void *arg);
     size_t (*callbacks)(void *arg);          /* that this daemon has in its hands */
     void (*config)(void *arg, FILE *out);    /* NAME=value # source, secrets masked */
+    void (*status)(void *arg, struct json_out *o);   /* more members of SHOW STATUS */
     void (*backends)(void *arg, struct json_out *o); /* more rows for SHOW BACKENDS: {"backend","name","state",...} */
     void *arg;
 };

@@ -38,6 +38,8 @@ static void write_daemon(struct json_out *o, const struct commands *c)
     json_kbool(o, "store_up", store_is_up(c->o.store));
     json_kstr(o, "archive", archive != NULL ? sv_from(archive_name(archive)) : SV("none"));
     json_kbool(o, "archive_up", archive != NULL && archive_is_up(archive));
+    if (c->o.hooks.status != NULL)
+        c->o.hooks.status(c->o.hooks.arg, o);
 }
 
 static void on_status(void *arg, enum store_status status, const struct store_stat *n)

@@ -52,7 +52,7 @@ static void tell_result(struct control_call *c, int http_status, struct buf *res
     if (!buf_ok(result))
         control_refuse(c, 503, "unavailable", "Memory is short.", NULL);
     else
-        tell(c, &(struct control_answer){ .http_status = http_status, .result = buf_sv(result) });
+        tell(c, &(struct control_answer){ .http_status = http_status, .result = buf_sv(result), .cache = c->cache });
     buf_fini(result);
 }
 
@@ -64,6 +64,11 @@ void control_tell(struct control_call *c, struct buf *result)
 void control_tell_made(struct control_call *c, struct buf *result)
 {
     tell_result(c, 201, result);
+}
+
+void control_tell_accepted(struct control_call *c, struct buf *result)
+{
+    tell_result(c, 202, result);
 }
 
 void control_invalid(struct control_call *c, const char *code, const char *message, struct buf *detail)

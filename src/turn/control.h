@@ -10,12 +10,13 @@
 
 /* http_status 200, or 201 for something new: `result` is a JSON object. Else `code` (snake_case) and `message` (one sentence) say why; `result` may add to it. */
 struct control_answer {
-    int http_status;       /* 200, 201, 404, 409, 422, 503 */
+    int http_status;       /* 200, 201, 202, 404, 409, 422, 503 */
     const char *code;      /* NULL with 200, 201 */
     const char *message;
     struct sv result;      /* SV_NONE: none */
     struct sv detail;      /* of 422: JSON array of {"loc":["body","field"...],"msg","type"}; SV_NONE: `message` says it all */
-    int64_t retry_after_ms; /* of 503 */
+    int64_t retry_after_ms; /* of 409 and 503 */
+    const char *cache;      /* "HIT", "MISS", "BYPASS": where it was found; NULL: no cache has to do with it */
 };
 /* Exactly once, never from inside the call; the answer is borrowed until it returns. Arguments of all calls are borrowed until they return. */
 typedef void control_fn(void *arg, const struct control_answer *answer);
@@ -51,6 +52,9 @@ struct control_list {
 void control_list(struct turns *t, const struct control_list *what, control_fn *fn, void *arg);
 void control_health(struct turns *t, control_fn *fn, void *arg); /* 200 with "status":"healthy|degraded"; 503 with "unhealthy" and the result */
 void control_stats(struct turns *t, control_fn *fn, void *arg);
+/* Reads of sessions, of all processes of this host, and how many are cached: {"hits","misses","bypasses","hit_rate":0..1|null,"entries",
+ * "ttl_seconds","storage_backend"}. */
+void control_cache(struct turns *t, control_fn *fn, void *arg);
 /* The handler's components, at most a second old: {"initialized","components":{"redis_connected","lock_manager","background_job_manager":{..},
  * "store","archive","daemon"},"status":"healthy|degraded"}; 503 with "unhealthy" and the result. */
 void control_handler(struct turns *t, control_fn *fn, void *arg);

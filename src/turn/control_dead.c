@@ -39,6 +39,8 @@ static void put_letter(struct json_out *o, const struct store_letter *letter)
     bool turn = sv_eq(json_raw_member(letter->item, "type"), SV("\"turn\""));
     struct sv of = turn ? letter->item : item;
     struct sv conversation = json_raw_member(of, "conversation_id");
+    if (conversation.p == NULL) /* what other services push may call it so */
+        conversation = json_raw_member(of, "session_id");
     json_obj(o);
     json_kstr(o, "id", letter->id);
     json_kraw(o, "at", at.p != NULL ? at : SV("null"));
@@ -79,6 +81,8 @@ static void list_told(void *arg, enum store_status status, const struct store_le
     struct json_out o = { .b = &q->items };
     q->listed = true;
     q->down |= status != STORE_DONE;
+    if (n > 0 && letters[n - 1].item.n == 0) /* more than one answer may have */
+        q->limit = n - 1;
     q->more = n > q->limit;
     json_arr(&o);
     for (size_t i = 0; status == STORE_DONE && i < n && i < q->limit; i++) {

@@ -14,6 +14,7 @@ struct control_call {
     struct turns *t;
     struct arena *a;
     control_fn *fn; /* NULL: answered */
+    const char *cache; /* of the answer */
     void *arg;
 };
 
@@ -23,6 +24,7 @@ void *control_begin(struct turns *t, size_t size, control_fn *fn, void *arg) MUS
 /* Tells the caller; what remains to be done goes on. Each of them at most once. */
 void control_tell(struct control_call *c, struct buf *result); /* 200, or 503 when the buffer failed; frees the buffer */
 void control_tell_made(struct control_call *c, struct buf *result); /* the same with 201 */
+void control_tell_accepted(struct control_call *c, struct buf *result); /* with 202 */
 void control_refuse(struct control_call *c, int http_status, const char *code, const char *message, struct buf *result); /* result NULL: none */
 /* 422 with every field that is wrong: a JSON array. */
 void control_invalid(struct control_call *c, const char *code, const char *message, struct buf *detail);

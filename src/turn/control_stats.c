@@ -168,6 +168,37 @@ static void tell_queue(struct look *q)
     control_tell(&q->c, &b);
 }
 
+static void tell_cache(struct look *q)
+{
+    struct turns *t = q->c.t;
+    uint64_t hits = figure(t, FIGURE_CACHE_HIT), misses = figure(t, FIGURE_CACHE_MISS);
+    struct buf b = { 0 };
+    struct json_out o = { .b = &b };
+    if (!q->store_up) {
+        control_unavailable(&q->c);
+        return;
+    }
+    json_obj(&o);
+    json_kint(&o, "hits", (int64_t)hits);
+    json_kint(&o, "misses", (int64_t)misses);
+    json_kint(&o, "bypasses", (int64_t)figure(t, FIGURE_CACHE_BYPASS));
+    json_key(&o, "hit_rate");
+    if (hits + misses > 0)
+        json_num(&o, (double)hits / (double)(hits + misses));
+    else
+        json_nul(&o);
+    json_kint(&o, "entries", q->store.sessions);
+    json_kint(&o, "ttl_seconds", session_ttl_ms(t) / 1000);
+    json_kstr(&o, "storage_backend", sv_from(store_backend(t->o.store)));
+    json_obj_end(&o);
+    control_tell(&q->c, &b);
+}
+
+void control_cache(struct turns *t, control_fn *fn, void *arg)
+{
+    look_begin(t, tell_cache, fn, arg);
+}
+
 void control_stats(struct turns *t, control_fn *fn, void *arg)
 {
     look_begin(t, tell_stats, fn, arg);

@@ -40,7 +40,9 @@ struct conversation {
     int64_t last_message_ms; /* its timestamp */
     uint64_t seq;            /* arrival number of the newest message of any sender */
     int64_t total;           /* customer messages accepted */
-    bool closed;
+    int64_t earlier_n;       /* messages of any sender that seq does not count: from before this record, as the archive said; or of both
+                                sides of a merge */
+    bool closed, archived;   /* by whoever ended the session; its next customer message opens it again */
     uint32_t context_n; /* length of the context list */
     char bot_id[MESSAGE_ID_MAX + 1]; /* that a message named last; "": the default bot */
     bool recalled;      /* what the archive had of it, from before it was forgotten, is in there */

@@ -4,6 +4,7 @@
 #include "config.h"
 
 #include "lib/digest.h"
+#include "turn/session_view.h"
 #include "turn/turn_parts.h"
 
 void result_backend(struct json_out *o, struct turns *t)
@@ -133,14 +134,22 @@ static struct sv reply_entry(struct transact *x, const struct ending *end)
     return s;
 }
 
-/* What the archive recalled, then what was covered, then the reply. */
-static int fill_context(struct transact *x, struct store_change *c, const struct ending *end)
+/* The reply has reached the customer, or may have, or is there for whoever asks. */
+static bool is_there(const struct ending *end)
 {
     bool sent = end->send != NULL && (strcmp(end->send, "success") == 0 || strcmp(end->send, "unknown") == 0);
     bool proposed = end->action_status != NULL && strcmp(end->action_status, "proposed") == 0;
-    bool said = end->reply != NULL && end->reply->text.n > 0 && (sent || proposed);
+    return end->reply != NULL && (sent || proposed);
+}
+
+/* What the archive recalled, then what was covered, then the reply. */
+static int fill_context(struct transact *x, struct store_change *c, const struct ending *end)
+{
+    bool said = is_there(end) && end->reply->text.n > 0;
     bool recalls = end->recalled_n > 0 && c->pending_drop_to_context && c->pending_drop == end->covered_n;
     size_t n = (recalls ? end->recalled_n + end->covered_n : 0) + said;
+    if (end->past != NULL && !x->decision.next.recalled)
+        session_past_join(&x->decision.next, end->past);
     x->decision.next.recalled = x->decision.next.recalled || end->recall_done;
     if (n == 0)
         return 0;
@@ -349,6 +358,24 @@ static int fill_job(struct transact *x, struct store_change *c, const struct end
     return c->job.value.p == NULL ? -1 : callbacks_fill(x, c, end, newest_id);
 }
 
+/* For session_note. */
+static int fill_outcome(struct transact *x, const struct ending *end, const struct covered *items)
+{
+    struct sv *ids = arena_array(x->scratch, end->covered_n + 1, sizeof(*ids));
+    if (ids == NULL)
+        return -1;
+    for (size_t i = 0; i < end->covered_n; i++)
+        ids[i] = items[i].id;
+    x->outcome = (struct outcome){ .status = end->status, .reason = end->reason, .send = end->send, .said = is_there(end), .text = SV_NONE,
+                                   .actions = SV_NONE, .entities = SV_NONE, .message_ids = ids, .message_ids_n = end->covered_n };
+    if (end->reply != NULL) {
+        x->outcome.text = end->reply->text;
+        x->outcome.actions = end->reply->actions;
+        x->outcome.entities = json_raw_member(end->reply->response, "entities");
+    }
+    return 0;
+}
+
 int ending_fill(struct transact *x, struct store_change *c, const struct ending *end)
 {
     struct covered *items = arena_array(x->scratch, end->covered_n + 1, sizeof(*items));
@@ -366,6 +393,8 @@ int ending_fill(struct transact *x, struct store_change *c, const struct ending 
     }
     struct sv newest = end->covered_n > 0 ? items[end->covered_n - 1].id : SV_NONE;
     if (fill_marks(x, c, end, items) != 0 || fill_context(x, c, end) != 0 || fill_item(x, c, end) != 0)
+        return -1;
+    if (fill_outcome(x, end, items) != 0)
         return -1;
     if (is_failed(end) && fill_letter(x, c, end) != 0)
         return -1;

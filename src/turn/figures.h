@@ -25,6 +25,7 @@ enum figure {
     FIGURE_DEAD,       /* new dead letters */
     FIGURE_CLEANED,    /* conversations forgotten */
     FIGURE_SWEPT,      /* leases of lost owners taken over or ended */
+    FIGURE_CACHE_HIT, FIGURE_CACHE_MISS, FIGURE_CACHE_BYPASS, /* sessions read */
     FIGURE_N
 };
 

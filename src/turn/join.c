@@ -21,6 +21,15 @@ static void join_pauses(struct conversation *c, const struct conversation *a, co
     c->paused_until_ms = for_ever ? 0 : until_a > until_b ? until_a : until_b;
 }
 
+/* How many messages there are is the sum of both sides: the file's record counts its own, and perhaps what the archive had of the time before, which is
+ * what the shared store counts. */
+static int64_t join_counts(const struct conversation *from, const struct conversation *to)
+{
+    if (to->created_ms == 0)
+        return (int64_t)from->seq + from->earlier_n;
+    return (int64_t)to->seq + to->earlier_n + (int64_t)from->seq;
+}
+
 static void join_basics(struct conversation *c, const struct conversation *a, const struct conversation *b, int64_t now_ms)
 {
     const struct conversation *late = a->activity_ms > b->activity_ms ? a : b;
@@ -80,6 +89,7 @@ int turns_join(void *arg, struct arena *a, const struct store_join *in, struct s
     if (conversation_parse(in->old, &from, &e) != 0 || conversation_parse(in->new_, &to, &e) != 0)
         return -1;
     join_basics(&c, &from, &to, in->now_ms);
+    c.earlier_n = join_counts(&from, &to) - (int64_t)c.seq;
     size_t pending = 0, own, own_front;
     for (size_t i = 0; i < in->new_pending_n; i++)
         pending += !in->new_pending[i].answered;

@@ -3,6 +3,7 @@
 #ifndef TURN_RUNNING_H
 #define TURN_RUNNING_H
 
+#include "turn/session_view.h"
 #include "turn/turn_parts.h"
 
 enum turn_state {
@@ -44,6 +45,7 @@ struct turn {
     size_t context_n, context_size;
     struct sv *recalled;         /* what the archive said was before: goes back into the store with the turn's end */
     size_t recalled_n;
+    struct session_past *past;   /* what it said of the conversation as a whole; NULL: nothing */
     bool recall_done;            /* it was asked and has answered */
     int64_t silent_until_ms;     /* store clock: it knows of a person who has taken over until then; 0: of none */
     struct arena *context_arena; /* what `context` lives in; freed once the AI is asked */

@@ -235,7 +235,7 @@ static void arrive_customer(const struct conversation *before, const struct even
 {
     struct conversation *c = &d->next;
     uint32_t n = ev->together_n > 0 ? ev->together_n : 1;
-    c->closed = false;
+    c->closed = c->archived = false;
     c->total += n;
     if (ev->message->bot_id.n > 0)
         snprintf(c->bot_id, sizeof(c->bot_id), "%.*s", SV_FMT(ev->message->bot_id));
@@ -325,7 +325,7 @@ static void revive(const struct conversation *before, const struct event *ev, co
     c->seq = c->seq > ev->revive_seq ? c->seq : ev->revive_seq;
     c->paused = false;
     c->paused_until_ms = 0;
-    c->closed = false;
+    c->closed = c->archived = false;
     step_forget_cancelled(c); /* they come to stand anywhere behind what is covered */
     note_pending(c, ev->revive_n, ev->now_ms);
     c->told = true; /* the id of the turn that was given up leads on to the one that answers them now */
@@ -530,6 +530,7 @@ void step(const struct conversation *before, const struct event *ev, const struc
     case EVENT_CANCEL:
     case EVENT_PAUSE:
     case EVENT_RESUME:
+    case EVENT_SESSION:
     case EVENT_HAND_BACK:
         step_turn(before, ev, p, out);
         return;

@@ -17,12 +17,16 @@ enum event_kind {
     EVENT_SENT,      /* the platform's outcome: `sent` */
     EVENT_CANCEL,    /* by an administrator */
     EVENT_PAUSE, EVENT_RESUME,
+    EVENT_SESSION,   /* its status is set, and whether the bot may reply */
     EVENT_HAND_BACK, /* the owner shuts down */
     EVENT_REVIVE,    /* messages of a turn that was given up are to be answered after all */
 };
 
 enum failure { FAILURE_UNREACHABLE, FAILURE_REFUSED, FAILURE_INVALID };
 enum sent { SENT_OK, SENT_FAILED, SENT_UNREACHABLE, SENT_TOO_LATE, SENT_UNKNOWN };
+
+enum session_status { SESSION_KEEP = 0, SESSION_ACTIVE, SESSION_CLOSED, SESSION_ARCHIVED };
+enum session_reply { SESSION_REPLY_KEEP = 0, SESSION_REPLY_ON, SESSION_REPLY_OFF };
 
 struct event {
     enum event_kind kind;
@@ -54,7 +58,9 @@ struct event {
     int64_t jitter_ms;     /* AI_FAILED, SENT: backoff for this attempt */
     bool not_asked;        /* AI_FAILED, SENT: nobody was asked (an open circuit): no attempt */
     const char *reason;    /* AI_FAILED, SENT: for the record */
-    int64_t until_ms;      /* PAUSE: 0 until resumed. ANSWERED: the archive knows of a person who has taken over until then; 0: of none */
+    enum session_status status; /* SESSION */
+    enum session_reply reply;   /* the same; OFF: until until_ms */
+    int64_t until_ms;      /* PAUSE, SESSION: 0 until resumed. ANSWERED: the archive knows of a person who has taken over until then; 0: of none */
     const char *target;    /* CANCEL: this turn, what it was restarted as, or the next one that was promised; NULL: whichever there is */
     uint32_t revive_n;     /* REVIVE: so many messages; they come behind what a running turn covers */
     uint64_t revive_seq;   /* REVIVE: the highest arrival number among them */

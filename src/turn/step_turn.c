@@ -289,11 +289,26 @@ static void pause(const struct event *ev, struct decision *d)
     d->verdict = VERDICT_NOTHING;
     if (c->created_ms == 0) /* the store had forgotten it */
         c->created_ms = c->activity_ms = ev->now_ms;
-    c->paused = ev->kind == EVENT_PAUSE;
+    c->paused = ev->kind == EVENT_PAUSE || ev->reply == SESSION_REPLY_OFF;
     c->paused_until_ms = c->paused ? ev->until_ms : 0;
     if (c->paused && c->phase == PHASE_QUEUED) {
         c->retry_at_ms = d->due_ms = ev->now_ms;
         d->wake = true;
+    }
+}
+
+static void session(const struct event *ev, struct decision *d)
+{
+    struct conversation *c = &d->next;
+    if (ev->reply != SESSION_REPLY_KEEP)
+        pause(ev, d);
+    d->changed = true;
+    d->verdict = VERDICT_NOTHING;
+    if (c->created_ms == 0)
+        c->created_ms = c->activity_ms = ev->now_ms;
+    if (ev->status != SESSION_KEEP) {
+        c->closed = ev->status == SESSION_CLOSED;
+        c->archived = ev->status == SESSION_ARCHIVED;
     }
 }
 
@@ -330,6 +345,9 @@ void step_turn(const struct conversation *before, const struct event *ev, const 
     case EVENT_PAUSE:
     case EVENT_RESUME:
         pause(ev, d);
+        return;
+    case EVENT_SESSION:
+        session(ev, d);
         return;
     case EVENT_HAND_BACK:
         hand_back(before, ev, d);

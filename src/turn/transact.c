@@ -182,9 +182,12 @@ static int build(struct transact *x, struct store_change *c)
         .finishing = x->event.kind != EVENT_ARRIVE,
     };
     transact_listings(c, &d->next, x->event.now_ms);
+    x->outcome = (struct outcome){ 0 };
     if (fill_message(x, c) != 0)
         return -1;
     if (x->fill != NULL && x->fill(x, c) != 0)
+        return -1;
+    if (session_note(x, c) != 0)
         return -1;
     c->event = event_text(x, c);
     return fill_record(x, c);

@@ -23,6 +23,15 @@ typedef void transact_done_fn(struct transact *x);
  * refused to apply. */
 typedef bool transact_look_fn(struct transact *x);
 
+/* How a turn has ended, for those who look at its session (ending_fill sets it, for each try). status NULL: none has. */
+struct outcome {
+    const char *status, *reason, *send; /* of struct ending */
+    bool said;                          /* its reply reached the customer, or may have, or is there for whoever asks */
+    struct sv text, actions, entities;  /* of the reply; JSON but the text */
+    const struct sv *message_ids;       /* that it covers; the newest last */
+    size_t message_ids_n;
+};
+
 enum transact_status {
     TRANSACT_DONE,      /* the decision is made, and applied when it had changes */
     TRANSACT_KNOWN,     /* ARRIVE: the message was here before; x->mark says what is known */
@@ -43,6 +52,7 @@ struct transact {
     const struct message *history, *older; /* ARRIVE: event.history_n entries for the context, event.together_n - 1 messages before event.message */
     transact_look_fn *look;                /* ARRIVE: NULL: nothing to look at */
     bool want_lists, want_job; /* job: of the turn, for UNKNOWN and RESEND */
+    bool save;                 /* ARRIVE: what is to be answered is told to the archive at once, too */
     bool only_known;           /* ARRIVE: nothing is done for a message that the store does not know */
     bool only_known_away;      /* the same, when a store that stands in for another has said so */
     bool tried;                /* ARRIVE: an earlier transaction of the same arrival may have been made */
@@ -66,6 +76,8 @@ struct transact {
     size_t pending_n, context_n;
     bool loaded; /* the lists are there */
     bool told;   /* somebody was told of this turn without it standing in the record */
+
+    struct outcome outcome;
 
     /* the outcome */
     enum transact_status status;

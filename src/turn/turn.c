@@ -10,6 +10,7 @@
 #include "turn/running.h"
 
 #define RENEW_SPREAD_MS 200
+#define SESSION_TTL_MS (3600 * INT64_C(1000))
 #define SCRATCH_FIRST 4096
 #define SCRATCH_CAP (48u << 20) /* PENDING_MAX messages of 64 KiB, and what is made of them */
 
@@ -47,6 +48,7 @@ void turns_set(struct turns *t, const struct turns_change *change)
     t->o.context_max = change->context_max;
     t->o.log_content = change->log_content;
     t->o.job_ttl_ms = change->job_ttl_ms;
+    t->o.session_ttl_ms = change->session_ttl_ms;
     set_base(t);
 }
 
@@ -86,6 +88,11 @@ int64_t turns_store_now(const struct turns *t)
 int64_t job_ttl_ms(const struct turns *t)
 {
     return t->o.job_ttl_ms > 0 ? t->o.job_ttl_ms : t->o.answer_ttl_ms;
+}
+
+int64_t session_ttl_ms(const struct turns *t)
+{
+    return t->o.session_ttl_ms > 0 ? t->o.session_ttl_ms : SESSION_TTL_MS;
 }
 
 struct arena *turns_scratch(struct turns *t)
@@ -134,6 +141,7 @@ void client_answer(struct client *c, enum answer_status status, struct sv result
     c->fn = NULL;
     struct turn_answer answer = { .status = status,
                                   .http_status = answers[status].http,
+                                  .check_reply = c->check_reply,
                                   .result = answers[status].has_result ? result : SV_NONE,
                                   .retry_after_ms = retry_after_ms };
     fn(c->arg, &answer);

@@ -39,6 +39,7 @@ struct turns_options {
     size_t context_max;      /* CONTEXT_MESSAGES */
     int64_t mark_ttl_ms, answer_ttl_ms;
     int64_t job_ttl_ms;      /* JOB_TTL: of the record of a turn whose id somebody was told; 0: as answer_ttl_ms */
+    int64_t session_ttl_ms;  /* SESSION_CACHE_TTL; 0: an hour */
     int64_t stuck_after_ms;  /* STUCK_AFTER_SECONDS: a message that waits longer is shown as stuck; 0: two minutes */
     size_t turns_max;        /* running at once in this process; 0: no bound */
     bool log_content;        /* LOG_CONTENT: texts of customers may stand in the log */
@@ -51,7 +52,7 @@ struct turns_change {
     struct policy policy;
     const char *bot_name;
     size_t context_max;
-    int64_t job_ttl_ms;
+    int64_t job_ttl_ms, session_ttl_ms;
     bool log_content;
 };
 void turns_set(struct turns *t, const struct turns_change *change);
@@ -74,11 +75,13 @@ struct turn_answer {
     int http_status;        /* 200, 202, 409, 413, 503 */
     struct sv result;       /* JSON object: the value of "result" */
     int64_t retry_after_ms; /* of 409 and 503 */
+    bool check_reply;       /* may the bot reply in this conversation? Meaningless with errors */
 };
 typedef void turn_answer_fn(void *arg, const struct turn_answer *answer);
 
 struct submit_options {
     bool respond_async; /* 202 as soon as the turn has begun */
+    bool as_job;        /* a daemon runs the turn; the answer comes at once */
     int64_t wait_ms;    /* after that 202 `processing`; the turn goes on */
     struct sv request_id, traceparent; /* handed to the AI and the platform; SV_NONE: none */
 };

@@ -9,6 +9,7 @@
 #include "turn/reason.h"
 #include "turn/recent.h"
 #include "turn/running.h"
+#include "turn/step_parts.h"
 
 #define OLD_MS (24LL * 3600 * 1000)
 #define RETRY_MS 1000
@@ -20,6 +21,7 @@ struct arrival {
     struct message m;
     struct client client;
     char token[ID_TOKEN_SIZE];
+    bool as_job;
     bool old;     /* older than the dedupe marks may be */
     bool asked;   /* archive and `recent` have been, about what the store does not know though it may have been answered before */
 };
@@ -105,7 +107,8 @@ static int fill_arrival(struct transact *x, struct store_change *c)
     c->mark_new = (struct store_pair){ r->m.message_id, arrival_mark(x, d->next.seq, r->client.hash) };
     if (c->mark_new.value.p == NULL)
         return -1;
-    if ((d->named_next || d->verdict == VERDICT_QUEUED) && d->turn_id != NULL && arrival_job(x, c, r->m.message_id) != 0)
+    bool is_job = r->as_job && d->verdict != VERDICT_RECORDED;
+    if ((d->named_next || is_job || d->verdict == VERDICT_QUEUED) && d->turn_id != NULL && arrival_job(x, c, r->m.message_id) != 0)
         return -1;
     if (d->verdict != VERDICT_RECORDED)
         return 0;
@@ -230,6 +233,8 @@ static void verdict(struct transact *x, struct arrival *r)
 static void decided(struct transact *x)
 {
     struct arrival *r = x->arg;
+    const struct conversation *now = x->status == TRANSACT_DONE ? &x->decision.next : &x->before;
+    r->client.check_reply = !step_is_paused(now, x->event.now_ms);
     switch (x->status) {
     case TRANSACT_DONE:
         if (x->decision.changed) {
@@ -263,11 +268,12 @@ static void arrive(struct arrival *r)
     }
     x->event.message = &r->m;
     x->event.token = r->token;
-    x->event.hand_over = r->t->draining || store_is_spooling(r->t->o.store) ||
+    x->event.as_job = x->save = r->as_job;
+    x->event.hand_over = r->as_job || r->t->draining || store_is_spooling(r->t->o.store) ||
                          (r->t->o.turns_max > 0 && map_count(r->t->running) >= r->t->o.turns_max);
     x->only_known = r->old && !r->asked && r->t->o.archive != NULL;
     x->only_known_away = !r->asked && (r->t->o.archive != NULL || r->t->o.recent != NULL);
-    x->want_lists = r->m.sender_type == SENDER_USER && !x->only_known;
+    x->want_lists = r->m.sender_type == SENDER_USER && !x->only_known && !x->event.hand_over; /* for the turn that it may begin here */
     x->fill = fill_arrival;
     transact_go(x);
 }
@@ -316,6 +322,13 @@ static void looked_up(void *arg, enum archive_status status, struct sv outcome)
         return;
     }
     json_t *j = json_read_in(r->a, outcome, false, NULL);
+    if (sv_eq(json_sv(j, "status"), SV("received"))) { /* it was saved when it came, and nothing has become of it so far */
+        if (store_is_standing_in(r->t->o.store))
+            answer_waiting(r);
+        else
+            not_archived(r);
+        return;
+    }
     struct buf b = { 0 };
     struct json_out o = { .b = &b };
     json_obj(&o);
@@ -371,6 +384,11 @@ static struct arrival *copy(struct turns *t, const struct message *m, const stru
     if (short_of_memory) {
         arena_free(a);
         return NULL;
+    }
+    r->as_job = o->as_job;
+    if (o->as_job) { /* another process works on it */
+        r->m.request_id = r->client.request_id;
+        r->m.traceparent = r->client.traceparent;
     }
     message_hash(&r->m, r->client.hash);
     id_token(r->token);

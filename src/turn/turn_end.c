@@ -123,6 +123,7 @@ static struct ending ending_of(const struct turn *turn, enum verdict v, const ch
     end.recalled = turn->recalled;
     end.recalled_n = turn->recalled_n;
     end.recall_done = turn->recall_done;
+    end.past = turn->past;
     if (v == VERDICT_SILENCED || v == VERDICT_CANCELLED) {
         end.status = v == VERDICT_SILENCED ? "recorded" : "cancelled";
         end.reason = reason;

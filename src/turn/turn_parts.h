@@ -29,6 +29,7 @@ struct turns {
     uint64_t rate_n;
     double rate;
     size_t transactions; /* under way */
+    size_t lookups;      /* of customers, session.c */
     struct turn *outlasting; /* outlast.c */
     struct loop_timer *outlast_timer;
     bool stood_in; /* another store stood in for the shared one when that was looked at last */
@@ -74,6 +75,7 @@ struct client {
     struct sv request_id, traceparent;
     int64_t arrived_us; /* clock_mono_us */
     char hash[17];
+    bool check_reply; /* see struct turn_answer */
 };
 
 void client_answer(struct client *c, enum answer_status status, struct sv result, int64_t retry_after_ms);
@@ -93,6 +95,13 @@ void watches_wake(struct turns *t, struct sv conversation_id);
 void watches_wake_all(struct turns *t);
 /* Those that are left are forgotten, not told. */
 void watches_free(struct turns *t);
+
+/* ---- what others see of the session (session_note.c) ---- */
+
+/* Adds view, events and background tasks to a change that is otherwise complete but for the record. -1: memory. */
+int session_note(struct transact *x, struct store_change *c) MUST_CHECK;
+/* How long a view and the events of a session are kept. */
+int64_t session_ttl_ms(const struct turns *t);
 
 /* ---- figures and the log (turn_figures.c) ---- */
 
@@ -123,6 +132,7 @@ struct ending {
     const struct sv *recalled; /* put into the context before the covered ones */
     size_t recalled_n;
     bool recall_done;
+    const struct session_past *past; /* goes into the record with that; NULL: nothing is known */
     size_t context_size;
     int64_t took_ms;
 };

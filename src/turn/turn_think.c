@@ -74,21 +74,51 @@ static void take_recalled(struct turn *turn, const struct sv *entries, size_t n)
     turn->recall_done = true;
 }
 
-static void recalled(void *arg, enum archive_status status, const struct sv *entries, size_t n)
+/* The turn that asked, if it still does. */
+static struct turn *asker(const struct recall *r)
 {
-    struct recall *r = arg;
     struct turn *turn = map_find(r->t->running, r->id);
-    bool same = turn != NULL && turn->state == TURN_CONTEXT && strcmp(turn->record.token, r->token) == 0;
-    if (same && status == ARCHIVE_DONE)
-        take_recalled(turn, entries, n);
+    return turn != NULL && turn->state == TURN_CONTEXT && strcmp(turn->record.token, r->token) == 0 ? turn : NULL;
+}
+
+static void recall_over(struct recall *r)
+{
+    struct turn *turn = asker(r);
     struct turns *t = r->t;
     t->transactions--;
     arena_free(r->a);
     turns_look_drained(t);
-    if (same && turn->silent_until_ms != 0)
+    if (turn != NULL && turn->silent_until_ms != 0)
         turn_gate(turn, true);
-    else if (same)
+    else if (turn != NULL)
         ask(turn);
+}
+
+static void got_past(void *arg, enum archive_status status, struct sv session, struct sv customer)
+{
+    struct recall *r = arg;
+    struct turn *turn = asker(r);
+    (void)customer;
+    if (turn != NULL && status == ARCHIVE_DONE && session.p != NULL)
+        turn->past = arena_alloc(turn->a, sizeof(*turn->past));
+    if (turn != NULL && turn->past != NULL) {
+        session_past_read(session, turn->past);
+        if (turn->past->silent_until_ms > turns_store_now(turn->t) && turn->past->silent_until_ms > turn->silent_until_ms)
+            turn->silent_until_ms = turn->past->silent_until_ms;
+    }
+    recall_over(r);
+}
+
+static void recalled(void *arg, enum archive_status status, const struct sv *entries, size_t n)
+{
+    struct recall *r = arg;
+    struct turn *turn = asker(r);
+    if (turn != NULL && status == ARCHIVE_DONE)
+        take_recalled(turn, entries, n);
+    if (turn != NULL && turn->recall_done && n > 0 && turn->past == NULL)
+        archive_session(r->t->o.archive, r->id, turn->record.created_ms, got_past, r);
+    else
+        recall_over(r);
 }
 
 static bool recall(struct turn *turn)

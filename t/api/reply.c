@@ -40,7 +40,7 @@ static void test_format(void)
         { __LINE__,
           { .status = 200, .body = { "{}", 2 }, .origin = "https://a.example" },
           "Status: 200 OK\r\n" JSON SAFE "Access-Control-Allow-Origin: https://a.example\r\nVary: Origin\r\n"
-          "Access-Control-Expose-Headers: Retry-After, X-Request-ID\r\n\r\n{}" },
+          "Access-Control-Expose-Headers: Retry-After, X-Cache, X-Request-ID\r\n\r\n{}" },
         { __LINE__,
           { .status = 204, .origin = "*", .preflight = true, .allow = 1u << CGI_POST },
           "Status: 204 No Content\r\n" SAFE "Access-Control-Allow-Origin: *\r\nVary: Origin\r\n"

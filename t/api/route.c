@@ -157,7 +157,7 @@ static void test_endpoints(void)
         ok(r->path[0] == '/' && r->handle != NULL, "%s can be served", r->path);
         ok(r->access != ACCESS_PUBLIC || strcmp(r->path, "/health") == 0, "%s needs a credential", r->path);
         ok(r->access != ACCESS_STATUS || strcmp(r->path, "/api/v1/status/handler") == 0, "%s needs one, whatever the settings say", r->path);
-        ok(r->input == NULL || r->method == CGI_POST || r->method == CGI_PUT, "%s reads a body only when one is sent to it", r->path);
+        ok(r->input == NULL || r->method == CGI_POST || r->method == CGI_PUT || r->method == CGI_PATCH, "%s reads a body only when one is sent to it", r->path);
         ok(r->input == NULL || r->query == NULL || r->input->whole, "%s can list at once what is wrong", r->path);
         ok(strncmp(r->path, "/api/v1/admin/", 14) != 0 || r->access == ACCESS_ADMIN, "%s is for administrators",
            r->path);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Tests of src/api/validate.c with the table of the message endpoint: what is accepted, and what is listed as wrong. */
+ * Tests of src/lib/validate.c with the table of the message endpoint: what is accepted, and what is listed as wrong. */
 #include "config.h"
 
 #include <stdio.h>

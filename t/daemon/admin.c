@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "daemon/admin.h"
-#include "daemon/admin_socket.h"
+#include "daemon/socket_file.h"
 #include "daemon/words.h"
 #include "lib/alive.h"
 #include "lib/clock.h"
@@ -506,33 +506,33 @@ static void drains(void)
 
 static void owns_its_file(void)
 {
-    struct admin_socket other;
+    struct socket_file other;
     struct err e;
     struct stat st;
     ok(stat(path, &st) == 0 && (st.st_mode & 0777) == 0660, "the file's mode is 0660");
-    ok(admin_socket_open(&other, path, &e) != 0 && e.code == ERR_UNAVAILABLE, "a live daemon's socket is not taken: %s", e.text);
+    ok(socket_file_open(&other, path, 0660, &e) != 0 && e.code == ERR_UNAVAILABLE, "a live daemon's socket is not taken: %s", e.text);
     ok(pongs(), "it goes on");
     char stale[128], plain[128];
     (void)snprintf(stale, sizeof(stale), "%s/stale.sock", dir);
-    ok(admin_socket_open(&other, stale, &e) == 0, "another one");
+    ok(socket_file_open(&other, stale, 0660, &e) == 0, "another one");
     (void)close(other.fd); /* as a crash leaves it */
     ok(access(stale, F_OK) == 0 && connect_to(stale) < 0, "a dead daemon's file");
-    ok(admin_socket_open(&other, stale, &e) == 0, "is replaced");
+    ok(socket_file_open(&other, stale, 0660, &e) == 0, "is replaced");
     (void)unlink(stale);
-    struct admin_socket third;
-    ok(admin_socket_open(&third, stale, &e) == 0, "somebody removed it by hand; a third one takes the name");
-    admin_socket_close(&other, stale);
+    struct socket_file third;
+    ok(socket_file_open(&third, stale, 0660, &e) == 0, "somebody removed it by hand; a third one takes the name");
+    socket_file_close(&other, stale);
     ok(access(stale, F_OK) == 0, "the end of the one before does not remove the third one's file");
-    admin_socket_close(&third, stale);
+    socket_file_close(&third, stale);
     ok(access(stale, F_OK) != 0, "its own end does");
     (void)snprintf(plain, sizeof(plain), "%s/plain", dir);
     FILE *out = fopen(plain, "w");
     (void)fclose(out);
-    ok(admin_socket_open(&other, plain, &e) != 0 && access(plain, F_OK) == 0, "a file that is no socket stays: %s", e.text);
+    ok(socket_file_open(&other, plain, 0660, &e) != 0 && access(plain, F_OK) == 0, "a file that is no socket stays: %s", e.text);
     char longer[200];
     memset(longer, 'x', sizeof(longer) - 1);
     longer[sizeof(longer) - 1] = '\0';
-    ok(admin_socket_open(&other, longer, &e) != 0 && e.code == ERR_RANGE, "a path that is too long");
+    ok(socket_file_open(&other, longer, 0660, &e) != 0 && e.code == ERR_RANGE, "a path that is too long");
     (void)unlink(plain);
     (void)strcat(plain, ".lock");
     (void)unlink(plain);

@@ -92,7 +92,9 @@ sub start {
         or BAIL_OUT("$self->{web} and the responders do not come up:\n" . $self->last_words(20));
     $self->{web_process}->alive or BAIL_OUT("$self->{web} has ended:\n" . $self->last_words(20));
     # until the daemon has made its tables, the archive cannot be asked about old messages
-    wait_for('the migrations', 30, sub { $self->psql_try('SELECT 1 FROM messages LIMIT 1') }) or die 'no migrations' if $self->{postgres} && $self->{daemons};
+    my $files = () = glob "$source/sql/postgres/[0-9]*.sql";
+    wait_for('the migrations', 30, sub { my $n = $self->psql_try('SELECT count(*) FROM schema_migrations'); $n && $n->[0] == $files }) or die 'no migrations'
+        if $self->{postgres} && $self->{daemons};
     return $self;
 }
 

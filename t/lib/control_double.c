@@ -3,6 +3,8 @@
 #include "config.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "t/lib/control_double.h"
@@ -77,6 +79,25 @@ static void later(control_fn *fn, void *arg)
     c->arg = arg;
     atomic_fetch_add(&control_calls, 1);
     loop_soon(the_loop, respond, c);
+}
+
+void control_double_take(control_fn *fn, void *arg, const char *format, ...)
+{
+    char text[512];
+    va_list list;
+
+    va_start(list, format);
+    (void)vsnprintf(text, sizeof(text), format, list);
+    va_end(list);
+    begin(text);
+    later(fn, arg);
+}
+
+void control_cache(struct turns *t, control_fn *fn, void *arg)
+{
+    (void)t;
+    begin("cache");
+    later(fn, arg);
 }
 
 static void of_one(const char *name, struct sv id, control_fn *fn, void *arg)

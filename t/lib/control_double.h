@@ -21,6 +21,8 @@ extern struct buf control_seen;
 extern atomic_int control_calls;
 
 void control_double_open(struct loop *loop);
+/* For doubles of what answers in the same way: what was asked, as text; the answer comes as for the others. */
+void control_double_take(control_fn *fn, void *arg, const char *format, ...) PRINTF_LIKE(3, 4);
 /* On the loop's thread. */
 void control_double_release(void *arg);
 

@@ -19,6 +19,8 @@ struct memory {
     int64_t person_ms; /* 0: nobody wrote */
     archive_context_fn *fn;
     archive_message_fn *message_fn;
+    archive_session_fn *session_fn;
+    void *session_arg;
     void *arg;
 };
 
@@ -65,13 +67,28 @@ static void message(struct archive *a, struct sv id, struct sv message_id, archi
     loop_soon(m->loop, message_told, m);
 }
 
+static void session_told(void *arg)
+{
+    struct memory *m = arg;
+    m->session_fn(m->session_arg, ARCHIVE_DONE, SV_NONE, SV_NONE);
+}
+
+static void session(struct archive *a, struct sv id, int64_t before_ms, archive_session_fn *fn, void *arg)
+{
+    struct memory *m = CONTAINER_OF(a, struct memory, archive);
+    (void)id, (void)before_ms;
+    m->session_fn = fn;
+    m->session_arg = arg;
+    loop_soon(m->loop, session_told, m);
+}
+
 static bool is_up(const struct archive *a)
 {
     (void)a;
     return true;
 }
 
-static const struct archive_ops ops = { .name = "memory", .context = context, .message = message, .is_up = is_up };
+static const struct archive_ops ops = { .name = "memory", .context = context, .message = message, .session = session, .is_up = is_up };
 
 static void open_rig(struct rig *r)
 {

@@ -11,12 +11,12 @@
 #include "turn/turn.h"
 
 /* Whoever adds a member: to the table in conversation.c, to same(), here. */
-#define RECORD_SIZE 1416
+#define RECORD_SIZE 1424
 
 static void full(struct conversation *c, const char *filler, int64_t number)
 {
     *c = (struct conversation){ .created_ms = number, .activity_ms = number - 1, .last_message_ms = number - 2, .seq = (uint64_t)number - 3,
-                                .total = number - 4, .closed = true, .pending_n = UINT32_MAX, .oldest_ms = number - 5, .newer_ms = number - 6,
+                                .total = number - 4, .earlier_n = number - 16, .closed = true, .archived = true, .pending_n = UINT32_MAX, .oldest_ms = number - 5, .newer_ms = number - 6,
                                 .phase = PHASE_SENDING, .covered_n = UINT32_MAX - 1, .began_ms = number - 7, .restarts = UINT32_MAX - 2,
                                 .attempts = UINT32_MAX - 3, .faults = UINT32_MAX - 4, .opened_ms = number - 8, .wait_until_ms = number - 9,
                                 .retry_at_ms = number - 10, .fence = (uint64_t)number - 11, .send_deadline_ms = number - 12,
@@ -58,7 +58,9 @@ static void same(const struct conversation *a, const struct conversation *b, con
     SAME_INT(last_message_ms);
     SAME_INT(seq);
     SAME_INT(total);
+    SAME_INT(earlier_n);
     SAME_INT(closed);
+    SAME_INT(archived);
     SAME_INT(pending_n);
     SAME_INT(oldest_ms);
     SAME_INT(newer_ms);

@@ -22,7 +22,7 @@ static struct {
     struct archive archive;
     struct loop *loop;
     const char *entries[4];
-    const char *outcome, *job; /* NULL: it knows none */
+    const char *outcome, *job, *session; /* NULL: it knows none */
     bool up, hold;
     int contexts;
     archive_context_fn *held;
@@ -33,6 +33,7 @@ struct question {
     archive_context_fn *context;
     archive_message_fn *message;
     archive_job_fn *job;
+    archive_session_fn *session;
     void *arg;
 };
 static struct question asked; /* one at a time */
@@ -53,6 +54,8 @@ static void answer(void *arg)
     asked = (struct question){ 0 };
     if (q.context != NULL)
         tell_context(q.context, q.arg);
+    else if (q.session != NULL)
+        q.session(q.arg, ARCHIVE_DONE, sv_from(old.session), SV_NONE);
     else if (q.message != NULL)
         q.message(q.arg, ARCHIVE_DONE, sv_from(old.outcome));
     else
@@ -69,6 +72,14 @@ static void context(struct archive *a, struct sv id, size_t max, archive_context
         return;
     }
     asked = (struct question){ .context = fn, .arg = arg };
+    loop_soon(old.loop, answer, NULL);
+}
+
+static void session(struct archive *a, struct sv id, int64_t before_ms, archive_session_fn *fn, void *arg)
+{
+    (void)a, (void)id;
+    ok(before_ms > 0, "what was before the record is asked for");
+    asked = (struct question){ .session = fn, .arg = arg };
     loop_soon(old.loop, answer, NULL);
 }
 
@@ -92,7 +103,7 @@ static bool is_up(const struct archive *a)
     return old.up;
 }
 
-static const struct archive_ops ops = { .name = "Old", .context = context, .message = message, .job = job, .is_up = is_up };
+static const struct archive_ops ops = { .name = "Old", .context = context, .message = message, .job = job, .session = session, .is_up = is_up };
 
 /* ---- asking ---- */
 

@@ -61,7 +61,7 @@ const char *sim_event_name(enum event_kind k)
         [EVENT_ARRIVE] = "arrive", [EVENT_BEGIN] = "begin",   [EVENT_ANSWERED] = "answered",
         [EVENT_AI_FAILED] = "ai_failed", [EVENT_SENT] = "sent", [EVENT_CANCEL] = "cancel",
         [EVENT_PAUSE] = "pause",   [EVENT_RESUME] = "resume", [EVENT_HAND_BACK] = "hand_back",
-        [EVENT_REVIVE] = "revive",
+        [EVENT_REVIVE] = "revive", [EVENT_SESSION] = "session",
     };
     return names[k];
 }

@@ -247,7 +247,7 @@ static void down(struct sim *w, struct sim_task *t)
         stays = t->waits || sim_chance(w, 5000);
         break;
     case EVENT_ARRIVE: case EVENT_AI_FAILED: case EVENT_CANCEL: case EVENT_PAUSE: case EVENT_RESUME: case EVENT_HAND_BACK:
-    case EVENT_REVIVE:
+    case EVENT_REVIVE: case EVENT_SESSION:
         stays = sim_chance(w, 5000);
         break;
     }
@@ -262,7 +262,8 @@ static void decide(struct sim *w, struct sim_task *t)
     struct policy p = c->policy;
     struct event *ev = &t->event;
     ev->kind = t->kind;
-    bool admin = t->kind == EVENT_CANCEL || t->kind == EVENT_PAUSE || t->kind == EVENT_RESUME || t->kind == EVENT_REVIVE;
+    bool admin = t->kind == EVENT_CANCEL || t->kind == EVENT_PAUSE || t->kind == EVENT_RESUME || t->kind == EVENT_REVIVE ||
+                 t->kind == EVENT_SESSION;
     ev->token = admin ? "" : t->token;
     ev->fence = t->fence;
     ev->owner = w->processes[t->process].name;
@@ -278,7 +279,9 @@ static void decide(struct sim *w, struct sim_task *t)
     ev->reason = "unreachable";
     ev->transferred = t->kind == EVENT_SENT && sim_chance(w, w->mood == MOOD_CALM ? 0 : 500);
     ev->ended = t->kind == EVENT_SENT && sim_chance(w, 500);
-    ev->until_ms = t->kind == EVENT_PAUSE && sim_chance(w, 7000) ? ev->now_ms + sim_below(w, 60000) : 0;
+    ev->status = t->kind == EVENT_SESSION ? (enum session_status)sim_below(w, SESSION_ARCHIVED + 1) : SESSION_KEEP;
+    ev->reply = t->kind == EVENT_SESSION ? (enum session_reply)sim_below(w, SESSION_REPLY_OFF + 1) : SESSION_REPLY_KEEP;
+    ev->until_ms = (t->kind == EVENT_PAUSE || t->kind == EVENT_SESSION) && sim_chance(w, 7000) ? ev->now_ms + sim_below(w, 60000) : 0;
     ev->target = t->target[0] != '\0' ? t->target : NULL;
     ev->jitter_ms = p.retry_base_ms + sim_below(w, (uint32_t)(p.retry_cap_ms - p.retry_base_ms));
     sim_mutant_before(w, t, &p);

@@ -228,7 +228,7 @@ static bool is_up(const struct sim *w, uint32_t process)
 
 static void administer(struct sim *w, uint32_t p, uint32_t k)
 {
-    static const enum event_kind kinds[] = { EVENT_CANCEL, EVENT_CANCEL, EVENT_PAUSE, EVENT_RESUME, EVENT_RESUME };
+    static const enum event_kind kinds[] = { EVENT_CANCEL, EVENT_CANCEL, EVENT_PAUSE, EVENT_RESUME, EVENT_RESUME, EVENT_SESSION };
     const struct sim_conversation *c = &w->conversations[k];
     if (is_up(w, p) && c->letters_n > 0 && sim_chance(w, 3000)) {
         struct sim_task *t = sim_task_new(w, p, k, EVENT_REVIVE);

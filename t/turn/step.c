@@ -21,7 +21,7 @@ static const struct row first[] = {
     { "the first message of all", .is = { 0 }, ARRIVES,
       .want = { VERDICT_RUN, TAKES, .add_pending = true, .turn_id = "F",
                 .next = { FRESH(PHASE_THINKING, 1, 1), .fence = NOW, .oldest_ms = NOW } } },
-    { "a message to an idle conversation", .is = { IDLE, .closed = true }, ARRIVES,
+    { "a message to an idle conversation", .is = { IDLE, .closed = true, .archived = true }, ARRIVES,
       .want = { VERDICT_RUN, TAKES, .add_pending = true, .turn_id = "F", .next = { FRESH(PHASE_THINKING, 1, 1), .oldest_ms = NOW } } },
     { "a quiet window opens", .is = { IDLE }, ARRIVES, .policy = { QUIET },
       .want = { VERDICT_WAIT, TAKES, .add_pending = true, .turn_id = "F",

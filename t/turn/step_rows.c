@@ -38,7 +38,7 @@ static struct conversation record_of(const struct row_record *r)
         .covered_n = r->covered_n, .restarts = r->restarts, .attempts = r->attempts, .faults = r->faults, .sends = r->sends, .fence = r->fence,
         .oldest_ms = r->oldest_ms, .newer_ms = r->newer_ms, .opened_ms = r->opened_ms, .wait_until_ms = r->wait_until_ms,
         .retry_at_ms = r->retry_at_ms, .send_deadline_ms = r->send_deadline_ms, .paused = r->paused, .paused_until_ms = r->paused_until_ms,
-        .closed = r->closed, .told = r->told, .job = r->job, .newer_job = r->newer_job, .cancelled_n = r->cancelled_n, .cancelled_after_ms = r->cancelled_after_ms,
+        .closed = r->closed, .archived = r->archived, .told = r->told, .job = r->job, .newer_job = r->newer_job, .cancelled_n = r->cancelled_n, .cancelled_after_ms = r->cancelled_after_ms,
     };
     step_copy(c.cancelled_turn_id, sizeof(c.cancelled_turn_id), r->cancelled_turn_id);
     step_copy(c.lock_token, sizeof(c.lock_token), r->lock_token);
@@ -90,6 +90,7 @@ static void check_record(const struct row *row, const struct conversation *c)
     is_int(c->paused_until_ms, w->paused_until_ms, "%s: paused until", row->name);
     is_int(c->paused, w->paused, "%s: paused", row->name);
     is_int(c->closed, w->closed, "%s: closed", row->name);
+    is_int(c->archived, w->archived, "%s: archived", row->name);
     check_job(row, c);
     struct buf b = { 0 };
     is_sv(superseded_of(&b, c), sv_from(text(w->superseded)), "%s: superseded", row->name);

@@ -24,7 +24,7 @@ struct row_record {
     uint64_t fence, send_fence; /* send_fence 0: SENDING has the fence */
     const char *token, *turn_id, *next_turn_id, *reason; /* NULL: "" */
     int64_t oldest_ms, newer_ms, opened_ms, wait_until_ms, retry_at_ms, send_deadline_ms, paused_until_ms;
-    bool paused, closed;
+    bool paused, closed, archived;
     bool told, job, newer_job; /* told is looked at where the row speaks of jobs: anything of these two lines, or as_job */
     uint32_t cancelled_n;
     const char *cancelled_turn_id, *lock_token; /* NULL: "" */

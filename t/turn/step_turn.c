@@ -227,6 +227,23 @@ static const struct row pauses[] = {
       .want = { VERDICT_NOTHING, .changed = true, .wake = true, .due_ms = NOW, .next = { QUEUED(1, NOW, "why"), .paused = true } } },
     { "resume", .is = { QUEUED(1, 12000, "why"), .paused = true, .paused_until_ms = 15000 }, .event = { .kind = EVENT_RESUME, .until_ms = 3 },
       .want = { VERDICT_NOTHING, .changed = true, .due_ms = 12000, .next = { QUEUED(1, 12000, "why") } } },
+    { "a session is closed", .is = { IDLE, .archived = true }, .event = { .kind = EVENT_SESSION, .status = SESSION_CLOSED },
+      .want = { VERDICT_NOTHING, .changed = true, .next = { IDLE, .closed = true } } },
+    { "archived, and its turn goes on", .is = { THINKING(1, 1), .closed = true },
+      .event = { .kind = EVENT_SESSION, HELD, .status = SESSION_ARCHIVED },
+      .want = { VERDICT_NOTHING, .changed = true, .due_ms = NOW + 400, .next = { THINKING(1, 1), .archived = true } } },
+    { "opened by hand, silent as before", .is = { IDLE, .archived = true, .closed = true, .paused = true },
+      .event = { .kind = EVENT_SESSION, .status = SESSION_ACTIVE },
+      .want = { VERDICT_NOTHING, .changed = true, .next = { IDLE, .paused = true } } },
+    { "silenced for a time, closed as before", .is = { IDLE, .closed = true },
+      .event = { .kind = EVENT_SESSION, .reply = SESSION_REPLY_OFF, .until_ms = 15000 },
+      .want = { VERDICT_NOTHING, .changed = true, .next = { IDLE, .closed = true, .paused = true, .paused_until_ms = 15000 } } },
+    { "may speak again and is closed", .is = { IDLE, .paused = true, .paused_until_ms = 15000 },
+      .event = { .kind = EVENT_SESSION, .reply = SESSION_REPLY_ON, .status = SESSION_CLOSED, .until_ms = 3 },
+      .want = { VERDICT_NOTHING, .changed = true, .next = { IDLE, .closed = true } } },
+    { "silenced while messages wait: they are looked at", .is = { QUEUED(1, 12000, "why") },
+      .event = { .kind = EVENT_SESSION, .reply = SESSION_REPLY_OFF },
+      .want = { VERDICT_NOTHING, .changed = true, .wake = true, .due_ms = NOW, .next = { QUEUED(1, NOW, "why"), .paused = true } } },
 };
 
 static const struct row backs[] = {

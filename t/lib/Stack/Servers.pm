@@ -193,11 +193,11 @@ sub start_web {
     $name //= $web;
     my %values = (
         address => '127.0.0.1', port => $port, rundir => $self->{dir}, runstatedir => $self->{dir}, descriptors => $self->{descriptors},
-        connections => int $self->{descriptors} / 2, pkgdatadir => "$source/share", turnkeeper_conf => "$self->{dir}/$name-turnkeeper.conf", modules => '/usr/lib/apache2/modules',
+        connections => int $self->{descriptors} / 2, pkgdatadir => "$source/share", turnkeeper_conf => "$self->{dir}/$name-turnkeeper.conf", demo_conf => "$self->{dir}/$name-demo.conf", modules => '/usr/lib/apache2/modules',
         user => $< == 0 ? 'www-data' : scalar getpwuid $<, group => $< == 0 ? 'www-data' : scalar getgrgid $(+ 0,
     );
     $self->_configure("$web/$_->[0]", "$self->{dir}/$_->[1]", %values)
-        for ['turnkeeper.conf', "$name-turnkeeper.conf"], ['standalone.conf', "$name.conf"];
+        for ['turnkeeper.conf', "$name-turnkeeper.conf"], ['demo.conf', "$name-demo.conf"], ['standalone.conf', "$name.conf"];
     if (defined $self->{more}) {
         open my $out, '>>', "$self->{dir}/$name.conf" or die "$name.conf: $!";
         print {$out} $self->{more};

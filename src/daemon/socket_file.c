@@ -12,11 +12,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "daemon/admin_socket.h"
+#include "daemon/socket_file.h"
 #include "lib/attr.h"
 #include "lib/filelock.h"
 
-#define BACKLOG 128
+#define BACKLOG 1024 /* the system cuts it to net.core.somaxconn */
 #define GROUPS_MAX 1024
 
 static int address_of(struct sockaddr_un *to, const char *path, struct err *e)
@@ -24,7 +24,7 @@ static int address_of(struct sockaddr_un *to, const char *path, struct err *e)
     size_t n = strlen(path);
     *to = (struct sockaddr_un){ .sun_family = AF_UNIX };
     if (n == 0 || n >= sizeof(to->sun_path))
-        return err_set(e, ERR_RANGE, "the path of the admin socket must have 1 to %zu bytes", sizeof(to->sun_path) - 1);
+        return err_set(e, ERR_RANGE, "the path of a socket must have 1 to %zu bytes", sizeof(to->sun_path) - 1);
     memcpy(to->sun_path, path, n);
     return 0;
 }
@@ -54,17 +54,17 @@ static int make_way(const struct sockaddr_un *at, struct err *e)
     return 0;
 }
 
-static int bind_at(struct admin_socket *s, const struct sockaddr_un *at, struct err *e)
+static int bind_at(struct socket_file *s, const struct sockaddr_un *at, mode_t mode, struct err *e)
 {
     struct stat st;
 
     s->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (s->fd < 0)
         return err_set_errno(e, errno, "socket");
-    /* the mode is set before the file is there: at no moment may others connect */
-    if (fchmod(s->fd, 0660) != 0 || bind(s->fd, (const struct sockaddr *)at, sizeof(*at)) != 0)
+    /* the mode is set before the file is there: at no moment may others connect than those whom it lets in */
+    if (fchmod(s->fd, mode) != 0 || bind(s->fd, (const struct sockaddr *)at, sizeof(*at)) != 0)
         return err_set_errno(e, errno, "%s", at->sun_path);
-    if (chmod(at->sun_path, 0660) != 0 || lstat(at->sun_path, &st) != 0 || listen(s->fd, BACKLOG) != 0) {
+    if (chmod(at->sun_path, mode) != 0 || lstat(at->sun_path, &st) != 0 || listen(s->fd, BACKLOG) != 0) {
         int why = errno;
         (void)unlink(at->sun_path);
         return err_set_errno(e, why, "%s", at->sun_path);
@@ -75,13 +75,13 @@ static int bind_at(struct admin_socket *s, const struct sockaddr_un *at, struct 
     return 0;
 }
 
-int admin_socket_open(struct admin_socket *s, const char *path, struct err *e)
+int socket_file_open(struct socket_file *s, const char *path, mode_t mode, struct err *e)
 {
     char lock_path[sizeof(((struct sockaddr_un *)NULL)->sun_path) + 8];
     struct sockaddr_un at;
     int rc;
 
-    *s = (struct admin_socket){ .fd = -1 };
+    *s = (struct socket_file){ .fd = -1 };
     if (address_of(&at, path, e) != 0)
         return -1;
     (void)snprintf(lock_path, sizeof(lock_path), "%s.lock", at.sun_path);
@@ -92,7 +92,7 @@ int admin_socket_open(struct admin_socket *s, const char *path, struct err *e)
     if (rc == 0)
         rc = make_way(&at, e);
     if (rc == 0)
-        rc = bind_at(s, &at, e);
+        rc = bind_at(s, &at, mode, e);
     filelock_close(lock);
     if (rc != 0 && s->fd >= 0) {
         (void)close(s->fd);
@@ -101,7 +101,7 @@ int admin_socket_open(struct admin_socket *s, const char *path, struct err *e)
     return rc;
 }
 
-void admin_socket_close(struct admin_socket *s, const char *path)
+void socket_file_close(struct socket_file *s, const char *path)
 {
     struct stat st;
 
@@ -113,7 +113,7 @@ void admin_socket_close(struct admin_socket *s, const char *path)
     s->fd = -1;
 }
 
-int admin_socket_accept(const struct admin_socket *s)
+int socket_file_accept(const struct socket_file *s)
 {
     int fd;
 
@@ -141,7 +141,7 @@ static bool is_member(int fd, gid_t group)
     return false;
 }
 
-bool admin_socket_may(const struct admin_socket *s, int fd, long *uid, long *pid)
+bool socket_file_may(const struct socket_file *s, int fd, long *uid, long *pid)
 {
     struct ucred peer;
     socklen_t n = sizeof(peer);

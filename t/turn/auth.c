@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT
- * Tests of src/api/auth.c: exactly one valid bearer token, and what it opens. */
+ * Tests of src/turn/auth.c: exactly one valid bearer token, and what it opens. */
 #include "config.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "api/auth.h"
 #include "t/tap.h"
+#include "turn/auth.h"
 
 #define GOOD "s3cret-platform"
 #define BOSS "s3cret-admin"

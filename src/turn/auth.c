@@ -4,8 +4,8 @@
 
 #include <stdlib.h>
 
-#include "api/auth.h"
 #include "lib/digest.h"
+#include "turn/auth.h"
 
 #define TOKENS_MAX 32 /* of both roles together */
 
@@ -105,6 +105,8 @@ bool auth_allows(enum auth_role role, enum auth_access access)
     case ACCESS_STATUS:
     case ACCESS_PLATFORM:
         return role == ROLE_PLATFORM || role == ROLE_ADMIN;
+    case ACCESS_SESSION:
+        return role >= ROLE_TICKET;
     case ACCESS_ADMIN:
         return role == ROLE_ADMIN;
     }
@@ -118,6 +120,8 @@ const char *auth_role_name(enum auth_role role)
         return "platform";
     case ROLE_ADMIN:
         return "admin";
+    case ROLE_TICKET:
+        return "ticket";
     case ROLE_NOBODY:
         break;
     }

@@ -1,21 +1,23 @@
 /* SPDX-License-Identifier: MIT
  * Who asks, and whether that one may. Reads the Authorization parameter and nothing else; keeps digests, never tokens.
  * Immutable once made, so that any thread may ask. */
-#ifndef API_AUTH_H
-#define API_AUTH_H
+#ifndef TURN_AUTH_H
+#define TURN_AUTH_H
 
 #include "lib/err.h"
 #include "lib/sv.h"
 
 struct auth;
 
-enum auth_role { ROLE_NOBODY, ROLE_PLATFORM, ROLE_ADMIN };
+/* ROLE_TICKET: who shows a ticket (turn/ticket.h) for the session at hand; auth_check never says so. */
+enum auth_role { ROLE_NOBODY, ROLE_TICKET, ROLE_PLATFORM, ROLE_ADMIN };
 
 /* Whom a route is for. */
 enum auth_access {
     ACCESS_PUBLIC,   /* no credential is looked at */
     ACCESS_STATUS,   /* the same unless PUBLIC_STATUS=no; then as PLATFORM */
     ACCESS_PLATFORM, /* platform, admin */
+    ACCESS_SESSION,  /* the same, and tickets of that session */
     ACCESS_ADMIN,
 };
 
