@@ -4,6 +4,7 @@ FCGI_CONF = \
     fcgi-conf/lighttpd/turnkeeper.conf \
     fcgi-conf/apache/turnkeeper.conf \
     fcgi-conf/nginx/turnkeeper.conf \
+    fcgi-conf/lighttpd/demo.conf fcgi-conf/apache/demo.conf fcgi-conf/nginx/demo.conf \
     fcgi-conf/systemd/turnkeeper-fcgi@.socket \
     fcgi-conf/systemd/turnkeeper-fcgi@.service \
     fcgi-conf/systemd/turnkeeperd.service \
