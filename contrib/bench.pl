@@ -2,6 +2,7 @@
 # The measurements of contrib/bench. Load comes from t/lib/load, AI and platform from t/lib/double, CPU times and memory from /proc.
 use strict;
 use warnings;
+use File::Temp ();
 use Getopt::Long;
 use JSON::PP ();
 use POSIX ();
@@ -9,7 +10,7 @@ use Stack;
 use Test::More (); # Stack speaks through it when something goes wrong
 use Time::HiRes qw(sleep time);
 
-GetOptions('seconds=i' => \(my $seconds = 10), 'waiting=i' => \my $waiting, 'jobs=i' => \(my $jobs = 5000), 'only=s' => \(my $only = 'messages,jobs,waiting'))
+GetOptions('seconds=i' => \(my $seconds = 10), 'waiting=i' => \my $waiting, 'jobs=i' => \(my $jobs = 5000), 'only=s' => \(my $only = 'messages,jobs,waiting,sessions'))
     or exit 64;
 my %wanted = map { $_ => 1 } split /,/, $only;
 $| = 1;
@@ -294,6 +295,150 @@ sub jobs {
     return;
 }
 
+# ---- sessions ----
+
+# The load of a message is not only its acceptance: half load is half of what the machine also answers and archives in the end.
+# Own time: from the moment when a responder has a request's head until its answer is made, what Redis takes included, as its debug log says. So that
+# saturation is not that of the log, the level is a setting in a file, and raised for the runs at half load only.
+my $settings;
+
+sub log_level {
+    my ($s, $level) = @_;
+    truncate $settings, 0;
+    seek $settings, 0, 0;
+    print {$settings} "LOG_LEVEL=$level\n";
+    $settings->flush;
+    return if !$s;
+    my @marks = log_marks($s);
+    $_->signal('HUP') for $s->responders;
+    wait_for('the reload', 10, sub { @{[log_since($s, '"configuration reloaded', @marks)]} == @marks }) or die 'the responders do not reload';
+    return;
+}
+sub log_marks { return map { -s $_->{log} } $_[0]->responders }
+sub log_since {
+    my ($s, $what, @marks) = @_;
+    my @lines;
+    for my $p ($s->responders) {
+        open my $fh, '<', $p->{log} or die "$p->{log}: $!";
+        seek $fh, shift @marks, 0;
+        push @lines, grep { /$what/ } <$fh>;
+    }
+    return @lines;
+}
+
+sub archived { my $s = shift; return $s->redis('LLEN', 'message_queue') == 0 && !@{$s->redis('KEYS', 'message_queue:taken:*')} }
+sub settle {
+    my $s = shift;
+    wait_for('the turns', 300, sub { all_ended($s) }) or die "turns are left\n" . $s->last_words(5);
+    wait_for('the archive to drain', 300, sub { archived($s) }) or die "the archive does not drain\n" . $s->last_words(5);
+    return;
+}
+
+# All of PostgreSQL's processes. The first one first: it makes no others then.
+sub postgres_signal {
+    my ($s, $signal) = @_;
+    my $pid = $s->{postgresql}->pid;
+    kill $signal, $pid;
+    kill $signal, children($pid);
+    return;
+}
+
+my @kinds = (
+    {name => 'read', what => 'GET /api/v1/chat/sessions/{id}, cached', options => ['--read']},
+    {name => 'system', what => 'POST .../messages that nothing answers', options => ['--say', 'system']},
+    {name => 'user', what => 'POST .../messages that an instant AI answers', options => ['--say', 'user']},
+);
+
+# One run at half load, whose latencies and own times go to @{$kind->{$as}}.
+sub half {
+    my ($s, $kind, $as, $prefix) = @_;
+    my @marks = log_marks($s);
+    my @options = $as eq 'health' ? ('--get', '/health') : (@{$kind->{options}}, '--prefix', $prefix);
+    my $r = load($s, @options, '--rate', $kind->{rate}, '--seconds', $seconds / 2);
+    die "$prefix: only $r->{completed} of $r->{answered}" if $as ne 'health' && $r->{completed} != $r->{answered};
+    my @own = map { /"ms":"?([\d.]+)/ ? $1 : () } log_since($s, '"answered"', @marks);
+    die "$prefix: " . @own . " log lines for $r->{answered} answers" if @own < $r->{answered};
+    push @{$kind->{$as}}, {total => [$r->{p50_us} / 1000, $r->{p99_us} / 1000], own => [part(0.5, @own), part(0.99, @own)]};
+    return $r->{answered};
+}
+
+# What came while PostgreSQL stood is all in it when it goes on.
+sub half_loads {
+    my ($s, $run) = @_;
+    my %sent;
+    for my $kind (@kinds) {
+        half($s, $kind, 'health', 'health');
+        $sent{"$kind->{name}-$run"} = half($s, $kind, 'half', $kind->{name} eq 'read' ? 'seen' : "$kind->{name}-$run");
+        settle($s);
+    }
+    postgres_signal($s, 'STOP');
+    for my $kind (@kinds) {
+        $sent{"$kind->{name}-stop$run"} = half($s, $kind, 'stopped', $kind->{name} eq 'read' ? 'seen' : "$kind->{name}-stop$run");
+        wait_for('the turns', 300, sub { all_ended($s) }) or die "turns are left\n" . $s->last_words(5);
+    }
+    my @fresh = ('--prefix', "fresh-$run", '--conversations', 64, '--connections', 64);
+    $sent{"fresh-$run"} = load($s, '--say', 'user', '--once', @fresh)->{answered};
+    my $seen = load($s, '--read', '--rate', 1000, '--seconds', 1, @fresh);
+    die "what came while PostgreSQL stands is not read from the cache: $seen->{completed} of $seen->{answered}" if $seen->{completed} != $seen->{answered};
+    postgres_signal($s, 'CONT');
+    settle($s);
+    my ($sent, $missing) = (0, 0);
+    for my $prefix (grep { !/^read/ } sort keys %sent) {
+        $sent += $sent{$prefix};
+        $missing += $sent{$prefix} - $s->psql("SELECT count(*) FROM messages WHERE conversation_id LIKE '$prefix-%'");
+    }
+    return ($sent, $missing);
+}
+
+# Of several runs the median of each figure, and the run with the best p99.
+sub row_of_runs {
+    my ($figure, $runs, $which, $bar) = @_;
+    my ($best) = sort { $a->[1] <=> $b->[1] } map { $_->{$which} } @$runs;
+    row($figure, ms(map { my $i = $_; median(map { $_->{$which}[$i] } @$runs) } 0, 1) . ', best ' . ms(@$best), $bar);
+    return;
+}
+
+sub sessions {
+    my $runs = 3;
+    $settings = File::Temp->new;
+    log_level(undef, 'WARNING');
+    my $s = Stack->start(store => 'redis', responders => 2, double_options => ['--quiet'], env => {TURNKEEPER_CONF => "$settings", LOG_LEVEL => undef});
+    print "Sessions, $seconds s each:\n";
+    row('load average of the machine before', slurp('/proc/loadavg') =~ s/^((?:\S+ ){3}).*/$1/sr);
+    load($s, '--say', 'system', '--count', 2000, '--prefix', 'seen');
+    settle($s);
+    load($s, '--read', '--seconds', 2, '--prefix', 'seen');
+    row('GET /health per second through lighttpd', sprintf '%.0f', load($s, '--seconds', $seconds, '--get', '/health')->{per_second});
+    for my $kind (@kinds) {
+        my $before = cpu_of_parts($s);
+        my $r = load($s, @{$kind->{options}}, '--seconds', $seconds, '--prefix', 'seen');
+        my $after = cpu_of_parts($s);
+        my $drained = time;
+        settle($s);
+        $drained = time - $drained;
+        my $lasting = $r->{answered} / ($r->{seconds} + $drained);
+        $kind->{rate} = int $lasting / 2;
+        row("$kind->{what}: per second (64 connections)", sprintf '%.0f', $r->{per_second});
+        row('  CPU each, responders / lighttpd / Redis', sprintf '%.0f / %.0f / %.0f us', map { 1e6 * ($after->{$_} - $before->{$_}) / $r->{answered} } 'responders', 'lighttpd', 'Redis');
+        row('  answered and archived per second: the same with the time until all of it was', sprintf '%.0f', $lasting) if $kind->{name} ne 'read';
+    }
+    log_level($s, 'DEBUG');
+    my ($sent, $missing) = (0, 0);
+    for my $run (1 .. $runs) { my @n = half_loads($s, $run); $sent += $n[0]; $missing += $n[1] }
+    for my $kind (@kinds) {
+        row_of_runs("$kind->{what}: at half of that ($kind->{rate} per second), web server included, p50 / p99, median of $runs", $kind->{half}, 'total');
+        row_of_runs('  GET /health at the same rate', $kind->{health}, 'total');
+        row_of_runs('  own time, Redis included', $kind->{half}, 'own', '<= 1 / <= 5 ms');
+        row_of_runs('  with PostgreSQL stopped', $kind->{stopped}, 'total');
+        row_of_runs('  own time with PostgreSQL stopped', $kind->{stopped}, 'own', '<= 1 / <= 5 ms');
+    }
+    row("messages of those runs missing in PostgreSQL, of $sent", $missing, '0');
+    row('load average of the machine after', slurp('/proc/loadavg') =~ s/^((?:\S+ ){3}).*/$1/sr);
+    die "$missing messages are missing" if $missing != 0;
+    $s->finish;
+    return;
+}
+
 sub messages {
     my $s = Stack->start(store => 'redis', responders => 2, double_options => ['--quiet'], env => {LOG_LEVEL => 'WARNING'});
     latency($s, throughput($s) / 2);
@@ -305,6 +450,7 @@ print machine(), "\n";
 messages() if $wanted{messages};
 jobs()     if $wanted{jobs};
 waiting()  if $wanted{waiting};
+sessions() if $wanted{sessions};
 
 print "\n", machine(), "\n\n| figure | here | bar |\n|---|---|---|\n";
 print '| ', join(' | ', map { s/^ +/&nbsp; /r } @$_), " |\n" for @table;

@@ -3,14 +3,18 @@
  *
  *   t/lib/load --port N [--connections 64] [--seconds 5] [--rate R] [--conversations 1000] [--prefix P] --token T
  *   t/lib/load --port N ... --chat
+ *   t/lib/load --port N ... --say system
+ *   t/lib/load --port N ... --read
  *   t/lib/load --port N ... --get /health
  *   t/lib/load --port N ... --once
  *   t/lib/load --port N ... --count C
  *
- * Sends messages to A's endpoint (--chat: histories of one message to B's; or GET requests); of one conversation never two at once. Without --rate each connection sends its next
+ * Sends messages to A's endpoint (--chat: histories of one message to B's; --say: messages of this type of sender to sessions; --read: reads those
+ * sessions; or GET requests of one path); of one conversation never two at once. Without --rate each connection sends its next
  * request when it has its answer; with it, requests leave on a fixed schedule and a latency counts from the moment when the request
  * should have left, so that a slow answer does not hide the wait of those behind it. --count: so many requests, then the end; --once: one a
- * connection. "completed" counts turns that ended, with --chat jobs that began. Prints one JSON object. Knows nothing of what answers. */
+ * connection. "completed" counts turns that ended, with --chat jobs that began, with --say messages that were accepted, with --read sessions that
+ * came from the cache. Prints one JSON object. Knows nothing of what answers. */
 #include "config.h"
 
 #include <arpa/inet.h>
@@ -38,9 +42,9 @@ enum { STEP_BITS = 6, BUCKETS = 40 << STEP_BITS };
 struct plan {
     int port, connections, conversations;
     double seconds, rate;
-    const char *token, *get, *prefix;
+    const char *token, *get, *say, *prefix;
     uint64_t count; /* of requests; 0: no bound */
-    bool chat;
+    bool chat, read;
 };
 
 struct client {
@@ -120,9 +124,15 @@ static void client_connect(struct load *l, int i)
         die("epoll_ctl");
 }
 
+#define SESSIONS "/api/v1/chat/sessions/"
+
 static int render_body(const struct plan *p, char *to, size_t size, unsigned conversation, unsigned round)
 {
     int64_t now_ms = clock_wall_ms();
+    if (p->say != NULL)
+        return snprintf(to, size,
+                        "{\"content\":\"I would like to book an appointment for a check-up on day %u\",\"sender_id\":\"user_%u\",\"sender_type\":\"%s\"}",
+                        round, conversation, p->say);
     if (p->chat)
         return snprintf(to, size,
                         "{\"conversation_id\":\"%s-%u\",\"history\":\"<USER>I would like to book an appointment for a check-up on day %u</USER><br>\","
@@ -134,22 +144,33 @@ static int render_body(const struct plan *p, char *to, size_t size, unsigned con
                     p->prefix, conversation, round, conversation, (long long)(now_ms / 1000), (long long)(now_ms % 1000));
 }
 
+static int render_post(const struct plan *p, struct client *c, unsigned conversation)
+{
+    char body[512], path[128] = "/api/v1/enhanced-handle-message";
+    int body_n = render_body(p, body, sizeof(body), conversation, c->rounds);
+    if (p->chat)
+        (void)snprintf(path, sizeof(path), "/api/v1/chat/message");
+    else if (p->say != NULL)
+        (void)snprintf(path, sizeof(path), SESSIONS "%s-%u/messages", p->prefix, conversation);
+    return snprintf(c->out, sizeof(c->out),
+                    "POST %s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n"
+                    "Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+                    path, p->token, body_n, body);
+}
+
 static void render(const struct load *l, struct client *c, int i)
 {
     const struct plan *p = &l->plan;
+    unsigned own = (unsigned)(p->conversations / p->connections);
+    unsigned conversation = (unsigned)i + (unsigned)p->connections * (c->rounds % (own > 0 ? own : 1));
     int n;
-    if (p->get != NULL) {
+    if (p->get != NULL)
         n = snprintf(c->out, sizeof(c->out), "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", p->get);
-    } else {
-        char body[512];
-        unsigned own = (unsigned)(p->conversations / p->connections);
-        unsigned conversation = (unsigned)i + (unsigned)p->connections * (c->rounds % (own > 0 ? own : 1));
-        int body_n = render_body(p, body, sizeof(body), conversation, c->rounds);
-        n = snprintf(c->out, sizeof(c->out),
-                     "POST %s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n"
-                     "Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
-                     p->chat ? "/api/v1/chat/message" : "/api/v1/enhanced-handle-message", p->token, body_n, body);
-    }
+    else if (p->read)
+        n = snprintf(c->out, sizeof(c->out), "GET " SESSIONS "%s-%u HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n\r\n", p->prefix,
+                     conversation, p->token);
+    else
+        n = render_post(p, c, conversation);
     if (n < 0 || (size_t)n >= sizeof(c->out)) {
         fputs("load: the request is too long\n", stderr);
         exit(1);
@@ -207,6 +228,16 @@ static size_t answer_size(const struct client *c)
     return c->in_n >= head + 5 && memcmp(c->in + c->in_n - 5, "0\r\n\r\n", 5) == 0 ? c->in_n : 0;
 }
 
+/* What a good answer holds. */
+static const char *completion(const struct plan *p)
+{
+    if (p->read)
+        return "\r\nX-Cache: HIT\r\n";
+    if (p->say != NULL)
+        return "\"accepted\":true";
+    return p->chat ? "\"status\":\"ai_processing_started\"" : "\"status\":\"completed\"";
+}
+
 static void client_end(struct load *l, int i, bool whole)
 {
     struct client *c = l->clients[i];
@@ -220,7 +251,7 @@ static void client_end(struct load *l, int i, bool whole)
         l->max_us = took_us > l->max_us ? took_us : l->max_us;
         if (strncmp(c->in, "HTTP/1.1 2", 10) != 0)
             l->refused++;
-        else if (find(c->in, c->in_n, l->plan.chat ? "\"status\":\"ai_processing_started\"" : "\"status\":\"completed\"") != NULL)
+        else if (find(c->in, c->in_n, completion(&l->plan)) != NULL)
             l->completed++;
     }
     if (c->busy)
@@ -313,7 +344,8 @@ static void read_plan(struct plan *p, int argc, char **argv)
         { "token", required_argument, NULL, 't' },   { "conversations", required_argument, NULL, 'n' },
         { "get", required_argument, NULL, 'g' },     { "prefix", required_argument, NULL, 'x' },
         { "once", no_argument, NULL, 'o' },          { "count", required_argument, NULL, 'k' },
-        { "chat", no_argument, NULL, 'b' },          { 0 },
+        { "chat", no_argument, NULL, 'b' },          { "say", required_argument, NULL, 'y' },
+        { "read", no_argument, NULL, 'd' },          { 0 },
     };
     bool once = false;
     int letter;
@@ -331,14 +363,16 @@ static void read_plan(struct plan *p, int argc, char **argv)
         case 'o': once = true; break;
         case 'k': p->count = strtoull(optarg, NULL, 10); break;
         case 'b': p->chat = true; break;
+        case 'y': p->say = optarg; break;
+        case 'd': p->read = true; break;
         default: exit(64);
         }
     }
     if (once)
         p->count = (uint64_t)p->connections;
     if (p->port <= 0 || p->connections <= 0 || optind != argc) {
-        fputs("usage: load --port N [--connections N] [--seconds S] [--rate R] [--conversations N] [--prefix P] [--token T [--chat] | --get PATH] "
-              "[--count N | --once]\n", stderr);
+        fputs("usage: load --port N [--connections N] [--seconds S] [--rate R] [--conversations N] [--prefix P] "
+              "[--token T [--chat | --say TYPE | --read] | --get PATH] [--count N | --once]\n", stderr);
         exit(64);
     }
 }
