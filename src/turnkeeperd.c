@@ -82,6 +82,8 @@ static int also(void *arg, const struct settings *fresh, struct err *e)
     cleaner_set(d->cleaner, &o);
     sweep_set(d->sweep, (size_t)fresh->job_concurrency);
     courier_set(d->courier, (unsigned)fresh->job_max_attempts);
+    if (d->customers != NULL) /* there are none before the migrations */
+        customers_set_ttl(d->customers, fresh->session_cache_ttl_s * 1000);
     return 0;
 }
 
