@@ -22,6 +22,7 @@
 #include "lib/sv.h"
 
 struct archive;
+struct archive_history_ops;
 struct loop;
 
 enum archive_status {
@@ -151,6 +152,7 @@ int migrate_sqlite(const char *path, const char *dir, int *applied, struct err *
 /* ---- for backends: first member of each one's struct ---- */
 struct archive_ops {
     const char *name;
+    const struct archive_history_ops *history; /* archive_history.h */
     void (*write)(struct archive *a, const struct sv *items, size_t n, archive_write_fn *fn, void *arg);
     void (*context)(struct archive *a, struct sv conversation_id, size_t max, archive_context_fn *fn, void *arg);
     void (*message)(struct archive *a, struct sv conversation_id, struct sv message_id, archive_message_fn *fn, void *arg);

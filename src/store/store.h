@@ -21,7 +21,6 @@
 #include "lib/sv.h"
 
 struct store;
-struct store_session_change;
 
 /* Bytes of a conversation id, message id or owner (the limit of the contract). A longer or an empty one is answered FULL. */
 #define STORE_ID_MAX 256
@@ -102,6 +101,9 @@ struct store_change {
     unsigned in;    /* STORE_IN_* */
     int64_t activity_ms, active_ms, waiting_ms, paused_ms; /* scores, store clock */
     const struct store_session_change *session; /* see store_session.h; NULL: nothing */
+    const struct store_history_change *history; /* see store_history.h, as the next two */
+    const struct store_erase *erase;
+    int64_t decided_ms; /* store time of the decision; 0: not said */
     struct sv event; /* told to every subscriber after the change; SV_NONE: none */
     bool finishing;  /* a turn's gate or end: allowed even when admission of new things is refused (out of memory) */
 
@@ -128,8 +130,7 @@ void store_renew(struct store *s, struct sv conversation_id, struct sv token, in
 /* ---- listings ---- */
 /* Each apply keeps them up to date. What one call costs depends on what it returns, never on how many are listed. */
 enum store_index {
-    STORE_DUE,      /* score: when the conversation needs the daemon */
-    STORE_ACTIVITY, /* every conversation; score: activity_ms */
+    STORE_DUE, STORE_ACTIVITY, /* scores: when the conversation needs the daemon; activity_ms, of every conversation */
     STORE_ACTIVE, STORE_WAITING, STORE_PAUSED, /* see STORE_IN_* */
 };
 struct store_list {

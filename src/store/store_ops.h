@@ -4,6 +4,7 @@
 #ifndef STORE_STORE_OPS_H
 #define STORE_STORE_OPS_H
 
+#include "store/store_history.h"
 #include "store/store_session.h"
 
 struct loop;
@@ -24,6 +25,7 @@ struct store_value {
  * their count is not 0, TTLs above 0). */
 struct store_ops {
     const char *name;
+    const struct store_history_ops *history; /* store_history.h */
     void (*load)(struct store *s, const struct store_load *what, store_load_fn *fn, void *arg);
     void (*apply)(struct store *s, const struct store_change *change, store_apply_fn *fn, void *arg);
     void (*renew)(struct store *s, struct sv id, struct sv token, int64_t ttl_ms, store_status_fn *fn, void *arg);
