@@ -102,13 +102,25 @@ static bool has_ticket(struct request *r, struct sv uri)
     return sv_eq(ticket.session_id, r->args[0]);
 }
 
+/* Whose it is, where the endpoint has to know that. */
+static bool keep_user(struct request *r, const struct auth_identity *who)
+{
+    if (who->role != ROLE_USER)
+        return true;
+    r->user = strdup(who->user_id);
+    r->user_id = sv_from(r->user);
+    return r->user != NULL || refuse(r, PROBLEM_INTERNAL);
+}
+
 static bool authorise(struct request *r, struct sv authorization, struct sv uri)
 {
+    struct auth_identity who;
+
     if (r->route->access == ACCESS_PUBLIC || (r->route->access == ACCESS_STATUS && !r->api->rules.closed_status))
         return true;
-    r->role = auth_check(r->api->rules.auth, authorization);
+    r->role = auth_check(r->api->rules.auth, authorization, &who);
     if (auth_allows(r->role, r->route->access))
-        return true;
+        return keep_user(r, &who);
     if (r->role == ROLE_NOBODY && r->route->access == ACCESS_SESSION && has_ticket(r, uri))
         return true;
     (void)refuse(r, r->role == ROLE_NOBODY ? PROBLEM_UNAUTHORIZED : PROBLEM_FORBIDDEN);
@@ -320,6 +332,7 @@ static void on_closed(void *arg, struct fcgi_request *f)
     if (r->on_closed != NULL)
         r->on_closed(r->on_closed_arg);
     free(r->origin);
+    free(r->user);
 }
 
 /* ---- the loop ---- */

@@ -58,6 +58,7 @@ struct request {
     struct sv args[ROUTE_ARGS_MAX]; /* scratch */
     enum cgi_method method;
     enum auth_role role;
+    struct sv user_id;     /* of ROLE_USER, good until the request is gone; else SV_NONE */
     atomic_llong *counted; /* of the api's: where it is counted; NULL: nowhere */
     bool respond_async;    /* Prefer: respond-async */
     bool preflight;
@@ -69,6 +70,7 @@ struct request {
     int64_t declared;                     /* Content-Length, -1: not said */
     unsigned allow;
     char *origin; /* of a browser that may read the answer; owned */
+    char *user;   /* what user_id points to; owned */
     char id[CGI_REQUEST_ID_MAX + 1];
 
     struct {

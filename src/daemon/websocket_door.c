@@ -135,10 +135,11 @@ static bool authorise(struct peer *p, const struct websocket_head *head, const s
                       enum refusal *why)
 {
     const struct websocket *w = p->w;
+    struct auth_identity who;
 
     *ticket = (struct ticket){ 0 };
     *why = UNAUTHORIZED;
-    if (head->authorization.p != NULL && auth_allows(auth_check(w->auth, head->authorization), ACCESS_PLATFORM))
+    if (head->authorization.p != NULL && auth_allows(auth_check(w->auth, head->authorization, &who), ACCESS_PLATFORM))
         return true;
     if (ask->ticket.p == NULL || !ticket_check(w->tickets, a, ask->ticket, clock_wall_ms(), ticket))
         return false;

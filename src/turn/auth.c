@@ -81,20 +81,31 @@ static struct sv bearer(struct sv authorization)
     return is_token(token) ? token : SV_NONE;
 }
 
-enum auth_role auth_check(const struct auth *a, struct sv authorization)
+/* One of the configured tokens? All of them are compared. */
+static enum auth_role role_of(const struct auth *a, const unsigned char digest[DIGEST_SIZE])
 {
-    struct sv token = bearer(authorization);
-    unsigned char digest[DIGEST_SIZE];
     unsigned roles = 0;
 
-    if (token.p == NULL)
-        return ROLE_NOBODY;
-    digest_sha256(token, digest);
     for (size_t i = 0; i < a->n; i++)
         roles |= (unsigned)digest_equal(digest, a->tokens[i].digest) << a->tokens[i].role;
     if ((roles & 1u << ROLE_ADMIN) != 0)
         return ROLE_ADMIN;
     return (roles & 1u << ROLE_PLATFORM) != 0 ? ROLE_PLATFORM : ROLE_NOBODY;
+}
+
+enum auth_role auth_check(const struct auth *a, struct sv authorization, struct auth_identity *out)
+{
+    struct sv token = bearer(authorization);
+    unsigned char digest[DIGEST_SIZE];
+
+    *out = (struct auth_identity){ .role = ROLE_NOBODY };
+    if (token.p == NULL)
+        return ROLE_NOBODY;
+    digest_sha256(token, digest);
+    out->role = role_of(a, digest);
+    if (out->role != ROLE_NOBODY)
+        memcpy(out->credential, digest, sizeof(digest));
+    return out->role;
 }
 
 bool auth_allows(enum auth_role role, enum auth_access access)
@@ -105,8 +116,12 @@ bool auth_allows(enum auth_role role, enum auth_access access)
     case ACCESS_STATUS:
     case ACCESS_PLATFORM:
         return role == ROLE_PLATFORM || role == ROLE_ADMIN;
+    case ACCESS_CHAT:
+        return role >= ROLE_USER;
     case ACCESS_SESSION:
         return role >= ROLE_TICKET;
+    case ACCESS_USER:
+        return role == ROLE_USER || role == ROLE_ADMIN;
     case ACCESS_ADMIN:
         return role == ROLE_ADMIN;
     }
@@ -120,6 +135,8 @@ const char *auth_role_name(enum auth_role role)
         return "platform";
     case ROLE_ADMIN:
         return "admin";
+    case ROLE_USER:
+        return "user";
     case ROLE_TICKET:
         return "ticket";
     case ROLE_NOBODY:

@@ -4,20 +4,25 @@
 #ifndef TURN_AUTH_H
 #define TURN_AUTH_H
 
+#include "lib/digest.h"
 #include "lib/err.h"
 #include "lib/sv.h"
 
 struct auth;
 
+#define AUTH_USER_MAX 256 /* bytes of a user's id, as of every id */
+
 /* ROLE_TICKET: who shows a ticket (turn/ticket.h) for the session at hand; auth_check never says so. */
-enum auth_role { ROLE_NOBODY, ROLE_TICKET, ROLE_PLATFORM, ROLE_ADMIN };
+enum auth_role { ROLE_NOBODY, ROLE_TICKET, ROLE_USER, ROLE_PLATFORM, ROLE_ADMIN };
 
 /* Whom a route is for. */
 enum auth_access {
     ACCESS_PUBLIC,   /* no credential is looked at */
     ACCESS_STATUS,   /* the same unless PUBLIC_STATUS=no; then as PLATFORM */
     ACCESS_PLATFORM, /* platform, admin */
+    ACCESS_CHAT,     /* the same, and users: the endpoint lets each have only what is his */
     ACCESS_SESSION,  /* the same, and tickets of that session */
+    ACCESS_USER,     /* users, for what is their own (the endpoint's to see), and admins; no platform */
     ACCESS_ADMIN,
 };
 
@@ -25,9 +30,16 @@ enum auth_access {
  * client could send (RFC 6750 2.1: visible ASCII). A token in both lists is an admin's. */
 struct auth *auth_new(const char *platform_tokens, const char *admin_tokens, struct err *e) MUST_CHECK;
 void auth_free(struct auth *a);
+
+/* Who it is. */
+struct auth_identity {
+    enum auth_role role;
+    char user_id[AUTH_USER_MAX + 1];       /* of ROLE_USER, 1 to 256 bytes without control characters; else "" */
+    unsigned char credential[DIGEST_SIZE]; /* the same for every request of the same one; of ROLE_NOBODY zeros */
+};
 /* `authorization` is the header's value, SV_NONE when there is none. ROLE_NOBODY for everything but exactly one valid
  * `Bearer <token>`. The time taken says nothing about how much of a token was right, or which one. */
-enum auth_role auth_check(const struct auth *a, struct sv authorization);
+enum auth_role auth_check(const struct auth *a, struct sv authorization, struct auth_identity *out);
 bool auth_allows(enum auth_role role, enum auth_access access);
 const char *auth_role_name(enum auth_role role);
 

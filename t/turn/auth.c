@@ -47,15 +47,22 @@ static void test_check(void)
         { __LINE__, "Bearer s3cret\x01platform", ROLE_NOBODY },
         { __LINE__, "Bearer \xC3\xA9", ROLE_NOBODY },
     };
+    struct auth_identity who, again;
     struct err e;
     struct auth *a = auth_new(GOOD " , newer-platform", BOSS, &e);
 
     if (!ok(a != NULL, "several tokens in a variable"))
         return;
     for (size_t i = 0; i < ARRAY_LEN(table); i++)
-        is_int(auth_check(a, sv_from(table[i].header)), table[i].role, "line %d: %s", table[i].line,
+        is_int(auth_check(a, sv_from(table[i].header), &who), table[i].role, "line %d: %s", table[i].line,
                table[i].header != NULL ? table[i].header : "no header");
-    is_int(auth_check(a, (struct sv){ "Bearer " GOOD "\0", sizeof("Bearer " GOOD) }), ROLE_NOBODY, "a NUL behind it");
+    is_int(auth_check(a, (struct sv){ "Bearer " GOOD "\0", sizeof("Bearer " GOOD) }, &who), ROLE_NOBODY, "a NUL behind it");
+    ok(digest_equal(who.credential, (unsigned char[DIGEST_SIZE]){ 0 }) && who.user_id[0] == '\0', "nobody has no credential and no id");
+    (void)auth_check(a, SV("Bearer " GOOD), &who);
+    (void)auth_check(a, SV("bearer  " GOOD), &again);
+    ok(digest_equal(who.credential, again.credential), "the same credential, however it is written");
+    (void)auth_check(a, SV("Bearer newer-platform"), &again);
+    ok(!digest_equal(who.credential, again.credential), "another credential");
     auth_free(a);
 }
 
@@ -73,6 +80,7 @@ static void test_configuration(void)
         { __LINE__, "\xC3\xA9", "b", false },
     };
     char many[256] = "t0";
+    struct auth_identity who;
     struct err e;
     struct auth *a;
 
@@ -89,7 +97,7 @@ static void test_configuration(void)
     ok(a == NULL && e.code == ERR_RANGE, "too many");
     auth_free(a);
     a = auth_new("both,x", "both", &e);
-    ok(a != NULL && auth_check(a, SV("Bearer both")) == ROLE_ADMIN, "a token in both lists is an admin's");
+    ok(a != NULL && auth_check(a, SV("Bearer both"), &who) == ROLE_ADMIN, "a token in both lists is an admin's");
     auth_free(a);
 }
 
@@ -98,16 +106,22 @@ static void test_access(void)
     static const struct {
         int line;
         enum auth_role role;
-        bool open, platform, admin;
+        bool open, platform, chat, session, user, admin;
     } table[] = {
-        { __LINE__, ROLE_NOBODY, true, false, false },
-        { __LINE__, ROLE_PLATFORM, true, true, false },
-        { __LINE__, ROLE_ADMIN, true, true, true },
+        { __LINE__, ROLE_NOBODY, true, false, false, false, false, false },
+        { __LINE__, ROLE_TICKET, true, false, false, true, false, false },
+        { __LINE__, ROLE_USER, true, false, true, true, true, false },
+        { __LINE__, ROLE_PLATFORM, true, true, true, true, false, false },
+        { __LINE__, ROLE_ADMIN, true, true, true, true, true, true },
     };
 
     for (size_t i = 0; i < ARRAY_LEN(table); i++) {
         is_int(auth_allows(table[i].role, ACCESS_PUBLIC), table[i].open, "line %d: public", table[i].line);
         is_int(auth_allows(table[i].role, ACCESS_PLATFORM), table[i].platform, "line %d: platform", table[i].line);
+        is_int(auth_allows(table[i].role, ACCESS_STATUS), table[i].platform, "line %d: status", table[i].line);
+        is_int(auth_allows(table[i].role, ACCESS_CHAT), table[i].chat, "line %d: chat", table[i].line);
+        is_int(auth_allows(table[i].role, ACCESS_SESSION), table[i].session, "line %d: session", table[i].line);
+        is_int(auth_allows(table[i].role, ACCESS_USER), table[i].user, "line %d: user", table[i].line);
         is_int(auth_allows(table[i].role, ACCESS_ADMIN), table[i].admin, "line %d: admin", table[i].line);
     }
 }
