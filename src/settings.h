@@ -56,6 +56,7 @@ struct settings {
     int64_t debounce_ms, max_wait_ms, restart_max, pending_max, context_messages, human_lease_minutes;
     int64_t lock_ttl_s, state_ttl_s, lock_cleanup_ttl_s, cleanup_interval_s, retention_days;
     int64_t job_max_attempts, job_concurrency, job_ttl_s, session_cache_ttl_s, retry_for_hours, stuck_after_s;
+    int64_t max_history_days, max_sessions_per_user, page_size;
     const char *callback_allowlist, *callback_secret;
     int64_t callback_timeout_s;
     bool public_status;

@@ -11,6 +11,10 @@
 
 #define RENEW_SPREAD_MS 200
 #define SESSION_TTL_MS (3600 * INT64_C(1000))
+#define DAY_MS (86400 * INT64_C(1000))
+#define HISTORY_DAYS 30
+#define SESSIONS_MAX 100
+#define PAGE_SIZE 20
 #define SCRATCH_FIRST 4096
 #define SCRATCH_CAP (48u << 20) /* PENDING_MAX messages of 64 KiB, and what is made of them */
 
@@ -49,6 +53,9 @@ void turns_set(struct turns *t, const struct turns_change *change)
     t->o.log_content = change->log_content;
     t->o.job_ttl_ms = change->job_ttl_ms;
     t->o.session_ttl_ms = change->session_ttl_ms;
+    t->o.history_days = change->history_days;
+    t->o.sessions_max = change->sessions_max;
+    t->o.page_size = change->page_size;
     set_base(t);
 }
 
@@ -93,6 +100,22 @@ int64_t job_ttl_ms(const struct turns *t)
 int64_t session_ttl_ms(const struct turns *t)
 {
     return t->o.session_ttl_ms > 0 ? t->o.session_ttl_ms : SESSION_TTL_MS;
+}
+
+int64_t history_ttl_ms(const struct turns *t)
+{
+    int64_t ms = (t->o.history_days > 0 ? t->o.history_days : HISTORY_DAYS) * DAY_MS;
+    return ms > t->o.mark_ttl_ms ? ms : t->o.mark_ttl_ms;
+}
+
+size_t history_sessions_max(const struct turns *t)
+{
+    return t->o.sessions_max > 0 ? t->o.sessions_max : SESSIONS_MAX;
+}
+
+int64_t history_page_size(const struct turns *t)
+{
+    return t->o.page_size > 0 ? t->o.page_size : PAGE_SIZE;
 }
 
 struct arena *turns_scratch(struct turns *t)

@@ -103,6 +103,13 @@ int session_note(struct transact *x, struct store_change *c) MUST_CHECK;
 /* How long a view and the events of a session are kept. */
 int64_t session_ttl_ms(const struct turns *t);
 
+/* ---- the history of its user (turn.c: settings as they are now) ---- */
+
+/* How long entries of a history, and the figures of a day, are kept in the store: never less than dedupe marks, which an erasure finds by them. */
+int64_t history_ttl_ms(const struct turns *t);
+size_t history_sessions_max(const struct turns *t);
+int64_t history_page_size(const struct turns *t);
+
 /* ---- figures and the log (turn_figures.c) ---- */
 
 void turns_count(struct turns *t, enum figure figure);
