@@ -86,24 +86,35 @@ void item_uuid_make(unsigned char out[ITEM_UUID_BYTES], int64_t at_ms, int64_t n
     }
 }
 
-static void make_id(struct sv conversation_id, struct item_message *m)
+int64_t item_uuid_ms(struct sv text)
 {
-    item_uuid_make(m->id, m->order_ms, m->seq, conversation_id, m->message_id);
+    unsigned char id[ITEM_UUID_BYTES];
+    int64_t ms = 0;
+
+    for (size_t i = 0; item_uuid_parse(text, id) && i < 6; i++)
+        ms = ms << 8 | id[i];
+    return ms;
+}
+
+int64_t item_order_ms(int64_t timestamp_ms, int64_t received_ms, bool synced)
+{
+    int64_t earliest = received_ms > ORDER_BACK_MS && !synced ? received_ms - ORDER_BACK_MS : 0;
+    int64_t latest = received_ms < DOOR_MS_MAX - ORDER_AHEAD_MS ? received_ms + ORDER_AHEAD_MS : DOOR_MS_MAX;
+
+    return timestamp_ms < earliest ? earliest : timestamp_ms > latest ? latest : timestamp_ms;
+}
+
+static void make_id(const struct item *item, struct item_message *m)
+{
+    m->order_ms = item_order_ms(m->timestamp_ms, m->received_ms, item->synced);
+    item_uuid_make(m->id, m->order_ms, m->seq, item->conversation_id, m->message_id);
 }
 
 /* ---- messages and actions ---- */
 
 static int read_times(struct door *d, scan_at o, const struct door_place *at, struct item_message *m)
 {
-    int64_t earliest, latest;
-
-    if (door_ms(d, o, "timestamp", at, -1, &m->timestamp_ms) != 0 ||
-        door_ms(d, o, "received", at, m->timestamp_ms, &m->received_ms) != 0)
-        return -1;
-    earliest = m->received_ms > ORDER_BACK_MS ? m->received_ms - ORDER_BACK_MS : 0;
-    latest = m->received_ms < DOOR_MS_MAX - ORDER_AHEAD_MS ? m->received_ms + ORDER_AHEAD_MS : DOOR_MS_MAX;
-    m->order_ms = m->timestamp_ms < earliest ? earliest : m->timestamp_ms > latest ? latest : m->timestamp_ms;
-    return 0;
+    return door_ms(d, o, "timestamp", at, -1, &m->timestamp_ms) == 0 ? door_ms(d, o, "received", at, m->timestamp_ms, &m->received_ms) : -1;
 }
 
 static int read_message(struct door *d, scan_at o, const struct door_place *at, struct item_message *m)
@@ -141,7 +152,7 @@ static int read_messages(struct door *d, scan_at list, struct item *out)
     for (scan_at v = scan_first(&d->scan, list); v != SCAN_NONE; v = scan_after(&d->scan, list, v), i++) {
         if (read_message(d, v, &(struct door_place){ "messages", i }, &m[i]) != 0)
             return -1;
-        make_id(out->conversation_id, &m[i]);
+        make_id(out, &m[i]);
         if (m[i].seq >= m[out->newest].seq)
             out->newest = i;
     }
@@ -270,8 +281,12 @@ static int read_reply(struct door *d, struct item *out)
 
 static int read_turn(struct door *d, struct item *out)
 {
+    scan_at synced = scan_member(&d->scan, 0, "synced");
     struct sv id;
 
+    out->synced = scan_is(&d->scan, synced, SCAN_TRUE);
+    if (!out->synced && !door_absent(d, synced) && !scan_is(&d->scan, synced, SCAN_FALSE))
+        return door_refuse(d, &top, "synced", "must be true or false");
     if (door_string(d, scan_member(&d->scan, 0, "turn_id"), &id) != 0)
         return -1;
     out->has_turn = item_uuid_parse(id, out->turn_id);
@@ -281,8 +296,11 @@ static int read_turn(struct door *d, struct item *out)
         return -1;
     if (!is_status(out->status))
         return err_set(d->e, ERR_INVALID, "status: must be a word of 1 to 32 lower-case letters");
-    if (door_count(d, 0, "fence", &top, INT64_MAX, &out->fence) != 0 ||
-        door_count(d, 0, "restarts", &top, COUNT_MAX, &out->restarts) != 0 ||
+    if (door_count(d, 0, "fence", &top, INT64_MAX, &out->fence) != 0)
+        return -1;
+    if (out->synced)
+        out->fence = 0; /* what was decided here stands */
+    if (door_count(d, 0, "restarts", &top, COUNT_MAX, &out->restarts) != 0 ||
         door_text(d, 0, "storage", &top, NAME_MAX_BYTES, &out->storage) != 0 || door_ms(d, 0, "at", &top, -1, &out->at_ms) != 0 ||
         read_reply(d, out) != 0 || read_messages(d, scan_member(&d->scan, 0, "messages"), out) != 0 ||
         read_job(d, scan_member(&d->scan, 0, "job"), out) != 0)
@@ -300,7 +318,7 @@ static int read_single(struct door *d, struct item *out)
         return -1;
     if (m->seq == 0)
         m->seq = out->seq;
-    make_id(out->conversation_id, m);
+    make_id(out, m);
     out->at_ms = m->received_ms;
     out->messages = m;
     out->messages_n = 1;

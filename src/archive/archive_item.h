@@ -19,7 +19,7 @@ struct item_message {
     const char *sender_type; /* user, agent, bot, system */
     int64_t timestamp_ms;    /* as the platform said, inside 1970..9999 */
     int64_t received_ms;
-    int64_t order_ms; /* the timestamp, at most 30 days before and 5 minutes after it was received: what orders a history */
+    int64_t order_ms; /* item_order_ms: what orders a conversation */
     int64_t seq;      /* arrival number in the conversation; 0: not known */
     struct sv metadata, attachments; /* JSON; SV_NONE: none */
     /* Made of order_ms, seq and a hash of the name, in the form of a UUID of version 7: the same each time, and in the order of the history. */
@@ -74,6 +74,7 @@ struct item {
     bool said; /* the reply's text reached the customer, or may have, or is there for whoever asks for the job */
     const struct item_message *messages; /* at least one, but for state and customer: none */
     size_t messages_n;
+    bool synced;   /* an exchange that was made elsewhere, perhaps long ago */
     size_t newest; /* index of the message that carries the reply: highest seq */
     const struct item_action *actions;
     size_t actions_n;
@@ -85,6 +86,9 @@ struct item {
 /* Everything in *out lives as long as the arena and the text, of which it borrows. -1: the reason, without quoting the item (ERR_INVALID, ERR_RANGE), or ERR_MEMORY,
  * which says nothing about the item. */
 int item_parse(struct arena *a, struct sv text, struct item *out, struct err *e) MUST_CHECK;
+
+/* The time that orders a message: its timestamp, at most 5 minutes after it was received, and at most 30 days before, unless it is synced. */
+int64_t item_order_ms(int64_t timestamp_ms, int64_t received_ms, bool synced);
 
 /* The user of a session is its first customer by arrival: by time, and by number where that is equal, since the numbers of a conversation begin
  * anew after the store has forgotten it. */
@@ -99,6 +103,7 @@ bool item_is_id(struct sv id);
 bool item_uuid_parse(struct sv text, unsigned char out[ITEM_UUID_BYTES]);
 /* Of version 7: of a time, an arrival number and a hash of a name and of what it is a name in. */
 void item_uuid_make(unsigned char out[ITEM_UUID_BYTES], int64_t ms, int64_t seq, struct sv where, struct sv name);
+int64_t item_uuid_ms(struct sv text); /* the time in it; 0: it is none */
 void item_uuid_format(const unsigned char id[ITEM_UUID_BYTES], char out[37]);
 
 #endif

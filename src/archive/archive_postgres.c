@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: MIT
- * The archive in PostgreSQL (tables: sql/postgres). Writing is in pg_write.c; the configuration of bots in pg_services.c; here are the port,
- * the other questions, and retention. */
+ * The archive in PostgreSQL (tables: sql/postgres). Writing is in pg_write.c; the configuration of bots in pg_services.c; histories, figures and
+ * preferences in pg_history.c; here are the port, the other questions, and retention. */
 #include "config.h"
 
 #include <stdlib.h>
 
-#include "archive/archive.h"
 #include "archive/archive_entry.h"
 #include "archive/archive_item.h"
+#include "archive/archive_postgres_inside.h"
 #include "archive/pg_services.h"
 #include "archive/pg_sql.h"
-#include "archive/pg_write.h"
 #include "archive/session_entry.h"
 #include "lib/buf.h"
 #include "lib/json.h"
@@ -20,14 +19,6 @@
 #define TIMEOUT_MS 5000
 #define POOL_SIZE 4
 #define ARENA_MAX (256u << 20)
-
-struct postgres {
-    struct archive archive;
-    struct loop *loop;
-    struct pg_pool *pool;
-    struct pg_writer *writer;
-    struct question *unasked; /* those about ids that no archive has */
-};
 
 /* One call of context, message, job, session, customer, stat or retain: its parameters until the outcome, its answer until the callback is done. */
 struct question {
@@ -68,7 +59,7 @@ static int collect(struct question *q, const struct pg_outcome *o, struct entrie
     for (size_t row = 0; row < pg_rows(o) && !entries_full(e); row++) {
         struct entry entry = { .sender_type = pg_value(o, row, 0),
                                .content = pg_value(o, row, 1),
-                               .timestamp_ms = number(o, row, 2),
+                               .timestamp_ms = item_uuid_ms(pg_value(o, row, 2)),
                                .message_id = pg_value(o, row, 3),
                                .reply = pg_value(o, row, 4),
                                .replied_ms = number(o, row, 5) };
@@ -280,7 +271,7 @@ static struct sv bigint(char to[8], int64_t n)
 
 static void postgres_context(struct archive *a, struct sv conversation_id, size_t max, archive_context_fn *fn, void *arg)
 {
-    struct question *q = question_new(CONTAINER_OF(a, struct postgres, archive), PG_SQL_CONTEXT, arg);
+    struct question *q = question_new(postgres_of(a), PG_SQL_CONTEXT, arg);
     bool ids = item_is_id(conversation_id);
 
     q->fn.context = fn;
@@ -293,7 +284,7 @@ static void postgres_context(struct archive *a, struct sv conversation_id, size_
 
 static void postgres_message(struct archive *a, struct sv conversation_id, struct sv message_id, archive_message_fn *fn, void *arg)
 {
-    struct question *q = question_new(CONTAINER_OF(a, struct postgres, archive), PG_SQL_MESSAGE, arg);
+    struct question *q = question_new(postgres_of(a), PG_SQL_MESSAGE, arg);
     bool ids = item_is_id(conversation_id) && item_is_id(message_id);
 
     q->fn.message = fn;
@@ -304,7 +295,7 @@ static void postgres_message(struct archive *a, struct sv conversation_id, struc
 
 static void postgres_job(struct archive *a, struct sv job_id, archive_job_fn *fn, void *arg)
 {
-    struct question *q = question_new(CONTAINER_OF(a, struct postgres, archive), PG_SQL_JOB, arg);
+    struct question *q = question_new(postgres_of(a), PG_SQL_JOB, arg);
     unsigned char uuid[ITEM_UUID_BYTES];
     bool ids = item_uuid_parse(job_id, uuid);
 
@@ -315,7 +306,7 @@ static void postgres_job(struct archive *a, struct sv job_id, archive_job_fn *fn
 
 static void postgres_session(struct archive *a, struct sv session_id, int64_t before_ms, archive_session_fn *fn, void *arg)
 {
-    struct question *q = question_new(CONTAINER_OF(a, struct postgres, archive), PG_SQL_SESSION, arg);
+    struct question *q = question_new(postgres_of(a), PG_SQL_SESSION, arg);
     bool ids = item_is_id(session_id);
 
     q->fn.session = fn;
@@ -326,7 +317,7 @@ static void postgres_session(struct archive *a, struct sv session_id, int64_t be
 
 static void postgres_customer(struct archive *a, struct sv sender_id, archive_customer_fn *fn, void *arg)
 {
-    struct question *q = question_new(CONTAINER_OF(a, struct postgres, archive), PG_SQL_CUSTOMER, arg);
+    struct question *q = question_new(postgres_of(a), PG_SQL_CUSTOMER, arg);
     bool ids = item_is_id(sender_id);
 
     q->fn.customer = fn;
@@ -336,17 +327,17 @@ static void postgres_customer(struct archive *a, struct sv sender_id, archive_cu
 
 static void postgres_services(struct archive *a, int64_t known, archive_services_fn *fn, void *arg)
 {
-    pg_services_read(CONTAINER_OF(a, struct postgres, archive)->pool, known, fn, arg);
+    pg_services_read(postgres_of(a)->pool, known, fn, arg);
 }
 
 static void postgres_edit(struct archive *a, const struct archive_edit *edit, archive_edit_fn *fn, void *arg)
 {
-    pg_services_edit(CONTAINER_OF(a, struct postgres, archive)->pool, edit, fn, arg);
+    pg_services_edit(postgres_of(a)->pool, edit, fn, arg);
 }
 
 static void postgres_stat(struct archive *a, archive_stat_fn *fn, void *arg)
 {
-    struct question *q = question_new(CONTAINER_OF(a, struct postgres, archive), PG_SQL_STAT, arg);
+    struct question *q = question_new(postgres_of(a), PG_SQL_STAT, arg);
 
     q->fn.stat = fn;
     ask(q, true);
@@ -354,7 +345,7 @@ static void postgres_stat(struct archive *a, archive_stat_fn *fn, void *arg)
 
 static void postgres_retain(struct archive *a, int64_t older_than_ms, size_t max, archive_retain_fn *fn, void *arg)
 {
-    struct question *q = question_new(CONTAINER_OF(a, struct postgres, archive), PG_SQL_RETAIN, arg);
+    struct question *q = question_new(postgres_of(a), PG_SQL_RETAIN, arg);
 
     q->fn.retain = fn;
     q->params[0] = bigint(q->before, older_than_ms);
@@ -365,7 +356,7 @@ static void postgres_retain(struct archive *a, int64_t older_than_ms, size_t max
 
 static void postgres_write(struct archive *a, const struct sv *items, size_t n, archive_write_fn *fn, void *arg)
 {
-    struct postgres *pg = CONTAINER_OF(a, struct postgres, archive);
+    struct postgres *pg = postgres_of(a);
 
     pg_writer_write(pg->writer, items, n, fn, arg);
 }
@@ -381,7 +372,7 @@ static bool postgres_is_up(const struct archive *a)
 
 static void postgres_close(struct archive *a)
 {
-    struct postgres *pg = CONTAINER_OF(a, struct postgres, archive);
+    struct postgres *pg = postgres_of(a);
 
     pg_pool_close(pg->pool);
     pg_writer_free(pg->writer);
@@ -396,6 +387,7 @@ static void postgres_close(struct archive *a)
 
 static const struct archive_ops ops = {
     .name = "PostgreSQL",
+    .history = &pg_history_ops,
     .write = postgres_write,
     .context = postgres_context,
     .message = postgres_message,

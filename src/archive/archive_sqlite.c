@@ -77,6 +77,9 @@ static void answer(struct job *j, enum archive_status status)
     case JOB_RETAIN:
         j->fn.retain(j->arg, status, done ? j->deleted : 0);
         return;
+    case JOB_OTHER:
+        j->type->answer(j, status);
+        return;
     }
 }
 
@@ -189,6 +192,24 @@ static void submit(struct job *j, bool complete)
     (void)pthread_mutex_unlock(&s->mutex);
     if (!loop_timer_is_set(s->timer))
         set_timer(s);
+}
+
+struct job *sqlite_job_new(struct archive *a, const struct job_type *type, size_t data_size, void *arg)
+{
+    struct job *j = job_new(a, JOB_OTHER, arg);
+
+    j->type = type;
+    j->data = arena_alloc(j->arena, data_size);
+    if (j->data == NULL) {
+        log_error("out of memory: a call of the archive", NULL);
+        abort();
+    }
+    return j;
+}
+
+void sqlite_job_submit(struct job *j, bool complete)
+{
+    submit(j, complete);
 }
 
 static bool copy_items(struct job *j, const struct sv *items, size_t n)
@@ -355,6 +376,7 @@ static void sqlite_close(struct archive *a)
 
 static const struct archive_ops ops = {
     .name = "SQLite",
+    .history = &lite_history_ops,
     .write = sqlite_write,
     .context = sqlite_context,
     .message = sqlite_message,

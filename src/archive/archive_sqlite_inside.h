@@ -6,11 +6,27 @@
 
 #include <pthread.h>
 
-#include "archive/archive.h"
 #include "archive/archive_entry.h"
+#include "archive/archive_history.h"
 #include "archive/lite.h"
 
-enum job_kind { JOB_WRITE, JOB_CONTEXT, JOB_MESSAGE, JOB_JOB, JOB_SESSION, JOB_CUSTOMER, JOB_SERVICES, JOB_EDIT, JOB_STAT, JOB_RETAIN };
+enum job_kind { JOB_WRITE, JOB_CONTEXT, JOB_MESSAGE, JOB_JOB, JOB_SESSION, JOB_CUSTOMER, JOB_SERVICES, JOB_EDIT, JOB_STAT, JOB_RETAIN, JOB_OTHER };
+
+struct job;
+struct sqlite;
+
+/* What a call is that has a file of its own (lite_history.c ...). */
+enum job_mode {
+    JOB_READS,  /* run is called inside a transaction that is undone */
+    JOB_WRITES, /* ... inside one that is committed when it returns 0 */
+    JOB_ALONE,  /* ... outside: it makes its own. After -1 one that is open is undone */
+};
+struct job_type {
+    enum job_mode mode;
+    const char *trouble;                                       /* for the log, when run fails */
+    int (*run)(struct sqlite *s, struct job *j);               /* the worker's. -1: DOWN */
+    void (*answer)(struct job *j, enum archive_status status); /* the loop's; what run has found counts with DONE only */
+};
 
 struct job {
     struct job *queued; /* the next one that waits. Guarded by the mutex */
@@ -29,6 +45,8 @@ struct job {
     struct sv id;                          /* JOB, SESSION, CUSTOMER */
     int64_t known;                         /* SERVICES */
     struct archive_edit edit;              /* EDIT */
+    const struct job_type *type;           /* OTHER */
+    void *data;                            /* OTHER: the type's own, in the arena */
     size_t max;
     int64_t before_ms; /* RETAIN, SESSION */
     union {
@@ -42,6 +60,7 @@ struct job {
         archive_edit_fn *edit;
         archive_stat_fn *stat;
         archive_retain_fn *retain;
+        void (*other)(void); /* as the type knows it */
     } fn;
     void *arg;
 
@@ -75,6 +94,13 @@ struct sqlite {
     atomic_bool stop;
 };
 
+/* A call of a type with its data zeroed, to be filled and submitted. `complete`: false when memory was short for what it needs: DOWN. */
+struct job *sqlite_job_new(struct archive *a, const struct job_type *type, size_t data_size, void *arg) MUST_CHECK;
+void sqlite_job_submit(struct job *j, bool complete);
+extern const struct archive_history_ops lite_history_ops;
+
+/* The worker's: commits what has been written when that took long, and goes on in a new transaction, with a rest between them for whoever waits. */
+int sqlite_slice(struct sqlite *s, int64_t *began_us) MUST_CHECK;
 /* The worker's thread: arg is a struct sqlite. Ends when `stop` is set. */
 void *sqlite_worker(void *arg);
 /* Either side's: hands a job back to the loop. */

@@ -63,8 +63,7 @@ static int write_one(struct sqlite *s, struct job *j, size_t i)
     return odd && !passes_trial(s, j->arena) ? -1 : 0;
 }
 
-/* Commits what has been written for SLICE_US and goes on in a new transaction, with a rest between them for whoever waits. */
-static int slice(struct sqlite *s, int64_t *began_us)
+int sqlite_slice(struct sqlite *s, int64_t *began_us)
 {
     if (clock_mono_us() - *began_us < SLICE_US)
         return 0;
@@ -87,7 +86,7 @@ static void write_group(struct sqlite *s, struct job **at)
 
     for (; j != NULL && j->kind == JOB_WRITE; j = j->queued)
         for (size_t i = 0; rc == 0 && i < j->n; i++)
-            rc = write_one(s, j, i) == 0 ? slice(s, &began_us) : -1;
+            rc = write_one(s, j, i) == 0 ? sqlite_slice(s, &began_us) : -1;
     *at = j;
     if (rc == 0)
         rc = lite_commit(s->lite, j != NULL);
@@ -127,6 +126,7 @@ static int read_one(struct sqlite *s, struct job *j)
     case JOB_WRITE:
     case JOB_EDIT:
     case JOB_RETAIN:
+    case JOB_OTHER:
         break;
     }
     return -1;
@@ -179,7 +179,7 @@ static int forget_old(struct sqlite *s, struct job *j)
     if (lite_read_old(s->lite, j->arena, j->before_ms, j->max, &pairs, &n) != 0)
         return -1;
     for (size_t i = 0; i < n; i++) {
-        if (lite_forget_message(s->lite, pairs + 2 * i, &gone) != 0 || slice(s, &began_us) != 0)
+        if (lite_forget_message(s->lite, pairs + 2 * i, &gone) != 0 || sqlite_slice(s, &began_us) != 0)
             return -1;
         j->deleted += gone;
     }
@@ -197,6 +197,25 @@ static void retain_job(struct sqlite *s, struct job *j)
         lite_rollback(s->lite);
         log_warning("the archive does not forget what is old", "reason", lite_text(s->lite), NULL);
     }
+    sqlite_post(s, j, rc == 0 ? ARCHIVE_DONE : ARCHIVE_DOWN);
+}
+
+static void other_job(struct sqlite *s, struct job *j)
+{
+    const struct job_type *type = j->type;
+    int rc = type->mode == JOB_ALONE ? 0 : lite_begin(s->lite, type->mode == JOB_WRITES);
+    bool begun = rc == 0;
+
+    if (begun)
+        rc = type->run(s, j);
+    if (begun && rc == 0 && type->mode == JOB_WRITES) {
+        rc = lite_commit(s->lite, false);
+        s->commits += rc == 0;
+    } else if (begun && (rc != 0 || type->mode == JOB_READS)) {
+        lite_rollback(s->lite);
+    }
+    if (rc != 0)
+        log_warning(type->trouble, "reason", lite_text(s->lite), NULL);
     sqlite_post(s, j, rc == 0 ? ARCHIVE_DONE : ARCHIVE_DOWN);
 }
 
@@ -229,6 +248,8 @@ void *sqlite_worker(void *arg)
                     retain_job(s, j);
                 else if (j->kind == JOB_EDIT)
                     edit_job(s, j);
+                else if (j->kind == JOB_OTHER)
+                    other_job(s, j);
                 else
                     read_job(s, j);
                 j = next;

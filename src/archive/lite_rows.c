@@ -149,7 +149,7 @@ int lite_read_context(struct lite *l, struct sv conversation_id, struct entries 
     while (rc > 0 && !entries_full(e)) {
         struct entry entry = { .sender_type = lite_value(l, LITE_CONTEXT, 0),
                                .content = lite_value(l, LITE_CONTEXT, 1),
-                               .timestamp_ms = lite_int(l, LITE_CONTEXT, 2),
+                               .timestamp_ms = item_uuid_ms(lite_value(l, LITE_CONTEXT, 2)),
                                .message_id = lite_value(l, LITE_CONTEXT, 3),
                                .reply = lite_value(l, LITE_CONTEXT, 4),
                                .replied_ms = lite_int(l, LITE_CONTEXT, 5) };
@@ -234,7 +234,7 @@ int lite_forget_message(struct lite *l, const struct sv pair[2], size_t *gone)
     const struct lite_arg args[] = { lite_s(pair[0]), lite_s(pair[1]) };
 
     if (lite_do(l, LITE_FORGET_ACTIONS, args, ARRAY_LEN(args)) != 0 || lite_do(l, LITE_FORGET_JOB, args, ARRAY_LEN(args)) != 0 ||
-        lite_do(l, LITE_FORGET_MESSAGE, args, ARRAY_LEN(args)) != 0)
+        lite_do(l, LITE_FORGET_COUNT, args, ARRAY_LEN(args)) != 0 || lite_do(l, LITE_FORGET_MESSAGE, args, ARRAY_LEN(args)) != 0)
         return -1;
     *gone = (size_t)lite_changes(l);
     return 0;

@@ -2,10 +2,10 @@
  * The same as pg_sql.c in SQLite's words, a row at a time instead of a batch: the rules are told there. */
 #include "config.h"
 
+#include "archive/lite_history_sql.h"
 #include "archive/lite_sql.h"
 
 #define REPLY "ai_response, ai_processing_time_ms, model_used, restarts, storage_backend, answered_at, said"
-#define ORDER_TIME "max(min(\"timestamp\", received_at + 300000), received_at - 2592000000)"
 
 /* ---- sessions and customers ---- */
 
@@ -122,7 +122,7 @@ const char *const lite_sql[LITE_SQL_N] = {
     [LITE_FIELD + 1] = FIELD("email"),
     [LITE_FIELD + 2] = FIELD("name"),
     [LITE_FIELD + 3] = FIELD("address"),
-    [LITE_CONTEXT] = "SELECT sender_type, content, " ORDER_TIME ", message_id,"
+    [LITE_CONTEXT] = "SELECT sender_type, content, id, message_id,"
                      " CASE WHEN said THEN json_extract(ai_response, '$.response_text') END, answered_at"
                      " FROM messages WHERE conversation_id = ?1 AND sender_type <> 'bot' ORDER BY id DESC LIMIT ?2",
     [LITE_OUTCOME] = "SELECT status, turn_id, reason FROM messages WHERE conversation_id = ?1 AND message_id = ?2",
@@ -145,8 +145,11 @@ const char *const lite_sql[LITE_SQL_N] = {
     [LITE_FORGET_ACTIONS] = "DELETE FROM message_actions WHERE conversation_id = ?1 AND message_id = ?2",
     [LITE_FORGET_JOB] = "DELETE FROM jobs WHERE conversation_id = ?1 AND id = (SELECT turn_id FROM messages WHERE conversation_id = ?1"
                         " AND message_id = ?2)",
+    [LITE_FORGET_COUNT] = "UPDATE conversations SET forgotten_messages = forgotten_messages + 1 WHERE conversation_id = ?1 AND EXISTS"
+                          " (SELECT 1 FROM messages WHERE conversation_id = ?1 AND message_id = ?2 AND sender_type = 'user')",
     [LITE_FORGET_MESSAGE] = "DELETE FROM messages WHERE conversation_id = ?1 AND message_id = ?2",
     [LITE_VERSION] = "SELECT coalesce((SELECT version FROM service_version), 0)",
+    LITE_HISTORY_SQL,
     SERVICE(0, "bots", "bot_id", BOT_ROW, BOT_LOOK, "", BOT_COLUMNS, BOT_VALUES),
     SERVICE(1, "ai_cores", "name", CORE_ROW, "", IN_USE("ai_core_id"), CORE_COLUMNS, CORE_VALUES),
     SERVICE(2, "platforms", "name", PLATFORM_ROW, "", IN_USE("platform_id"), PLATFORM_COLUMNS, PLATFORM_VALUES),

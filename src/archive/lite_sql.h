@@ -24,6 +24,7 @@ enum lite_sql {
     LITE_OLD,
     LITE_FORGET_ACTIONS,
     LITE_FORGET_JOB,
+    LITE_FORGET_COUNT, /* before the message itself */
     LITE_FORGET_MESSAGE,
     LITE_VERSION,
     /* three each, in the order of enum archive_service */
@@ -32,7 +33,18 @@ enum lite_sql {
     LITE_INSERT = LITE_LOOK + 3,   /* id, row, milliseconds */
     LITE_REPLACE = LITE_INSERT + 3, /* id, row */
     LITE_DELETE = LITE_REPLACE + 3, /* id */
-    LITE_SQL_N = LITE_DELETE + 3,
+    /* histories, figures, preferences: lite_history_sql.h */
+    LITE_PAGE = LITE_DELETE + 3, /* conversation, from, end, end's id, skip, max */
+    LITE_TOTAL,                  /* conversation */
+    LITE_TOTAL_WITHIN,           /* conversation, from, end */
+    LITE_USER_SESSIONS,          /* user, max */
+    LITE_USER_IDS,               /* user, behind, max */
+    LITE_FIGURES,                /* from, to, whether those of users, too */
+    LITE_FIGURE_PUT,             /* day, metric, value */
+    LITE_PREFERENCES,            /* user */
+    LITE_PREFERENCES_CLEAR,      /* user */
+    LITE_PREFERENCE,             /* user, key, value, milliseconds */
+    LITE_SQL_N,
 };
 extern const char *const lite_sql[LITE_SQL_N];
 

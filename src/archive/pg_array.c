@@ -8,7 +8,6 @@
 #include "archive/pg_array.h"
 
 #define COUNT_AT 12
-#define EPOCH_2000_MS INT64_C(946684800000) /* timestamptz counts microseconds from 2000-01-01 */
 
 uint32_t pg_array_type(enum pg_type element)
 {
@@ -130,7 +129,7 @@ void pg_array_boolean(struct pg_array *a, bool yes)
 
 void pg_array_ms(struct pg_array *a, int64_t wall_ms)
 {
-    put_u64(a, (uint64_t)((wall_ms - EPOCH_2000_MS) * 1000));
+    put_u64(a, (uint64_t)((wall_ms - PG_EPOCH_MS) * 1000));
 }
 
 void pg_array_uuid(struct pg_array *a, const unsigned char id[16])

@@ -18,6 +18,8 @@ enum pg_type { /* element types; the numbers are the server's (pg_type.dat) */
     PG_BOOLEAN = 16,
 };
 
+#define PG_EPOCH_MS INT64_C(946684800000) /* timestamptz counts microseconds from 2000-01-01, date counts days */
+
 struct pg_array {
     struct buf b; /* the parameter, once finished */
     uint32_t n;   /* elements so far */

@@ -22,7 +22,7 @@
 #define RETRY_CAP_MS 5000
 #define COMMANDS_MAX (2 * PG_STATEMENTS_MAX + 4)
 
-_Static_assert(PG_STATEMENTS_MAX == 32, "prepared statements are a 32 bit mask");
+_Static_assert(PG_STATEMENTS_MAX == 64, "prepared statements are a 64 bit mask");
 
 /* A connection attempt: shared by the link and its thread, freed by whoever lets go last. */
 struct dial {
@@ -48,7 +48,7 @@ struct pg_link {
 
     PGconn *conn;
     struct loop_fd *fd;
-    uint32_t prepared; /* bits of pg_statement.index */
+    uint64_t prepared; /* bits of pg_statement.index */
     bool by_text;      /* prepared statements do not survive here */
     bool read_only;    /* the server refused to write: another one of the list may not */
     bool broken;       /* the timer is set to lose it */
@@ -283,7 +283,7 @@ static bool send_query(struct pg_link *k, const struct pg_query *q)
     if ((k->prepared >> s->index & 1) == 0 &&
         !sent(k, PQsendPrepare(k->conn, s->name, s->sql, (int)s->params_n, s->types), (int)s->index))
         return false;
-    k->prepared |= UINT32_C(1) << s->index; /* taken back when it fails */
+    k->prepared |= UINT64_C(1) << s->index; /* taken back when it fails */
     return sent(k, PQsendQueryPrepared(k->conn, s->name, (int)s->params_n, values, lengths, formats, 0), -1);
 }
 
@@ -345,7 +345,7 @@ static void take_result(struct pg_link *k, PGresult *r)
         return;
     }
     if (status != PGRES_COMMAND_OK && k->answered < k->commands_n && k->commands[k->answered] >= 0)
-        k->prepared &= ~(UINT32_C(1) << k->commands[k->answered]);
+        k->prepared &= ~(UINT64_C(1) << k->commands[k->answered]);
     if (status == PGRES_FATAL_ERROR || status == PGRES_BAD_RESPONSE)
         keep_error(k, r);
     PQclear(r);

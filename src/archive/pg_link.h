@@ -16,7 +16,7 @@
 struct pg_link;
 struct loop;
 
-#define PG_STATEMENTS_MAX 32
+#define PG_STATEMENTS_MAX 64
 #define PG_PARAMS_MAX 32
 
 struct pg_statement {

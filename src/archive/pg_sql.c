@@ -4,7 +4,8 @@
  *
  * Messages: a row that is there already is replaced only by a later decision (a higher fence), and then counts as a revision. Only new
  * rows (revision 0) count for the conversation, so that a batch may be written any number of times. The conversation's row is written
- * in the same statement: foreign keys are checked at the statement's end, and its own id is that of its first message. */
+ * in the same statement: foreign keys are checked at the statement's end, and its own id is that of its first message. The time that orders a
+ * message is in its id. */
 #include "config.h"
 
 #include "archive/pg_sql.h"
@@ -31,11 +32,11 @@
     " ai_processing_time_ms = excluded.ai_processing_time_ms, model_used = excluded.model_used, restarts = excluded.restarts," \
     " storage_backend = excluded.storage_backend, answered_at = excluded.answered_at, said = excluded.said" \
     " WHERE o.fence < excluded.fence" \
-    " RETURNING conversation_id, id, revision, sender_type, seq, received_at, \"timestamp\")" \
+    " RETURNING conversation_id, id, revision, sender_type, seq, received_at)" \
     " INSERT INTO conversations AS c (id, conversation_id, created_at, last_message_timestamp, last_seq, total_messages," \
     " customer_messages)" \
     " SELECT min(id::text)::uuid, conversation_id, min(received_at)," \
-    " max(greatest(least(\"timestamp\", received_at + interval '5 minutes'), received_at - interval '30 days'))," \
+    " to_timestamp(max(('x' || translate(left(id::text, 13), '-', ''))::bit(48)::bigint) / 1000.0)," \
     " max(seq), count(*), count(*) FILTER (WHERE sender_type = 'user')" \
     " FROM m WHERE revision = 0 GROUP BY conversation_id ORDER BY conversation_id" \
     " ON CONFLICT (conversation_id) DO UPDATE SET created_at = least(c.created_at, excluded.created_at)," \
@@ -121,8 +122,7 @@
 
 /* Without the echoes of what the bot said: its replies are there already. */
 #define CONTEXT_TEXT \
-    "SELECT sender_type, content, (extract(epoch FROM greatest(least(\"timestamp\", received_at + interval '5 minutes')," \
-    " received_at - interval '30 days')) * 1000)::bigint, message_id, CASE WHEN said THEN ai_response ->> 'response_text' END," \
+    "SELECT sender_type, content, id, message_id, CASE WHEN said THEN ai_response ->> 'response_text' END," \
     " (extract(epoch FROM answered_at) * 1000)::bigint" \
     " FROM messages WHERE conversation_id = $1 AND sender_type <> 'bot' ORDER BY id DESC LIMIT $2"
 
@@ -133,12 +133,18 @@
     " pg_database_size(current_database())," \
     " (SELECT xact_commit FROM pg_stat_database WHERE datname = current_database())"
 
-/* Rows that somebody else is just writing or deleting are left for another time. */
+/* Rows that somebody else is just writing or deleting are left for another time. Their conversations are locked in the order in which writers take
+ * them. What is deleted is no longer one of those that a history has. */
 #define RETAIN_TEXT \
     "WITH old AS (SELECT conversation_id, id FROM messages WHERE received_at < to_timestamp($1 / 1000.0)" \
     " ORDER BY received_at LIMIT $2 FOR UPDATE SKIP LOCKED)," \
+    " held AS MATERIALIZED (SELECT conversation_id FROM conversations WHERE conversation_id IN (SELECT conversation_id FROM old)" \
+    " ORDER BY conversation_id FOR NO KEY UPDATE)," \
     " gone AS (DELETE FROM messages m USING old o WHERE m.conversation_id = o.conversation_id AND m.id = o.id" \
-    " RETURNING m.conversation_id, m.message_id, m.turn_id)," \
+    " RETURNING m.conversation_id, m.message_id, m.turn_id, m.sender_type)," \
+    " less AS (UPDATE conversations c SET forgotten_messages = c.forgotten_messages + g.n FROM held h, (SELECT conversation_id, count(*) AS n" \
+    " FROM gone WHERE sender_type = 'user' GROUP BY conversation_id) g" \
+    " WHERE c.conversation_id = g.conversation_id AND h.conversation_id = g.conversation_id)," \
     " done AS (DELETE FROM jobs j USING gone g WHERE j.id = g.turn_id AND j.conversation_id = g.conversation_id)," \
     " acts AS (DELETE FROM message_actions a USING gone g WHERE a.conversation_id = g.conversation_id AND a.message_id = g.message_id)" \
     " SELECT count(*) FROM gone"
