@@ -182,7 +182,7 @@ static bool read_query(struct request *r, struct sv uri)
 
     if (in == NULL)
         return true;
-    r->query = arena_alloc(r->f.scratch, in->size);
+    r->query = arena_alloc(r->f.scratch, input_size(in));
     if (r->query != NULL)
         wrong = validate_query(in, uri, r->f.scratch, r->query, &detail);
     right = take_wrong(r, wrong, &detail);
@@ -280,7 +280,7 @@ static void check_input(struct request *r, const json_t *json)
     struct buf detail = { 0 };
     int wrong = -1;
 
-    r->input = arena_alloc(r->f.scratch, r->route->input->size);
+    r->input = arena_alloc(r->f.scratch, input_size(r->route->input));
     if (r->input != NULL)
         wrong = validate(r->route->input, json, r->f.scratch, r->input, &detail);
     (void)take_wrong(r, wrong, &detail);

@@ -158,13 +158,33 @@ static bool get_offset(const char **text, int *minutes)
     return hour < 24 && minute < 60;
 }
 
+static bool get_day(const char **text, int64_t *days)
+{
+    int year, month, day;
+
+    if (!get_digits(text, 4, &year) || !get_char(text, "-") || !get_digits(text, 2, &month) || !get_char(text, "-") || !get_digits(text, 2, &day) ||
+        month < 1 || month > 12 || day < 1 || day > days_in_month(year, month))
+        return false;
+    *days = days_from_civil(year, month, day);
+    return true;
+}
+
+bool clock_parse_day(const char *text, int64_t *wall_ms)
+{
+    int64_t days;
+
+    if (!get_day(&text, &days) || *text != '\0')
+        return false;
+    *wall_ms = days * DAY_MS;
+    return true;
+}
+
 bool clock_parse(const char *text, int64_t *wall_ms)
 {
-    int year, month, day, hour, minute, second, offset, ms = 0;
+    int hour, minute, second, offset, ms = 0;
+    int64_t days;
 
-    if (!get_digits(&text, 4, &year) || !get_char(&text, "-") || !get_digits(&text, 2, &month) ||
-        !get_char(&text, "-") || !get_digits(&text, 2, &day) || !get_char(&text, "Tt ") ||
-        !get_digits(&text, 2, &hour) || !get_char(&text, ":") || !get_digits(&text, 2, &minute) ||
+    if (!get_day(&text, &days) || !get_char(&text, "Tt ") || !get_digits(&text, 2, &hour) || !get_char(&text, ":") || !get_digits(&text, 2, &minute) ||
         !get_char(&text, ":") || !get_digits(&text, 2, &second))
         return false;
     if (get_char(&text, ".,")) {
@@ -175,11 +195,9 @@ bool clock_parse(const char *text, int64_t *wall_ms)
     }
     if (!get_offset(&text, &offset) || *text != '\0')
         return false;
-    if (month < 1 || month > 12 || day < 1 || day > days_in_month(year, month) || hour > 23 || minute > 59 ||
-        second > 60) /* 60: a leap second, which POSIX time does not have */
+    if (hour > 23 || minute > 59 || second > 60) /* 60: a leap second, which POSIX time does not have */
         return false;
-    *wall_ms =
-        days_from_civil(year, month, day) * DAY_MS + ((int64_t)(hour * 60 + minute - offset) * 60 + second) * 1000 + ms;
+    *wall_ms = days * DAY_MS + ((int64_t)(hour * 60 + minute - offset) * 60 + second) * 1000 + ms;
     return true;
 }
 

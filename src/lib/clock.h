@@ -21,5 +21,7 @@ void clock_real(void);
 void clock_format(int64_t wall_ms, char out[25]);
 /* ISO 8601 / RFC 3339 date-time: 'T' or a space, optional fraction, 'Z' or an offset or nothing (UTC). */
 bool clock_parse(const char *text, int64_t *wall_ms);
+/* A date alone, yyyy-MM-dd: its first moment (UTC). */
+bool clock_parse_day(const char *text, int64_t *wall_ms);
 
 #endif

@@ -181,6 +181,13 @@ void json_arr_end(struct json_out *o)
     close_with(o, ']');
 }
 
+void json_name(struct json_out *o, struct sv name)
+{
+    json_str(o, name);
+    buf_addc(o->b, ':');
+    o->comma = false;
+}
+
 void json_key(struct json_out *o, const char *key)
 {
     size_t n = strlen(key);

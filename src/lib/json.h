@@ -47,6 +47,7 @@ void json_obj_end(struct json_out *o);  /* } */
 void json_arr(struct json_out *o);
 void json_arr_end(struct json_out *o);
 void json_key(struct json_out *o, const char *key); /* key is a literal without characters to escape */
+void json_name(struct json_out *o, struct sv name);  /* the same for any name */
 void json_str(struct json_out *o, struct sv s);     /* SV_NONE writes null; s must be UTF-8 */
 void json_int(struct json_out *o, int64_t n);
 void json_num(struct json_out *o, double n);        /* NaN and infinities write null */

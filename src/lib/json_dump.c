@@ -27,9 +27,7 @@ static void put_object(struct json_out *o, const json_t *value, unsigned depth)
     json_t *object = (json_t *)(uintptr_t)value; /* jansson's iterators take it without const and change nothing */
     json_obj(o);
     for (void *at = json_object_iter(object); at != NULL; at = json_object_iter_next(object, at)) {
-        json_str(o, sv_from(json_object_iter_key(at))); /* without NUL: json_read refuses those */
-        buf_addc(o->b, ':');
-        o->comma = false;
+        json_name(o, sv_from(json_object_iter_key(at))); /* without NUL: json_read refuses those */
         put(o, json_object_iter_value(at), depth + 1);
     }
     json_obj_end(o);

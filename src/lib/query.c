@@ -33,7 +33,8 @@ static bool decode(struct sv s, char *p, struct sv *out)
 static const struct field *find_field(const struct input *in, struct sv name)
 {
     for (size_t i = 0; i < in->fields_n; i++) {
-        if (sv_eq(sv_from(in->fields[i].name), name))
+        struct sv field = sv_from(in->fields[i].name);
+        if (in->any_case ? sv_eq_nocase(field, name) : sv_eq(field, name))
             return &in->fields[i];
     }
     return NULL;
@@ -66,7 +67,7 @@ json_t *query_values(const struct input *in, struct sv uri, struct arena *a)
         const struct field *f;
         name = sv_split(&value, '=');
         f = decode(name, scratch, &name) ? find_field(in, name) : NULL;
-        if (f == NULL || (value.n == 0 && (value.p != NULL || f->kind != FIELD_FLAG)))
+        if (f == NULL || (value.n == 0 && !f->empty_too && (value.p != NULL || f->kind != FIELD_FLAG)))
             continue;
         if (json_object_get(values, f->name) != NULL)
             whole = json_object_set_new(values, f->name, json_array()) == 0;

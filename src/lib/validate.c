@@ -15,6 +15,8 @@
 struct check {
     const char *place; /* "body", "query" */
     bool text;         /* values come as text */
+    bool any_case;
+    int64_t element; /* of a list; -1: there is none */
     struct arena *a;
     struct json_out out; /* the array of details */
     int wrong;
@@ -37,6 +39,8 @@ static void wrong(struct check *c, const struct where *w, const char *type, cons
     json_key(o, "loc");
     json_arr(o);
     json_str(o, sv_from(c->place));
+    if (c->element >= 0)
+        json_int(o, c->element);
     if (w->outer != NULL)
         json_str(o, sv_from(w->outer));
     if (w->inner != NULL)
@@ -51,10 +55,15 @@ static void wrong(struct check *c, const struct where *w, const char *type, cons
 
 void validate_line(struct json_out *o, const char *place, const char *field, const char *msg, const char *type)
 {
-    struct check c = { .place = place, .out = *o };
+    struct check c = { .place = place, .element = -1, .out = *o };
 
     wrong(&c, &(struct where){ .outer = field, .index = -1 }, type, msg);
     *o = c.out;
+}
+
+void validate_wrong(struct check *c, const char *field, const char *type, const char *msg)
+{
+    wrong(c, &(struct where){ .outer = field, .index = -1 }, type, msg);
 }
 
 static void too_long(struct check *c, const struct where *w, size_t limit, const char *unit)
@@ -105,7 +114,7 @@ static bool take_string(struct check *c, const struct field *f, const struct whe
         return false;
     }
     *out = (struct sv){ json_string_value(value), json_string_length(value) };
-    if (out->n == 0) {
+    if (out->n == 0 && !f->empty_too) {
         wrong(c, w, "string_too_short", "String should have at least 1 character");
         return false;
     }
@@ -179,7 +188,7 @@ static void check_time(struct check *c, const struct field *f, const struct wher
     } else if (!json_is_string(value)) {
         wrong(c, w, "timestamp_type", "Input should be a number of seconds or an ISO 8601 string");
         return;
-    } else if (!clock_parse(json_string_value(value), &ms)) {
+    } else if (!clock_parse(json_string_value(value), &ms) && !(f->day_too && clock_parse_day(json_string_value(value), &ms))) {
         wrong(c, w, "timestamp_parsing", "Input should be a number of seconds or an ISO 8601 string");
         return;
     } else if (ms < 0 || ms >= (int64_t)(YEAR_10000_S * 1000.0)) {
@@ -187,6 +196,18 @@ static void check_time(struct check *c, const struct field *f, const struct wher
         return;
     }
     memcpy(target + f->offset, &ms, sizeof(ms));
+}
+
+static void check_day(struct check *c, const struct field *f, const struct where *w, const json_t *value, char *target)
+{
+    int64_t ms = 0;
+
+    if (!json_is_string(value) || !clock_parse_day(json_string_value(value), &ms))
+        wrong(c, w, "date_parsing", "Input should be a date, yyyy-MM-dd");
+    else if (ms < 0)
+        wrong(c, w, "date_range", "Input should be between 1970-01-01 and the year 9999");
+    else
+        memcpy(target + f->offset, &ms, sizeof(ms));
 }
 
 static void keep_json(struct check *c, const struct field *f, const json_t *value, char *target)
@@ -341,6 +362,7 @@ typedef void check_fn(struct check *c, const struct field *f, const struct where
 
 static check_fn *const checks[] = {
     [FIELD_ID] = check_id,     [FIELD_TEXT] = check_text,     [FIELD_CHOICE] = check_choice,
+    [FIELD_DAY] = check_day,
     [FIELD_TIME] = check_time, [FIELD_OBJECT] = check_object, [FIELD_OBJECTS] = check_objects,
     [FIELD_INT] = check_int,   [FIELD_NUMBER] = check_number, [FIELD_FLAG] = check_flag,
 };
@@ -357,12 +379,23 @@ static bool is_usable(struct check *c, const struct where *w, const json_t *valu
     return false;
 }
 
+static const json_t *member(const struct check *c, const json_t *object, const char *name)
+{
+    json_t *o = (json_t *)(uintptr_t)object; /* jansson's iterators take it without const and change nothing */
+    const json_t *value = json_object_get(object, name);
+
+    for (void *at = json_object_iter(o); value == NULL && c->any_case && at != NULL; at = json_object_iter_next(o, at))
+        if (sv_eq_nocase(sv_from(json_object_iter_key(at)), sv_from(name)))
+            value = json_object_iter_value(at);
+    return value;
+}
+
 static void check_fields(struct check *c, const struct field *fields, size_t n, const char *outer, const json_t *object,
                          char *target)
 {
     for (size_t i = 0; i < n; i++) {
         const struct field *f = &fields[i];
-        const json_t *value = json_object_get(object, f->name);
+        const json_t *value = member(c, object, f->name);
         struct where w = { .outer = outer != NULL ? outer : f->name,
                            .inner = outer != NULL ? f->name : NULL,
                            .index = -1 };
@@ -391,32 +424,67 @@ static void set_defaults(const struct input *in, void *target)
         memset(target, 0, in->size);
 }
 
+size_t input_size(const struct input *in)
+{
+    return in->list_max > 0 ? sizeof(struct input_list) : in->size;
+}
+
+/* One struct: `value` is an object, or something else. */
+static void check_struct(struct check *c, const struct input *in, const json_t *value, void *target)
+{
+    set_defaults(in, target);
+    if (!json_is_object(value)) {
+        wrong(c, &(struct where){ .index = -1 }, "dict_type", "Input should be a valid dictionary");
+        return;
+    }
+    check_fields(c, in->fields, in->fields_n, NULL, value, target);
+    if (in->also != NULL)
+        in->also(c, target);
+}
+
+static void check_list(struct check *c, const struct input *in, const json_t *body, struct input_list *list)
+{
+    size_t n = json_is_array(body) ? json_array_size(body) : 1;
+    struct sv msg;
+
+    *list = (struct input_list){ .several = json_is_array(body), .n = n };
+    if (n == 0 || n > in->list_max) {
+        msg = arena_printf(c->a, "List should have 1 to %zu items", in->list_max);
+        c->memory = c->memory || msg.p == NULL;
+        wrong(c, &(struct where){ .index = -1 }, n == 0 ? "too_short" : "too_long", msg.p != NULL ? msg.p : "");
+        return;
+    }
+    list->elements = arena_array(c->a, n, in->size);
+    c->memory = c->memory || list->elements == NULL;
+    for (size_t i = 0; list->elements != NULL && i < n; i++) {
+        c->element = list->several ? (int64_t)i : -1;
+        check_struct(c, in, list->several ? json_array_get(body, i) : body, (char *)list->elements + i * in->size);
+    }
+}
+
 int validate(const struct input *in, const json_t *body, struct arena *a, void *target, struct buf *detail)
 {
-    struct check c = { .place = "body", .a = a, .out = { .b = detail } };
-    const struct where whole = { .index = -1 };
+    struct check c = { .place = "body", .any_case = in->any_case, .element = -1, .a = a, .out = { .b = detail } };
 
-    set_defaults(in, target);
     json_arr(&c.out);
     if (in->whole)
         keep_json(&c, &(struct field){ .offset = 0 }, body, target);
-    else if (!json_is_object(body))
-        wrong(&c, &whole, "dict_type", "Input should be a valid dictionary");
+    else if (in->list_max > 0)
+        check_list(&c, in, body, target);
     else
-        check_fields(&c, in->fields, in->fields_n, NULL, body, target);
+        check_struct(&c, in, body, target);
     return finish(&c, detail);
 }
 
 int validate_query(const struct input *in, struct sv uri, struct arena *a, void *target, struct buf *detail)
 {
-    struct check c = { .place = "query", .text = true, .a = a, .out = { .b = detail } };
+    struct check c = { .place = "query", .text = true, .element = -1, .a = a, .out = { .b = detail } };
     json_t *values = query_values(in, uri, a);
 
     if (values == NULL)
         return -1;
-    set_defaults(in, target);
     json_arr(&c.out);
-    check_fields(&c, in->fields, in->fields_n, NULL, values, target);
+    check_struct(&c, in, values, target);
     json_decref(values);
     return finish(&c, detail);
 }
