@@ -75,9 +75,9 @@ static enum route_result take_apart(struct sv path, struct arena *a, struct path
     return odd ? ROUTE_UNKNOWN : ROUTE_FOUND;
 }
 
-static bool matches(const char *pattern, const struct path *path, struct sv args[ROUTE_ARGS_MAX])
+static bool matches(const struct route *route, const struct path *path, struct sv args[ROUTE_ARGS_MAX])
 {
-    struct sv rest = { pattern + 1, strlen(pattern) - 1 };
+    struct sv rest = { route->path + 1, strlen(route->path) - 1 };
     size_t args_n = 0;
 
     for (size_t i = 0; i < path->n; i++) {
@@ -87,7 +87,7 @@ static bool matches(const char *pattern, const struct path *path, struct sv args
         want = sv_split(&rest, '/');
         if (want.n > 0 && want.p[0] == '{' && args_n < ROUTE_ARGS_MAX)
             args[args_n++] = path->segments[i];
-        else if (!sv_eq(want, path->segments[i]))
+        else if (route->any_case ? !sv_eq_nocase(want, path->segments[i]) : !sv_eq(want, path->segments[i]))
             return false;
     }
     return rest.p == NULL;
@@ -110,7 +110,7 @@ enum route_result route_find(const struct route *table, size_t n, struct sv base
         return cut;
     for (size_t i = 0; i < n; i++) {
         struct sv args[ROUTE_ARGS_MAX] = { { 0 } };
-        if (!matches(table[i].path, &path, args))
+        if (!matches(&table[i], &path, args))
             continue;
         out->allow |= 1u << table[i].method;
         if (table[i].method == CGI_GET)

@@ -15,6 +15,7 @@ struct request;
 struct route {
     enum cgi_method method; /* CGI_GET answers HEAD too */
     const char *path;       /* "/api/v1/chat/jobs/{job_id}": a segment in braces stands for any one */
+    bool any_case;             /* of its letters, in the segments that are not in braces */
     enum auth_access access;
     bool parks;                /* waits for others: counts against MAX_IN_FLIGHT */
     const struct input *input; /* a JSON body, and what must be in it. NULL: a body is ignored */
@@ -35,7 +36,7 @@ struct route_match {
     unsigned allow;                 /* FOUND, WRONG_METHOD: 1u << enum cgi_method for each method of this path */
 };
 
-/* `uri` is REQUEST_URI: a path or (RFC 9112 3.2.2) an absolute URI, raw. The path is cut at slashes first and decoded after, so that
+/* Where several patterns fit, the first one in the table that has the method is found. `uri` is REQUEST_URI: a path or (RFC 9112 3.2.2) an absolute URI, raw. The path is cut at slashes first and decoded after, so that
  * %2F is part of a segment; empty segments, "." and ".." belong to no route. `base` ("" or "/chat") is what the web server puts before
  * all our paths. ROUTE_BAD also when the arena is full. */
 enum route_result route_find(const struct route *table, size_t n, struct sv base, enum cgi_method method, struct sv uri,
