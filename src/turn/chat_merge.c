@@ -102,7 +102,7 @@ static bool is_behind(const struct chat_wish *w, const struct chat_recent *r)
     return !w->by_cursor || !w->after || chat_key_compare(&r->key, &w->last) < 0;
 }
 
-/* The recent exchange that a row is, or recent_n. */
+/* The recent exchange that a row is, or CHAT_NOWHERE. */
 static size_t recent_of(const struct merge *m, struct sv message_id)
 {
     size_t low = 0, high = m->p->recent_n;
@@ -115,7 +115,7 @@ static size_t recent_of(const struct merge *m, struct sv message_id)
             high = middle;
     }
     bool found = low < m->p->recent_n && sv_eq(m->names[low].message_id, message_id);
-    return found ? m->names[low].place : m->p->recent_n;
+    return found ? m->names[low].place : CHAT_NOWHERE;
 }
 
 static void put(struct merge *m, struct chat_line line)
@@ -125,32 +125,24 @@ static void put(struct merge *m, struct chat_line line)
     m->place++;
 }
 
-static void put_row(struct merge *m, size_t i)
-{
-    const struct chat_row *row = &m->p->rows[i];
-    size_t recent = recent_of(m, row->message_id);
-    bool known = recent < m->p->recent_n;
-
-    put(m, (struct chat_line){ .recent = known, .index = known ? recent : i, .key = row->key });
-}
-
 /* From the first row that was asked for on; unarchived ones that are newer than it come before it, and before the page, too, when rows were skipped. */
 static void lay(struct merge *m)
 {
     size_t loose = 0, row = 0;
     const struct chat_parts *p = m->p;
 
-    if (p->asked.skip > 0) {
+    if (p->ask.skip > 0) {
         while (loose < m->loose_n && p->rows_n > 0 && chat_key_compare(&p->recent[m->loose[loose]].key, &p->rows[0].key) > 0)
             loose++;
-        m->place = p->asked.skip + loose;
+        m->place = p->ask.skip + loose;
     }
     while (loose < m->loose_n || row < p->rows_n) {
         const struct chat_recent *r = loose < m->loose_n ? &p->recent[m->loose[loose]] : NULL;
         if (r == NULL || (row < p->rows_n && chat_key_compare(&p->rows[row].key, &r->key) >= 0)) {
-            put_row(m, row++);
+            put(m, (struct chat_line){ .recent = recent_of(m, p->rows[row].message_id), .row = row, .key = p->rows[row].key });
+            row++;
         } else {
-            put(m, (struct chat_line){ .recent = true, .index = m->loose[loose], .key = r->key });
+            put(m, (struct chat_line){ .recent = m->loose[loose], .row = CHAT_NOWHERE, .key = r->key });
             loose++;
         }
     }
@@ -194,7 +186,7 @@ int chat_merge(struct arena *a, const struct chat_wish *w, const struct chat_par
         return -1;
     if (!w->by_cursor) {
         out->total = p->rows_total + (int64_t)out->unarchived;
-        out->again = p->asked.skip > 0 && p->asked.skip + out->unarchived > m.low;
+        out->again = p->ask.skip > 0 && p->ask.skip + out->unarchived > m.low;
         out->more = out->total > (int64_t)m.high;
         if (out->again || out->total <= (int64_t)m.low)
             return 0;

@@ -41,8 +41,9 @@ struct chat_ask { size_t skip, max; };
  * one that is too low makes chat_merge say so. */
 struct chat_ask chat_merge_ask(const struct chat_wish *w, size_t unarchived);
 
-/* One exchange of the page: recent[index], or rows[index]. A row that is among the recent ones as well is the recent one. */
-struct chat_line { bool recent; size_t index; struct chat_key key; };
+/* One exchange of the page: recent[recent], rows[row], or both. */
+#define CHAT_NOWHERE SIZE_MAX
+struct chat_line { size_t recent, row; struct chat_key key; };
 struct chat_merged {
     const struct chat_line *lines; /* oldest first; in the arena */
     size_t n;
@@ -57,7 +58,7 @@ struct chat_parts {
     const struct chat_row *rows; /* newest first, within the bounds, what chat_merge_ask said */
     size_t rows_n;
     int64_t rows_total; /* of the archive within the bounds; by cursor not looked at */
-    struct chat_ask asked;
+    struct chat_ask ask;
 };
 /* -1: memory is short. */
 int chat_merge(struct arena *a, const struct chat_wish *w, const struct chat_parts *p, struct chat_merged *out) MUST_CHECK;

@@ -103,15 +103,18 @@ static struct chat_merged page_of(struct arena *a, const struct world *w, const 
 
     n = (size_t)chat_recent_order(a, list, n);
     for (*tries = 0; out.again && *tries < 3; (*tries)++) {
-        struct chat_parts p = { .recent = list, .recent_n = n, .rows = rows, .asked = chat_merge_ask(wish, out.unarchived) };
-        p.rows_n = archive_rows(w, wish, p.asked, rows, &p.rows_total);
+        struct chat_parts p = { .recent = list, .recent_n = n, .rows = rows, .ask = chat_merge_ask(wish, out.unarchived) };
+        p.rows_n = archive_rows(w, wish, p.ask, rows, &p.rows_total);
         if (chat_merge(a, wish, &p, &out) != 0)
             bail_out("no memory");
     }
     for (size_t i = 0; i < out.n; i++) {
         const struct chat_line *l = &out.lines[i];
-        buf_add(text, l->recent ? list[l->index].message_id : rows[l->index].message_id);
-        if (l->recent && list[l->index].from == 999)
+        bool recent = l->recent != CHAT_NOWHERE, row = l->row != CHAT_NOWHERE;
+        buf_add(text, recent ? list[l->recent].message_id : rows[l->row].message_id);
+        if (recent && (list[l->recent].archived != row || (row && !sv_eq(list[l->recent].message_id, rows[l->row].message_id))))
+            bail_out("a line is not what it should be");
+        if (recent && list[l->recent].from == 999)
             bail_out("an earlier outcome was taken");
         buf_addc(text, ' ');
     }
