@@ -52,6 +52,7 @@ void answer_clear(struct answer *a)
     if (a->arena != NULL)
         arena_reset(a->arena);
     memset(&a->is, 0, sizeof a->is);
+    a->erased = (struct store_erased){ 0 };
 }
 
 static void call(const struct answer *a)
@@ -62,6 +63,8 @@ static void call(const struct answer *a)
         a->fn.load(a->arg, a->status, done ? &a->is.view : NULL);
         break;
     case ANSWER_APPLY:
+        if (done && a->erased_to != NULL)
+            *a->erased_to = a->erased;
         a->fn.apply(a->arg, a->status, done || a->status == STORE_DUPLICATE ? &a->is.applied : NULL);
         break;
     case ANSWER_STATUS:
@@ -95,6 +98,18 @@ static void call(const struct answer *a)
     case ANSWER_PUSH:
         if (done && a->fn.push != NULL)
             a->fn.push(a->arg, a->is.value, SV_NONE);
+        break;
+    case ANSWER_HISTORY:
+        a->fn.history(a->arg, a->status, done ? &a->is.history : NULL);
+        break;
+    case ANSWER_USER:
+        a->fn.user(a->arg, a->status, done ? a->is.user.at : NULL, done ? a->is.user.n : 0);
+        break;
+    case ANSWER_PAIRS:
+        a->fn.pairs(a->arg, a->status, done ? a->is.pairs.at : NULL, done ? a->is.pairs.n : 0);
+        break;
+    case ANSWER_ERASED:
+        a->fn.erased(a->arg, a->status, done ? a->is.at_ms : 0);
         break;
     case ANSWER_OTHER:
         a->fn.other(a->arg, a->status, done ? a->is.other : NULL);

@@ -25,6 +25,10 @@ enum answer_kind {
     ANSWER_SESSION,
     ANSWER_EVENTS,
     ANSWER_PUSH,
+    ANSWER_HISTORY,
+    ANSWER_USER,
+    ANSWER_PAIRS,
+    ANSWER_ERASED,
     ANSWER_OTHER
 };
 
@@ -45,6 +49,10 @@ struct answer {
         store_session_fn *session;
         store_events_fn *events;
         store_push_fn *push;
+        store_history_fn *history;
+        store_user_fn *user;
+        store_pairs_fn *pairs;
+        store_erased_fn *erased;
         answer_other_fn *other;
     } fn;
     void *arg;
@@ -61,8 +69,19 @@ struct answer {
         struct store_stat stat;
         struct store_session session;
         struct store_events events;
+        struct store_history history;
+        struct answer_user {
+            const struct store_user_session *at;
+            size_t n;
+        } user;
+        struct answer_pairs {
+            const struct store_pair *at;
+            size_t n;
+        } pairs;
+        int64_t at_ms;
         const void *other;
     } is;
+    struct store_erased erased, *erased_to; /* APPLY with DONE: goes there (the caller's; NULL: nowhere) before the callback */
     struct arena *arena; /* made by the first answer_arena(); freed with the answer */
 };
 

@@ -78,6 +78,8 @@ static bool ids_fit(const struct store_change *c)
         if (!store_is_id(c->marks[i].key))
             return false;
     }
+    if (!store_history_fits(c->history) || !store_erase_fits(c->erase))
+        return false;
     return c->lease_token.n <= STORE_ID_MAX && c->need_token.n <= STORE_ID_MAX && c->job.key.n <= STORE_ID_MAX;
 }
 
@@ -85,14 +87,25 @@ static bool ids_fit(const struct store_change *c)
 static void check_forget(const struct store_change *c)
 {
     store_must(c->first_version == 0 && c->record.p == NULL && c->need_token.p == NULL && c->lease == STORE_LEASE_KEEP &&
-             c->mark_new.key.p == NULL && c->marks_n == 0 && c->pending_add.p == NULL && c->pending_more_n == 0 &&
-             c->pending_drop == 0 && c->context_add_n == 0 && c->queue_add_n == 0 && c->callbacks_add_n == 0 &&
-             c->letters_n == 0 && c->job.key.p == NULL && c->due_ms == 0 && c->in == 0 && c->session == NULL,
+             c->mark_new.key.p == NULL && c->pending_add.p == NULL && c->pending_more_n == 0 &&
+             c->pending_drop == 0 && c->context_add_n == 0 && c->callbacks_add_n == 0 &&
+             c->letters_n == 0 && c->job.key.p == NULL && c->due_ms == 0 && c->in == 0 && c->session == NULL && c->history == NULL,
          "apply", "nothing beside forgetting but the expected version and an event");
+    store_must(c->erase != NULL || (c->marks_n == 0 && c->queue_add_n == 0), "apply", "marks and items beside forgetting only when it erases");
+}
+
+static void check_marks(const struct store_change *c)
+{
+    store_must(c->marks_n == 0 || c->marks != NULL, "apply", "marks");
+    for (size_t i = 0; i < c->marks_n; i++)
+        store_must(c->marks[i].value.p != NULL, "apply", "value of a mark");
 }
 
 static void check_change(const struct store_change *c)
 {
+    check_marks(c);
+    store_must(store_is_list(c->queue_add, c->queue_add_n), "apply", "items for the queue");
+    store_check_erase(c);
     if (c->forget) {
         check_forget(c);
         return;
@@ -100,20 +113,17 @@ static void check_change(const struct store_change *c)
     store_must(c->record.p != NULL, "apply", "a record");
     store_must(c->lease != STORE_LEASE_TAKE || (c->lease_token.n > 0 && c->lease_ttl_ms > 0), "apply",
          "token and TTL of the lease");
-    store_must(c->marks_n == 0 || c->marks != NULL, "apply", "marks");
     store_must((c->marks_n == 0 && c->mark_new.key.p == NULL) || c->mark_ttl_ms > 0, "apply", "TTL of the marks");
     store_must(c->mark_new.key.p == NULL || c->mark_new.value.p != NULL, "apply", "value of the new mark");
-    for (size_t i = 0; i < c->marks_n; i++)
-        store_must(c->marks[i].value.p != NULL, "apply", "value of a mark");
     store_must(store_is_list(c->pending_more, c->pending_more_n), "apply", "pending items");
     store_must(store_is_list(c->context_add, c->context_add_n), "apply", "items for the context");
-    store_must(store_is_list(c->queue_add, c->queue_add_n), "apply", "items for the queue");
     store_must(store_is_list(c->callbacks_add, c->callbacks_add_n), "apply", "callbacks");
     store_must(are_letters(c->letters, c->letters_n), "apply", "letters with their ids");
     store_must(c->job.key.p == NULL || c->job.value.p == NULL || c->job_ttl_ms > 0, "apply", "TTL of the job");
     store_must(c->expect_version == 0 || c->first_version == 0, "apply", "a first version only for a new record");
     store_must(c->due_ms >= 0, "apply", "a due time that is not negative");
     store_check_session(c->session);
+    store_check_history(c->history);
 }
 
 void store_apply(struct store *s, const struct store_change *change, store_apply_fn *fn, void *arg)
@@ -218,7 +228,7 @@ static void on_put(void *arg, enum store_status status, struct sv value)
     p.fn(p.arg, status);
 }
 
-static bool is_name(struct sv name)
+bool store_is_name(struct sv name)
 {
     return name.p != NULL && name.n > 0 && name.n <= NAME_MAX_BYTES;
 }
@@ -226,7 +236,7 @@ static bool is_name(struct sv name)
 void store_put(struct store *s, struct sv name, struct sv value, int64_t ttl_ms, store_status_fn *fn, void *arg)
 {
     store_must(fn != NULL && (value.p == NULL || ttl_ms > 0), "put", "a callback and a TTL");
-    struct putting *p = is_name(name) ? malloc(sizeof *p) : NULL;
+    struct putting *p = store_is_name(name) ? malloc(sizeof *p) : NULL;
     if (p == NULL) {
         store_refuse_status(s, fn, arg);
         return;
@@ -238,7 +248,7 @@ void store_put(struct store *s, struct sv name, struct sv value, int64_t ttl_ms,
 void store_get(struct store *s, struct sv name, store_value_fn *fn, void *arg)
 {
     store_must(fn != NULL, "get", "a callback");
-    if (!is_name(name)) {
+    if (!store_is_name(name)) {
         store_refuse(s, &(struct answer){ .kind = ANSWER_VALUE, .status = STORE_FULL, .fn.value = fn, .arg = arg });
         return;
     }

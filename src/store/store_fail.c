@@ -100,6 +100,36 @@ static void lost_events(void *arg, enum store_status status, const struct store_
     answer_tell(arg);
 }
 
+static void lost_history(void *arg, enum store_status status, const struct store_history *h)
+{
+    (void)status;
+    (void)h;
+    answer_tell(arg);
+}
+
+static void lost_user(void *arg, enum store_status status, const struct store_user_session *sessions, size_t n)
+{
+    (void)status;
+    (void)sessions;
+    (void)n;
+    answer_tell(arg);
+}
+
+static void lost_pairs(void *arg, enum store_status status, const struct store_pair *pairs, size_t n)
+{
+    (void)status;
+    (void)pairs;
+    (void)n;
+    answer_tell(arg);
+}
+
+static void lost_erased(void *arg, enum store_status status, int64_t at_ms)
+{
+    (void)status;
+    (void)at_ms;
+    answer_tell(arg);
+}
+
 /* For a call that fails: NULL when the answer is on its way already, else what `lost_...` shall tell after the work. */
 static struct answer *prepare(struct fail *f, const struct answer *from)
 {
@@ -258,6 +288,83 @@ static void fail_events(struct store *s, struct sv id, uint64_t after, store_eve
     store_events(f->inner, id, after, fn, arg);
 }
 
+static void fail_history(struct store *s, struct sv id, struct sv user_id, store_history_fn *fn, void *arg)
+{
+    struct fail *f = of(s);
+    if (fails(f)) {
+        arg = prepare(f, &(struct answer){ .kind = ANSWER_HISTORY, .fn.history = fn, .arg = arg });
+        fn = lost_history;
+        if (arg == NULL)
+            return;
+    }
+    store_history(f->inner, id, user_id, fn, arg);
+}
+
+static void fail_user(struct store *s, struct sv user_id, store_user_fn *fn, void *arg)
+{
+    struct fail *f = of(s);
+    if (fails(f)) {
+        arg = prepare(f, &(struct answer){ .kind = ANSWER_USER, .fn.user = fn, .arg = arg });
+        fn = lost_user;
+        if (arg == NULL)
+            return;
+    }
+    store_user(f->inner, user_id, fn, arg);
+}
+
+/* For the calls that answer with pairs. False: the answer is on its way. */
+static bool pairs_go_on(struct fail *f, store_pairs_fn **fn, void **arg)
+{
+    if (!fails(f))
+        return true;
+    *arg = prepare(f, &(struct answer){ .kind = ANSWER_PAIRS, .fn.pairs = *fn, .arg = *arg });
+    *fn = lost_pairs;
+    return *arg != NULL;
+}
+
+static void fail_figures(struct store *s, struct sv day, store_pairs_fn *fn, void *arg)
+{
+    struct fail *f = of(s);
+    if (pairs_go_on(f, &fn, &arg))
+        store_figures(f->inner, day, fn, arg);
+}
+
+static void fail_preferences_put(struct store *s, struct sv user_id, const struct store_pair *pairs, size_t n,
+                                 store_status_fn *fn, void *arg)
+{
+    struct fail *f = of(s);
+    if (goes_on(f, &fn, &arg))
+        store_preferences_put(f->inner, user_id, pairs, n, fn, arg);
+}
+
+static void fail_preferences(struct store *s, struct sv user_id, store_pairs_fn *fn, void *arg)
+{
+    struct fail *f = of(s);
+    if (pairs_go_on(f, &fn, &arg))
+        store_preferences(f->inner, user_id, fn, arg);
+}
+
+static void fail_erased_at(struct store *s, struct sv id, store_erased_fn *fn, void *arg)
+{
+    struct fail *f = of(s);
+    if (fails(f)) {
+        arg = prepare(f, &(struct answer){ .kind = ANSWER_ERASED, .fn.erased = fn, .arg = arg });
+        fn = lost_erased;
+        if (arg == NULL)
+            return;
+    }
+    store_erased_at(f->inner, id, fn, arg);
+}
+
+static const struct store_history_ops fail_history_ops = {
+    .history = fail_history,
+    .user = fail_user,
+    .figures = fail_figures,
+    .preferences_put = fail_preferences_put,
+    .preferences = fail_preferences,
+    .erased_at = fail_erased_at,
+};
+
 /* Not counted: no answer can be lost. */
 static int fail_listen(struct store *s, struct sv id, bool on)
 {
@@ -297,6 +404,7 @@ static void hear_push(void *arg, struct sv id, struct sv event)
 
 static const struct store_ops fail_ops = {
     .name = "fail",
+    .history = &fail_history_ops,
     .load = fail_load,
     .apply = fail_apply,
     .renew = fail_renew,

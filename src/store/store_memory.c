@@ -174,13 +174,16 @@ static bool is_full(const struct memory *m, const struct store_change *c)
 {
     bool admits = c->queue_add_n > 0 || c->pending_add.p != NULL || c->pending_more_n > 0 || c->mark_new.key.p != NULL;
     size_t held = m->queues[STORE_QUEUE_MESSAGES].n + memory_queue_taken(m, STORE_QUEUE_MESSAGES);
-    return admits && !c->finishing && m->queue_max > 0 && held + c->queue_add_n > m->queue_max;
+    return admits && !c->finishing && !c->forget && m->queue_max > 0 && held + c->queue_add_n > m->queue_max;
 }
 
 static enum store_status may_apply(const struct memory *m, const struct conversation *old, const struct store_change *c,
                                    struct sv *mark)
 {
     if ((old != NULL ? old->version : 0) != c->expect_version)
+        return STORE_CONFLICT;
+    int64_t erased_ms = c->expect_version == 0 && !c->forget ? memory_erased_at(m, c->conversation_id) : 0;
+    if (erased_ms > 0 && c->decided_ms <= erased_ms)
         return STORE_CONFLICT;
     if (c->need_token.p != NULL) {
         struct sv token = lease_of(old);
@@ -293,24 +296,41 @@ static void hear(void *arg, struct sv event)
         m->store.on_event(m->store.event_arg, event);
 }
 
+static void forget_all(struct memory *m, const struct store_change *c, struct store_erased *counts)
+{
+    struct conversation *old = find(m, c->conversation_id);
+    if (old != NULL) {
+        counts->messages = (int64_t)(old->pending.n + old->context.n);
+        forget(old);
+    }
+    counts->events = memory_session_forget(m, c->conversation_id);
+    if (c->erase == NULL)
+        return;
+    for (size_t i = 0; i < c->marks_n; i++)
+        memory_timed_put(find_or_add(m, c->conversation_id)->marks, c->marks[i].key, c->marks[i].value, c->mark_ttl_ms);
+    for (size_t i = 0; i < c->queue_add_n; i++)
+        memory_list_add(&m->queues[STORE_QUEUE_MESSAGES], memory_copy(c->queue_add[i]));
+    memory_history_erase(m, c, counts);
+}
+
 static void memory_apply(struct store *s, const struct store_change *c, store_apply_fn *fn, void *arg)
 {
     struct memory *m = memory_of(s);
     struct answer *a = answer_new(&(struct answer){ .kind = ANSWER_APPLY, .fn.apply = fn, .arg = arg });
     struct sv mark = SV_NONE;
     a->status = may_apply(m, find(m, c->conversation_id), c, &mark);
-    if (a->status == STORE_DONE && c->forget && c->expect_version > 0)
-        forget(find_or_add(m, c->conversation_id));
-    else if (a->status == STORE_DONE && !c->forget)
-        change_all(m, find_or_add(m, c->conversation_id), c);
+    a->erased_to = c->erase != NULL ? c->erase->counts : NULL;
     if (a->status == STORE_DONE && c->forget)
-        memory_session_forget(m, c->conversation_id);
+        forget_all(m, c, &a->erased);
+    else if (a->status == STORE_DONE)
+        change_all(m, find_or_add(m, c->conversation_id), c);
     a->is.applied = (struct store_applied){ store_next_version(c), mark, clock_wall_ms() };
     memory_keep(a, &a->is.applied.mark);
     answers_later(m->answers, a);
     if (a->status != STORE_DONE)
         return;
     memory_session_change(m, c);
+    memory_history_change(m, c);
     if (c->event.p == NULL)
         return;
     struct answer *told =
@@ -363,11 +383,13 @@ static void memory_close(struct store *s)
     map_free(m->values);
     memory_queue_fini(m);
     memory_session_fini(m);
+    memory_history_fini(m);
     free(m);
 }
 
 static const struct store_ops memory_ops = {
     .name = "memory",
+    .history = &memory_history_ops,
     .load = memory_load,
     .apply = memory_apply,
     .renew = memory_renew,
@@ -395,6 +417,7 @@ struct store *store_memory_open(struct loop *l, size_t queue_max)
     m->values = memory_need(map_new());
     m->watched = memory_need(map_new());
     m->listened = memory_need(map_new());
+    memory_history_init(m);
     m->queue_max = queue_max;
     memory_later(m, &(struct answer){ .kind = ANSWER_EVENT, .fn.event = hear, .arg = m, .is.value = SV_NONE });
     memory_push(m, SV_NONE);

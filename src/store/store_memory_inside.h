@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * What the files of the memory store share: conversations and open/close are in store_memory.c; listings, queues, dead letters,
- * small values and numbers in store_memory_queue.c; views and events in store_memory_session.c. Knows nothing of what records mean. */
+ * small values and numbers in store_memory_queue.c; views and events in store_memory_session.c; history in store_memory_history.c. Knows nothing of what records mean. */
 #ifndef STORE_STORE_MEMORY_INSIDE_H
 #define STORE_STORE_MEMORY_INSIDE_H
 
@@ -39,6 +39,7 @@ struct memory {
     struct answers *answers;
     struct map *conversations, *values;
     struct map *watched, *listened; /* store_memory_session.c's; listened: ids only */
+    struct map *entries, *fields, *users, *figures, *preferences; /* store_memory_history.c's */
     struct list queues[STORE_QUEUES];
     struct letters dead;
     struct batch *batches; /* of all queues */
@@ -72,11 +73,20 @@ void memory_list_fini(struct list *l);
 void memory_letter_add(struct memory *m, const struct store_letter *letter);
 void memory_queue_fini(struct memory *m);
 void memory_session_fini(struct memory *m);
-/* What c->session asks for (which may be NULL); what forgetting takes along. */
 /* How many views are cached. */
 int64_t memory_sessions(struct memory *m);
+/* What c->session asks for (which may be NULL); what forgetting takes along, and how many events those are. */
 void memory_session_change(struct memory *m, const struct store_change *c);
-void memory_session_forget(struct memory *m, struct sv id);
+int64_t memory_session_forget(struct memory *m, struct sv id);
+void memory_history_init(struct memory *m);
+void memory_history_fini(struct memory *m);
+/* What c->history asks for (which may be NULL). */
+void memory_history_change(struct memory *m, const struct store_change *c);
+/* What c->erase takes along beside forgetting; adds to the counts. */
+void memory_history_erase(struct memory *m, const struct store_change *c, struct store_erased *counts);
+/* 0: not, or longer ago than is known. */
+int64_t memory_erased_at(const struct memory *m, struct sv id);
+extern const struct store_history_ops memory_history_ops;
 /* Tells later that there may be news; id SV_NONE: of all conversations. */
 void memory_push(struct memory *m, struct sv id);
 /* Items of a queue's batches. */

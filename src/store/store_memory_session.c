@@ -111,16 +111,18 @@ void memory_session_change(struct memory *m, const struct store_change *c)
     memory_push(m, c->conversation_id);
 }
 
-void memory_session_forget(struct memory *m, struct sv id)
+int64_t memory_session_forget(struct memory *m, struct sv id)
 {
     struct watched *w = map_find(m->watched, id);
     if (w == NULL)
-        return;
+        return 0;
+    int64_t events = w->log_until_ms > clock_wall_ms() ? (int64_t)w->log.n : 0;
     memory_drop(&w->texts[VIEW]);
     memory_drop(&w->texts[CUSTOMER]);
     memory_list_shift(&w->log, w->log.n, NULL);
     if (last_of(w) > 0)
         w->last_until_ms = clock_wall_ms() + STORE_LAST_MS;
+    return events;
 }
 
 /* ---- operations ---- */

@@ -18,7 +18,7 @@ static bool said_hello(struct rig *r, void *arg)
 
 static void run_case(struct rig *r, const struct rig_case *c)
 {
-    if (c->needs_shared && !r->backend->shared)
+    if ((c->needs_shared && !r->backend->shared) || (c->needs_history && r->backend->no_history))
         return;
     r->backend->wipe(r);
     r->heard = r->connected = r->pushes = r->pushed_all = 0;
@@ -47,7 +47,7 @@ static void run_case(struct rig *r, const struct rig_case *c)
 static void run_backend(struct loop *l, struct arena *a, const struct backend *b)
 {
     static const struct rig_case *const tables[] = { conversation_cases, queue_cases, callback_cases, list_cases,
-                                                   session_cases, odd_cases };
+                                                   session_cases, history_cases, erase_cases, odd_cases };
     struct rig r = { .backend = b, .loop = l, .arena = a };
     const char *why = "";
     if (!b->start(&r, &why)) {

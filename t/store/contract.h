@@ -9,6 +9,7 @@
 #include "lib/arena.h"
 #include "lib/loop.h"
 #include "store/store_backends.h"
+#include "store/store_history.h"
 #include "store/store_session.h"
 #include "t/tap.h"
 
@@ -29,6 +30,7 @@ struct backend {
     void (*cut_lock)(struct rig *r, const char *id); /* a person deletes lock:<id>; NULL: done by an apply */
     bool real_clock;
     bool shared; /* a second open() sees the same state */
+    bool no_history;
 };
 
 struct call;
@@ -61,11 +63,15 @@ struct call {
     struct store_stat stat;
     struct store_session session;
     struct store_events events;
+    struct store_history history;
+    const struct store_user_session *sessions; /* n of them */
+    const struct store_pair *pairs;            /* the same */
+    int64_t at_ms;
     struct sv value;
     struct store_listing listing;
     const struct sv *items; /* ids of the listing */
     const struct store_letter *letters;
-    size_t n; /* of the listing or the letters */
+    size_t n; /* of the listing, the letters, the sessions or the pairs */
     int64_t next_ms;
 };
 
@@ -86,6 +92,10 @@ void rig_stat(void *arg, enum store_status status, const struct store_stat *stat
 void rig_event(void *arg, struct sv event);
 void rig_session(void *arg, enum store_status status, const struct store_session *session);
 void rig_events(void *arg, enum store_status status, const struct store_events *events);
+void rig_history(void *arg, enum store_status status, const struct store_history *h);
+void rig_user(void *arg, enum store_status status, const struct store_user_session *sessions, size_t n);
+void rig_pairs(void *arg, enum store_status status, const struct store_pair *pairs, size_t n);
+void rig_erased(void *arg, enum store_status status, int64_t at_ms);
 void rig_push(void *arg, struct sv id, struct sv event);
 
 /* Ask and wait. `load` reads mark "m" and the lists; load_of another mark. */
@@ -107,6 +117,13 @@ const struct store_stat *stat_of(struct rig *r);
 const struct store_session *session_of(struct rig *r, const char *id);
 enum store_status session_fill(struct rig *r, const struct store_session_fill *what);
 const struct store_events *events_of(struct rig *r, const char *id, uint64_t after);
+const struct store_history *history_of(struct rig *r, const char *id, const char *user_id); /* NULL: none */
+/* As "session: field=value ...; ...", sorted by session and field; the same without a session. */
+struct sv user_of(struct rig *r, const char *user_id);
+struct sv figures_of(struct rig *r, const char *day);
+struct sv preferences_of(struct rig *r, const char *user_id);
+struct sv fields_of(struct rig *r, const struct store_pair *pairs, size_t n);
+int64_t erased_at(struct rig *r, const char *id);
 /* All that message_queue (or another) still has, in order, joined by commas; acknowledged. */
 struct sv drain(struct rig *r);
 struct sv drain_of(struct rig *r, enum store_queue q);
@@ -128,10 +145,12 @@ struct rig_case {
     void (*run)(struct rig *r);
     size_t bound; /* for open */
     bool needs_shared;
+    bool needs_history;
 };
 
 /* end with a NULL name */
-extern const struct rig_case conversation_cases[], queue_cases[], callback_cases[], list_cases[], session_cases[], odd_cases[];
+extern const struct rig_case conversation_cases[], queue_cases[], callback_cases[], list_cases[], session_cases[],
+    history_cases[], erase_cases[], odd_cases[];
 extern const struct backend *const backends[]; /* ends with NULL */
 
 #endif

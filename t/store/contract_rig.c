@@ -244,6 +244,62 @@ void rig_events(void *arg, enum store_status status, const struct store_events *
         c->events = (struct store_events){ keep_all(c->r, events->events, events->n), events->n, events->last };
 }
 
+static const struct store_pair *keep_pairs(struct rig *r, const struct store_pair *pairs, size_t n)
+{
+    struct store_pair *kept = arena_array(r->arena, n + 1, sizeof *kept);
+    if (kept == NULL)
+        bail_out("no memory");
+    for (size_t i = 0; i < n; i++)
+        kept[i] = (struct store_pair){ keep(r, pairs[i].key), keep(r, pairs[i].value) };
+    return kept;
+}
+
+void rig_history(void *arg, enum store_status status, const struct store_history *h)
+{
+    struct call *c = arg;
+    answered(c, status);
+    if ((status == STORE_DONE) != (h != NULL))
+        ok(false, "a history comes with DONE and only with it");
+    if (h == NULL)
+        return;
+    c->history = *h;
+    if (h->version > 0)
+        c->history.version -= rig_versions;
+    c->history.record = keep(c->r, h->record);
+    c->history.pending = keep_all(c->r, h->pending, h->pending_n);
+    c->history.entries = keep_all(c->r, h->entries, h->entries_n);
+    c->history.fields = keep_pairs(c->r, h->fields, h->fields_n);
+}
+
+void rig_user(void *arg, enum store_status status, const struct store_user_session *sessions, size_t n)
+{
+    struct call *c = arg;
+    answered(c, status);
+    struct store_user_session *kept = arena_array(c->r->arena, n + 1, sizeof *kept);
+    if (kept == NULL)
+        bail_out("no memory");
+    for (size_t i = 0; i < n; i++)
+        kept[i] = (struct store_user_session){ keep(c->r, sessions[i].id),
+                                               keep_pairs(c->r, sessions[i].fields, sessions[i].fields_n), sessions[i].fields_n };
+    c->sessions = kept;
+    c->n = n;
+}
+
+void rig_pairs(void *arg, enum store_status status, const struct store_pair *pairs, size_t n)
+{
+    struct call *c = arg;
+    answered(c, status);
+    c->pairs = keep_pairs(c->r, pairs, n);
+    c->n = n;
+}
+
+void rig_erased(void *arg, enum store_status status, int64_t at_ms)
+{
+    struct call *c = arg;
+    answered(c, status);
+    c->at_ms = at_ms;
+}
+
 void rig_push(void *arg, struct sv id, struct sv event)
 {
     struct rig *r = arg;
@@ -417,6 +473,82 @@ const struct store_events *events_of(struct rig *r, const char *id, uint64_t aft
     if (wait_for(r, c)->status != STORE_DONE)
         bail_out("%s: events answered %d", r->backend->name, (int)c->status);
     return &c->events;
+}
+
+const struct store_history *history_of(struct rig *r, const char *id, const char *user_id)
+{
+    struct call *c = rig_call(r);
+    store_history(r->s, sv_from(id), user_id != NULL ? sv_from(user_id) : SV_NONE, rig_history, c);
+    if (wait_for(r, c)->status != STORE_DONE)
+        bail_out("%s: history answered %d", r->backend->name, (int)c->status);
+    return &c->history;
+}
+
+static int text_order(const void *a, const void *b)
+{
+    const struct sv *x = a, *y = b;
+    int order = memcmp(x->p, y->p, x->n < y->n ? x->n : y->n);
+    return order != 0 ? order : (x->n > y->n) - (x->n < y->n);
+}
+
+static struct sv sorted(struct rig *r, struct sv *items, size_t n, const char *between)
+{
+    struct buf b = { 0 };
+    if (n > 1)
+        qsort(items, n, sizeof *items, text_order);
+    for (size_t i = 0; i < n; i++)
+        buf_printf(&b, "%s%.*s", i > 0 ? between : "", SV_FMT(items[i]));
+    struct sv all = keep(r, n > 0 ? buf_sv(&b) : SV(""));
+    buf_fini(&b);
+    return all;
+}
+
+struct sv fields_of(struct rig *r, const struct store_pair *pairs, size_t n)
+{
+    struct sv *items = arena_array(r->arena, n + 1, sizeof *items);
+    for (size_t i = 0; items != NULL && i < n; i++)
+        items[i] = arena_printf(r->arena, "%.*s=%.*s", SV_FMT(pairs[i].key), SV_FMT(pairs[i].value));
+    return sorted(r, items, n, " ");
+}
+
+struct sv user_of(struct rig *r, const char *user_id)
+{
+    struct call *c = rig_call(r);
+    store_user(r->s, sv_from(user_id), rig_user, c);
+    if (wait_for(r, c)->status != STORE_DONE)
+        bail_out("%s: user answered %d", r->backend->name, (int)c->status);
+    struct sv *items = arena_array(r->arena, c->n + 1, sizeof *items);
+    for (size_t i = 0; items != NULL && i < c->n; i++)
+        items[i] = arena_printf(r->arena, "%.*s: %.*s", SV_FMT(c->sessions[i].id),
+                                SV_FMT(fields_of(r, c->sessions[i].fields, c->sessions[i].fields_n)));
+    return sorted(r, items, c->n, "; ");
+}
+
+struct sv figures_of(struct rig *r, const char *day)
+{
+    struct call *c = rig_call(r);
+    store_figures(r->s, sv_from(day), rig_pairs, c);
+    if (wait_for(r, c)->status != STORE_DONE)
+        bail_out("%s: figures answered %d", r->backend->name, (int)c->status);
+    return fields_of(r, c->pairs, c->n);
+}
+
+struct sv preferences_of(struct rig *r, const char *user_id)
+{
+    struct call *c = rig_call(r);
+    store_preferences(r->s, sv_from(user_id), rig_pairs, c);
+    if (wait_for(r, c)->status != STORE_DONE)
+        bail_out("%s: preferences answered %d", r->backend->name, (int)c->status);
+    return fields_of(r, c->pairs, c->n);
+}
+
+int64_t erased_at(struct rig *r, const char *id)
+{
+    struct call *c = rig_call(r);
+    store_erased_at(r->s, sv_from(id), rig_erased, c);
+    if (wait_for(r, c)->status != STORE_DONE)
+        bail_out("%s: erased_at answered %d", r->backend->name, (int)c->status);
+    return c->at_ms;
 }
 
 struct sv joined(struct rig *r, const struct sv *items, size_t n)

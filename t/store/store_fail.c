@@ -70,7 +70,7 @@ static void every_kind(struct rig *r)
     for (int after = 0; after < 2; after++) {
         r->calls = NULL;
         r->s = store_fail_open(r->loop, store_memory_open(r->loop, 0), 1, true, after == 1);
-        struct call *c[13];
+        struct call *c[19];
         for (size_t i = 0; i < ARRAY_LEN(c); i++)
             c[i] = rig_call(r);
         struct store_change change = filled(&CHANGE("c", 0));
@@ -87,6 +87,12 @@ static void every_kind(struct rig *r)
         store_session(r->s, SV("c"), rig_session, c[10]);
         store_session_fill(r->s, &(struct store_session_fill){ .conversation_id = SV("c"), .ttl_ms = 1 }, rig_status, c[11]);
         store_events(r->s, SV("c"), 0, rig_events, c[12]);
+        store_history(r->s, SV("c"), SV("u"), rig_history, c[13]);
+        store_user(r->s, SV("u"), rig_user, c[14]);
+        store_figures(r->s, SV("2026-01-31"), rig_pairs, c[15]);
+        store_preferences(r->s, SV("u"), rig_pairs, c[16]);
+        store_preferences_put(r->s, SV("u"), NULL, 0, rig_status, c[17]);
+        store_erased_at(r->s, SV("c"), rig_erased, c[18]);
         unsigned wrong = 0;
         for (size_t i = 0; i < ARRAY_LEN(c); i++) {
             rig_wait(r, c[i]);
