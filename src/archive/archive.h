@@ -54,9 +54,10 @@ void archive_job(struct archive *a, struct sv job_id, archive_job_fn *fn, void *
 /* ---- sessions and customers (items save_message, update_session_status, extract_customer_info: docs/message-queue.md) ---- */
 
 /* session: {"session_id","user_id":..|null,"status":"active|closed|archived","check_reply":bool,"check_reply_until":s|null,"created_at":s,
- * "last_activity":s,"message_count":n,"last_message":{"message_id":..|null,"content","sender_type","timestamp":s}|null}; last_message is the reply
+ * "last_activity":s,"message_count":n,"customer_messages":n,"last_message":{"message_id":..|null,"content","sender_type","timestamp":s}|null}; last_message is the reply
  * ("bot", without an id) where the newest message has one that was said. customer: of its user, as archive_customer, or SV_NONE. session SV_NONE: it is
- * not known. s: seconds with three decimals. before_ms not 0: message_count counts what was received before that time alone. */
+ * not known. s: seconds with three decimals. customer_messages: those of senders of type user.
+ * before_ms not 0: both count what was received before that time alone. */
 typedef void archive_session_fn(void *arg, enum archive_status status, struct sv session, struct sv customer);
 void archive_session(struct archive *a, struct sv session_id, int64_t before_ms, archive_session_fn *fn, void *arg);
 

@@ -165,7 +165,9 @@
     " CASE WHEN c.total_messages > 0 THEN " MS("greatest(c.last_message_timestamp, CASE WHEN m.said THEN m.answered_at END)") \
     " ELSE " MS("c.created_at") " END, CASE WHEN $2 = 0 THEN c.total_messages ELSE (SELECT count(*) FROM messages b" \
     " WHERE b.conversation_id = $1 AND b.received_at < to_timestamp($2 / 1000.0)) END, m.message_id, m.content, m.sender_type, " MS("m.\"timestamp\"") "," \
-    " CASE WHEN m.said THEN m.ai_response ->> 'response_text' END, " MS("m.answered_at") ", " CUSTOMER_ROW \
+    " CASE WHEN m.said THEN m.ai_response ->> 'response_text' END, " MS("m.answered_at") ", CASE WHEN $2 = 0 THEN c.customer_messages" \
+    " ELSE (SELECT count(*) FROM messages b WHERE b.conversation_id = $1 AND b.sender_type = 'user'" \
+    " AND b.received_at < to_timestamp($2 / 1000.0)) END, " CUSTOMER_ROW \
     " FROM conversations c LEFT JOIN chat_sessions s ON s.session_id = c.conversation_id" \
     " LEFT JOIN customers k ON k.sender_id = s.user_id" \
     " LEFT JOIN LATERAL (SELECT * FROM messages WHERE conversation_id = $1 ORDER BY id DESC LIMIT 1) m ON true" \

@@ -44,9 +44,10 @@ struct sv session_entry_format(struct arena *a, const struct sv columns[SESSION_
 {
     struct buf b = { 0 };
     struct json_out o = { .b = &b };
-    int64_t messages = 0;
+    int64_t messages = 0, customers = 0;
 
     (void)sv_to_i64(columns[SESSION_MESSAGES], &messages);
+    (void)sv_to_i64(columns[SESSION_CUSTOMERS], &customers);
     json_obj(&o);
     json_kstr(&o, "session_id", columns[SESSION_ID]);
     json_kstr(&o, "user_id", columns[SESSION_USER]);
@@ -56,6 +57,7 @@ struct sv session_entry_format(struct arena *a, const struct sv columns[SESSION_
     put_ms(&o, "created_at", columns[SESSION_CREATED]);
     put_ms(&o, "last_activity", columns[SESSION_ACTIVITY]);
     json_kint(&o, "message_count", messages);
+    json_kint(&o, "customer_messages", customers);
     put_last_message(&o, columns);
     json_obj_end(&o);
     return finish(a, &b);

@@ -34,6 +34,7 @@ enum session_column {
     SESSION_TIMESTAMP,
     SESSION_REPLY, /* that was said to it */
     SESSION_REPLIED,
+    SESSION_CUSTOMERS, /* messages of senders of type user */
     SESSION_CUSTOMER, /* here the customer's columns begin, all absent when nothing is known about him */
     SESSION_COLUMNS = SESSION_CUSTOMER + CUSTOMER_COLUMNS,
 };

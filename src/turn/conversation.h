@@ -39,13 +39,16 @@ struct conversation {
     char last_message_id[MESSAGE_ID_MAX + 1];
     int64_t last_message_ms; /* its timestamp */
     uint64_t seq;            /* arrival number of the newest message of any sender */
-    int64_t total;           /* customer messages accepted */
+    int64_t total;           /* customer messages accepted, those of earlier_total among them */
+    int64_t earlier_total;   /* those from before this record, as the archive said */
     int64_t earlier_n;       /* messages of any sender that seq does not count: from before this record, as the archive said; or of both
                                 sides of a merge */
     bool closed, archived;   /* by whoever ended the session; its next customer message opens it again */
     uint32_t context_n; /* length of the context list */
     char bot_id[MESSAGE_ID_MAX + 1]; /* that a message named last; "": the default bot */
     bool recalled;      /* what the archive had of it, from before it was forgotten, is in there */
+    bool past_known;    /* what the archive had before this record is in total, or it has answered that there was nothing */
+    bool listed;        /* the store has all fields of the session; those that change are written alone */
 
     uint32_t pending_n; /* length of the pending list: customer messages that nothing covers yet */
     int64_t oldest_ms;  /* arrival of its first; 0: empty */

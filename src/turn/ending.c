@@ -150,6 +150,7 @@ static int fill_context(struct transact *x, struct store_change *c, const struct
     size_t n = (recalls ? end->recalled_n + end->covered_n : 0) + said;
     if (end->past != NULL && !x->decision.next.recalled)
         session_past_join(&x->decision.next, end->past);
+    x->decision.next.past_known = x->decision.next.past_known || end->no_past;
     x->decision.next.recalled = x->decision.next.recalled || end->recall_done;
     if (n == 0)
         return 0;
@@ -367,7 +368,8 @@ static int fill_outcome(struct transact *x, const struct ending *end, const stru
     for (size_t i = 0; i < end->covered_n; i++)
         ids[i] = items[i].id;
     x->outcome = (struct outcome){ .status = end->status, .reason = end->reason, .send = end->send, .said = is_there(end), .text = SV_NONE,
-                                   .actions = SV_NONE, .entities = SV_NONE, .message_ids = ids, .message_ids_n = end->covered_n };
+                                   .actions = SV_NONE, .entities = SV_NONE, .message_ids = ids, .covered = end->covered,
+                                   .message_ids_n = end->covered_n };
     if (end->reply != NULL) {
         x->outcome.text = end->reply->text;
         x->outcome.actions = end->reply->actions;

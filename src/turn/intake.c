@@ -210,7 +210,7 @@ static int make_message(struct intake *r, const struct stored *s, size_t known, 
 /* Parts [known, n) become messages: those outside of the run are history. */
 static int make_messages(struct intake *r, struct transact *x, const struct stored *s, size_t known, const struct markup_run *run)
 {
-    size_t n = r->parts_n - known, at = 0;
+    size_t n = r->parts_n - known, at = 0, users = 0;
     r->others = arena_array(r->a, n, sizeof(*r->others));
     if (r->others == NULL)
         return -1;
@@ -218,6 +218,8 @@ static int make_messages(struct intake *r, struct transact *x, const struct stor
         if ((i < run->begin || i >= run->end) && make_message(r, s, known, i, x->event.now_ms, &r->others[at++]) != 0)
             return -1;
     r->history_n = at;
+    for (size_t i = 0; i < at; i++)
+        users += r->others[i].sender_type == SENDER_USER;
     for (size_t i = run->begin; i + 1 < run->end; i++)
         if (make_message(r, s, known, i, x->event.now_ms, &r->others[at++]) != 0)
             return -1;
@@ -233,6 +235,7 @@ static int make_messages(struct intake *r, struct transact *x, const struct stor
     x->history = r->others;
     x->older = &r->others[r->history_n];
     x->event.history_n = (uint32_t)r->history_n;
+    x->event.history_users_n = (uint32_t)users;
     x->event.together_n = (uint32_t)(run->end - run->begin);
     x->event.message = &r->newest;
     return 0;

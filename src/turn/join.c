@@ -30,6 +30,16 @@ static int64_t join_counts(const struct conversation *from, const struct convers
     return (int64_t)to->seq + to->earlier_n + (int64_t)from->seq;
 }
 
+/* The same of the customer's messages. */
+static void join_totals(struct conversation *c, const struct conversation *from, const struct conversation *to)
+{
+    const struct conversation *counts = to->created_ms == 0 ? from : to;
+    c->total = counts->total + (counts == to ? from->total - from->earlier_total : 0);
+    c->earlier_total = counts->earlier_total;
+    c->past_known = counts->past_known;
+    c->listed = false;
+}
+
 static void join_basics(struct conversation *c, const struct conversation *a, const struct conversation *b, int64_t now_ms)
 {
     const struct conversation *late = a->activity_ms > b->activity_ms ? a : b;
@@ -42,7 +52,6 @@ static void join_basics(struct conversation *c, const struct conversation *a, co
     if (early->user_id[0] != '\0' && early->created_ms != 0 && early->created_ms == c->created_ms)
         memcpy(c->user_id, early->user_id, sizeof(c->user_id));
     c->seq = (a->seq > b->seq ? a->seq : b->seq) + 1;
-    c->total = a->total > b->total ? a->total : b->total;
     if (early->oldest_ms != 0 && (c->oldest_ms == 0 || early->oldest_ms < c->oldest_ms))
         c->oldest_ms = early->oldest_ms;
     c->token[0] = c->owner[0] = '\0';
@@ -90,6 +99,7 @@ int turns_join(void *arg, struct arena *a, const struct store_join *in, struct s
         return -1;
     join_basics(&c, &from, &to, in->now_ms);
     c.earlier_n = join_counts(&from, &to) - (int64_t)c.seq;
+    join_totals(&c, &from, &to);
     size_t pending = 0, own, own_front;
     for (size_t i = 0; i < in->new_pending_n; i++)
         pending += !in->new_pending[i].answered;

@@ -25,6 +25,7 @@
 #define REASON_BOT_PAUSED "bot_paused"
 #define REASON_BOT_DISABLED "bot_disabled"
 #define REASON_HISTORY "history"
+#define REASON_SYNCED "synced"
 #define REASON_FORGOTTEN "forgotten"
 
 /* how a turn ended */

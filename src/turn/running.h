@@ -47,6 +47,7 @@ struct turn {
     size_t recalled_n;
     struct session_past *past;   /* what it said of the conversation as a whole; NULL: nothing */
     bool recall_done;            /* it was asked and has answered */
+    bool no_past;                /* that it knows nothing */
     int64_t silent_until_ms;     /* store clock: it knows of a person who has taken over until then; 0: of none */
     struct arena *context_arena; /* what `context` lives in; freed once the AI is asked */
 

@@ -89,6 +89,25 @@ static void put_reply(struct note *n)
     end(&o, n);
 }
 
+/* What somebody else has answered elsewhere is no job of ours. */
+static void put_synced_reply(struct note *n, const struct synced *s)
+{
+    struct buf b = { 0 };
+    struct json_out o = { .b = &b };
+
+    begin(&o, n, "reply");
+    json_kstr(&o, "job_id", SV_NONE);
+    json_kstr(&o, "content", s->reply);
+    json_kstr(&o, "sender_type", SV("bot"));
+    json_key(&o, "message_ids");
+    json_arr(&o);
+    json_str(&o, s->m.message_id);
+    json_arr_end(&o);
+    json_kraw(&o, "actions", SV("[]"));
+    json_kstr(&o, "status", SV("success"));
+    end(&o, n);
+}
+
 static void put_typing(struct note *n, bool typing, const char *turn_id)
 {
     struct buf b = { 0 };
@@ -128,6 +147,11 @@ static const struct message *arrived(const struct transact *x, size_t i)
     return i + 1 < arrived_n(x) ? &x->older[i] : x->event.message;
 }
 
+static size_t synced_n(const struct transact *x)
+{
+    return x->event.kind == EVENT_SYNC && x->decision.changed ? x->event.synced_n : 0;
+}
+
 /* Each message of a person puts off the end of a pause: that is told once a minute, or it would be half of all that is told. */
 static bool status_changed(const struct transact *x)
 {
@@ -149,18 +173,33 @@ static void note_typing(struct note *n)
         put_typing(n, false, a->turn_id);
 }
 
+/* Those of a moment ago: an import of old ones is no news. */
+static void note_synced_events(struct note *n)
+{
+    size_t all = synced_n(n->x), first = all > EVENTS_MAX ? all - EVENTS_MAX : 0;
+
+    for (size_t i = first; i < all; i++) {
+        const struct synced *s = &n->x->synced[i];
+        if (s->fresh && s->m.content.n > 0)
+            put_message(n, &s->m);
+        if (s->fresh && s->reply.n > 0)
+            put_synced_reply(n, s);
+    }
+}
+
 static void note_events(struct note *n)
 {
     const struct transact *x = n->x;
-    size_t messages = arrived_n(x);
+    size_t messages = arrived_n(x), synced = synced_n(x);
 
-    n->events = arena_array(x->scratch, messages + EVENTS_BESIDE, sizeof(*n->events));
+    n->events = arena_array(x->scratch, messages + 2 * synced + EVENTS_BESIDE, sizeof(*n->events));
     if (n->events == NULL) {
         n->failed = true;
         return;
     }
     for (size_t i = 0; i < messages; i++)
         put_message(n, arrived(x, i));
+    note_synced_events(n);
     if (status_changed(x))
         put_status(n);
     if (x->outcome.said)
@@ -173,13 +212,30 @@ static void note_events(struct note *n)
     n->s->events_max = EVENTS_MAX;
 }
 
+/* The newest exchange, where nothing newer was said before. */
+static bool synced_last(const struct transact *x, struct session_last *last)
+{
+    const struct synced *s = &x->synced[x->event.synced_n - 1];
+    bool replied = s->reply.n > 0;
+
+    *last = (struct session_last){ .message_id = replied ? SV_NONE : s->m.message_id, .content = replied ? s->reply : s->m.content,
+                                   .timestamp_ms = s->m.timestamp_ms, .sender_type = replied ? "bot" : "user" };
+    return s->m.timestamp_ms >= x->before.last_message_ms;
+}
+
 static void note_view(struct note *n)
 {
     const struct transact *x = n->x;
     struct session_last last = { .content = SV_NONE };
     struct buf b = { 0 };
 
-    if (arrived_n(x) > 0) {
+    if (synced_n(x) > 0 && !synced_last(x, &last)) { /* counted, and no more than that: whoever reads next makes it anew */
+        n->s->view_op = STORE_VIEW_DROP;
+        return;
+    }
+    if (synced_n(x) > 0) {
+        /* it is there */
+    } else if (arrived_n(x) > 0) {
         const struct message *m = x->event.message;
         last = (struct session_last){ .message_id = m->message_id, .content = m->content, .timestamp_ms = m->timestamp_ms,
                                       .sender_type = sender_type_name(m->sender_type) };
@@ -217,13 +273,18 @@ static void add_task(struct note *n, struct sv item)
     c->queue_add = list;
 }
 
-static void begin_task(struct json_out *o, const struct note *n, const char *type)
+static void begin_task_at(struct json_out *o, const struct note *n, const char *type, int64_t at_ms)
 {
     json_obj(o);
     json_kstr(o, "type", sv_from(type));
     json_kint(o, "v", 1);
     json_kstr(o, "conversation_id", n->x->id);
-    json_kint(o, "at", n->x->event.now_ms);
+    json_kint(o, "at", at_ms);
+}
+
+static void begin_task(struct json_out *o, const struct note *n, const char *type)
+{
+    begin_task_at(o, n, type, n->x->event.now_ms);
 }
 
 static void end_task(struct json_out *o, struct note *n)
@@ -265,12 +326,12 @@ static void task_status(struct note *n)
 }
 
 /* content or entities: the other one is SV_NONE. */
-static void task_customer(struct note *n, struct sv sender_id, struct sv message_id, struct sv content, struct sv entities)
+static void task_customer(struct note *n, struct sv sender_id, struct sv message_id, struct sv content, struct sv entities, int64_t at_ms)
 {
     struct buf b = { 0 };
     struct json_out o = { .b = &b };
 
-    begin_task(&o, n, "extract_customer_info");
+    begin_task_at(&o, n, "extract_customer_info", at_ms);
     json_kstr(&o, "sender_id", sender_id);
     if (message_id.p != NULL)
         json_kstr(&o, "message_id", message_id);
@@ -307,12 +368,19 @@ static void note_tasks(struct note *n)
         if (x->save && x->decision.add_pending)
             task_save(n, m, x->decision.next.seq - (messages - 1) + i);
         if (m->sender_type == SENDER_USER && may_have_contact(m->content))
-            task_customer(n, m->sender_id, m->message_id, m->content, SV_NONE);
+            task_customer(n, m->sender_id, m->message_id, m->content, SV_NONE, x->event.now_ms);
+    }
+    for (size_t i = 0; i < synced_n(x); i++) {
+        const struct message *m = &x->synced[i].m;
+        if (may_have_contact(m->content)) /* said when it was said, however late it is told */
+            task_customer(n, m->sender_id, m->message_id, m->content, SV_NONE,
+                          m->timestamp_ms < x->event.now_ms ? m->timestamp_ms : x->event.now_ms);
     }
     if (status_changed(x))
         task_status(n);
     if (out->entities.n > 2 && out->message_ids_n > 0 && x->decision.next.user_id[0] != '\0')
-        task_customer(n, sv_from(x->decision.next.user_id), out->message_ids[out->message_ids_n - 1], SV_NONE, out->entities);
+        task_customer(n, sv_from(x->decision.next.user_id), out->message_ids[out->message_ids_n - 1], SV_NONE, out->entities,
+                      x->event.now_ms);
 }
 
 int session_note(struct transact *x, struct store_change *c)

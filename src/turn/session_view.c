@@ -121,6 +121,8 @@ void session_past_read(struct sv session, struct session_past *out)
     }
     if (!sv_to_i64(json_raw_member(session, "message_count"), &out->messages))
         out->messages = 0;
+    if (!sv_to_i64(json_raw_member(session, "customer_messages"), &out->customers))
+        out->customers = 0;
     if (user.n > 0 && user.n <= MESSAGE_ID_MAX)
         memcpy(out->user_id, user.p, user.n);
     arena_free(a);
@@ -128,9 +130,13 @@ void session_past_read(struct sv session, struct session_past *out)
 
 void session_past_join(struct conversation *c, const struct session_past *past)
 {
-    if (past->created_ms == 0 || c->earlier_n != 0) /* it was told before */
+    bool told = c->past_known || c->earlier_n != 0;
+    c->past_known = true;
+    if (past->created_ms == 0 || told)
         return;
     c->earlier_n = past->messages;
+    c->total += past->customers;
+    c->earlier_total = past->customers;
     if (c->created_ms == 0 || past->created_ms < c->created_ms)
         c->created_ms = past->created_ms;
     if (past->user_id[0] != '\0') /* its first customer */
@@ -157,6 +163,8 @@ void session_view_show(struct buf *b, struct sv view, struct sv customer, int64_
 
     json_obj(&o);
     while (json_raw_next(&rest, &key, &value)) {
+        if (sv_eq(key, SV("customer_messages"))) /* of the archive, for session_past_read alone */
+            continue;
         if (over && sv_eq(key, SV("check_reply")))
             value = SV("true");
         else if (over && sv_eq(key, SV("check_reply_until")))

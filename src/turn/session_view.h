@@ -28,10 +28,12 @@ void session_put_status(struct json_out *o, const struct conversation *c, int64_
 #define SESSION_FOR_EVER_MS 253402300799000 /* of a silence that the archive knows: until somebody ends it */
 struct session_past {
     int64_t messages, created_ms; /* created_ms 0: it knows nothing */
+    int64_t customers;            /* those of the messages that are the customer's */
     int64_t silent_until_ms;      /* the bot may not reply until then; 0: it may */
     char user_id[MESSAGE_ID_MAX + 1];
 };
 void session_past_read(struct sv session, struct session_past *out);
+/* Once: a record that was told before stays as it is. */
 void session_past_join(struct conversation *c, const struct session_past *past);
 /* The whole view but for the customer, appended. */
 void session_view_format(struct buf *b, struct sv id, const struct conversation *c, const struct session_last *last, int64_t now_ms);

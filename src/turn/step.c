@@ -236,7 +236,7 @@ static void arrive_customer(const struct conversation *before, const struct even
     struct conversation *c = &d->next;
     uint32_t n = ev->together_n > 0 ? ev->together_n : 1;
     c->closed = c->archived = false;
-    c->total += n;
+    c->total += (int64_t)n + ev->history_users_n;
     if (ev->message->bot_id.n > 0)
         snprintf(c->bot_id, sizeof(c->bot_id), "%.*s", SV_FMT(ev->message->bot_id));
     if (c->user_id[0] == '\0')
@@ -301,6 +301,34 @@ static void arrive(const struct conversation *before, const struct event *ev, co
         break;
     }
     d->verdict = VERDICT_RECORDED;
+}
+
+/* ---- exchanges that were made elsewhere ---- */
+
+/* They are counted and dated, and that is all: no turn begins, none that runs has something newer to answer, and who ended the session has ended it.
+ * REJECTED: the session is another user's. */
+static void sync(const struct conversation *before, const struct event *ev, struct decision *d)
+{
+    struct conversation *c = &d->next;
+    const struct message *m = ev->message;
+    if (before->user_id[0] != '\0' && !sv_eq(m->sender_id, sv_from(before->user_id))) {
+        d->verdict = VERDICT_REJECTED;
+        return;
+    }
+    d->changed = true;
+    d->verdict = VERDICT_RECORDED;
+    d->reason = REASON_SYNCED;
+    if (c->created_ms == 0)
+        c->created_ms = ev->now_ms;
+    c->activity_ms = ev->now_ms;
+    c->seq += ev->synced_n;
+    c->total += ev->synced_n;
+    if (c->user_id[0] == '\0')
+        snprintf(c->user_id, sizeof(c->user_id), "%.*s", SV_FMT(m->sender_id));
+    if (m->timestamp_ms < c->last_message_ms)
+        return;
+    snprintf(c->last_message_id, sizeof(c->last_message_id), "%.*s", SV_FMT(m->message_id));
+    c->last_message_ms = m->timestamp_ms;
 }
 
 /* ---- messages that were given up come back ---- */
@@ -523,6 +551,9 @@ void step(const struct conversation *before, const struct event *ev, const struc
         return;
     case EVENT_REVIVE:
         revive(before, ev, p, out);
+        return;
+    case EVENT_SYNC:
+        sync(before, ev, out);
         return;
     case EVENT_ANSWERED:
     case EVENT_AI_FAILED:

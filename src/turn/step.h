@@ -20,6 +20,7 @@ enum event_kind {
     EVENT_SESSION,   /* its status is set, and whether the bot may reply */
     EVENT_HAND_BACK, /* the owner shuts down */
     EVENT_REVIVE,    /* messages of a turn that was given up are to be answered after all */
+    EVENT_SYNC,      /* exchanges that were made elsewhere are told of: each is at its end already */
 };
 
 enum failure { FAILURE_UNREACHABLE, FAILURE_REFUSED, FAILURE_INVALID };
@@ -41,11 +42,13 @@ struct event {
     const char *owner;
     const char *fresh_id; /* a new turn id, in case that one is needed */
 
-    const struct message *message; /* ARRIVE */
+    const struct message *message; /* ARRIVE; SYNC: the customer's part of the newest exchange */
     bool hand_over;                /* ARRIVE: only record it; the daemon runs the turn */
     bool as_job;                   /* ARRIVE: its sender asks for the turn's outcome later; with hand_over, `token` is what the lease will hold */
     uint32_t together_n;           /* ARRIVE: so many customer messages at once, `message` is the newest; 0 counts as 1 */
-    uint32_t history_n;            /* ARRIVE: so many older ones come before them, for the context alone */
+    uint32_t history_n;            /* ARRIVE: so many older ones come before them, for the context alone ... */
+    uint32_t history_users_n;      /* ... of which so many are the customer's */
+    uint32_t synced_n;             /* SYNC: so many exchanges */
 
     bool has_actions;      /* ANSWERED: something to send */
     bool interrupted;      /* ANSWERED: no answer yet, is it worth waiting for? NOTHING: yes */

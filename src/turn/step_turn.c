@@ -355,6 +355,7 @@ void step_turn(const struct conversation *before, const struct event *ev, const 
     case EVENT_ARRIVE:
     case EVENT_BEGIN:
     case EVENT_REVIVE:
+    case EVENT_SYNC:
         return;
     }
 }

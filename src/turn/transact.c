@@ -179,6 +179,7 @@ static int build(struct transact *x, struct store_change *c)
         .pending_drop_to_context = d->settled_to_context,
         .context_max = x->context_max,
         .due_ms = d->due_ms,
+        .decided_ms = x->event.now_ms,
         .finishing = x->event.kind != EVENT_ARRIVE,
     };
     transact_listings(c, &d->next, x->event.now_ms);
@@ -187,7 +188,7 @@ static int build(struct transact *x, struct store_change *c)
         return -1;
     if (x->fill != NULL && x->fill(x, c) != 0)
         return -1;
-    if (session_note(x, c) != 0)
+    if (session_note(x, c) != 0 || history_note(x, c) != 0)
         return -1;
     c->event = event_text(x, c);
     return fill_record(x, c);

@@ -29,8 +29,21 @@ struct outcome {
     bool said;                          /* its reply reached the customer, or may have, or is there for whoever asks */
     struct sv text, actions, entities;  /* of the reply; JSON but the text */
     const struct sv *message_ids;       /* that it covers; the newest last */
+    const struct sv *covered;           /* the same as items of the pending list */
     size_t message_ids_n;
 };
+
+/* An exchange that was made elsewhere: its end is known when it comes (chat_sync.c). */
+struct synced {
+    struct message m; /* the customer's part; content "": he said nothing */
+    struct sv reply;  /* "": none */
+    char turn_id[ID_UUID_SIZE];
+    bool current;     /* it goes into the context, since nothing newer stands there */
+    bool fresh;       /* it was made a moment ago: whoever listens is told */
+};
+/* Status and reason (NULL: none) of its message. */
+const char *synced_status(const struct synced *s);
+const char *synced_reason(const struct synced *s);
 
 enum transact_status {
     TRANSACT_DONE,      /* the decision is made, and applied when it had changes */
@@ -50,7 +63,9 @@ struct transact {
     size_t context_max;          /* the same bot's */
     struct bot *bot;             /* whose that is; held; NULL: the default bot, or the turn's own */
     const struct message *history, *older; /* ARRIVE: event.history_n entries for the context, event.together_n - 1 messages before event.message */
-    transact_look_fn *look;                /* ARRIVE: NULL: nothing to look at */
+    const struct synced *synced;           /* SYNC: event.synced_n, the newest last */
+    int64_t ai_ms;                         /* ANSWERED: how long the AI took */
+    transact_look_fn *look;                /* NULL: nothing to look at */
     bool want_lists, want_job; /* job: of the turn, for UNKNOWN and RESEND */
     bool save;                 /* ARRIVE: what is to be answered is told to the archive at once, too */
     bool only_known;           /* ARRIVE: nothing is done for a message that the store does not know */

@@ -124,6 +124,7 @@ static struct ending ending_of(const struct turn *turn, enum verdict v, const ch
     end.recalled_n = turn->recalled_n;
     end.recall_done = turn->recall_done;
     end.past = turn->past;
+    end.no_past = turn->no_past;
     if (v == VERDICT_SILENCED || v == VERDICT_CANCELLED) {
         end.status = v == VERDICT_SILENCED ? "recorded" : "cancelled";
         end.reason = reason;

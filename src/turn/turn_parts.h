@@ -103,12 +103,21 @@ int session_note(struct transact *x, struct store_change *c) MUST_CHECK;
 /* How long a view and the events of a session are kept. */
 int64_t session_ttl_ms(const struct turns *t);
 
-/* ---- the history of its user (turn.c: settings as they are now) ---- */
+/* ---- what its user reads of it later (history_note.c), and how much of that (turn.c: settings as they are now) ---- */
+
+/* Adds entries, fields and figures to a change that is otherwise complete but for the record. -1: memory. */
+int history_note(struct transact *x, struct store_change *c) MUST_CHECK;
 
 /* How long entries of a history, and the figures of a day, are kept in the store: never less than dedupe marks, which an erasure finds by them. */
 int64_t history_ttl_ms(const struct turns *t);
 size_t history_sessions_max(const struct turns *t);
 int64_t history_page_size(const struct turns *t);
+
+/* ---- exchanges that were made elsewhere (synced.c) ---- */
+
+/* Writes marks, history items and context entries of all of them into the change of a SYNC; says of each whether it is current and fresh. The newest
+ * is the last. -1: memory. */
+int synced_fill(struct transact *x, struct store_change *c, struct synced *list, size_t n) MUST_CHECK;
 
 /* ---- figures and the log (turn_figures.c) ---- */
 
@@ -140,6 +149,7 @@ struct ending {
     size_t recalled_n;
     bool recall_done;
     const struct session_past *past; /* goes into the record with that; NULL: nothing is known */
+    bool no_past;                    /* the archive has answered that there was nothing */
     size_t context_size;
     int64_t took_ms;
 };

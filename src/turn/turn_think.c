@@ -32,6 +32,18 @@ static bool has_message(struct arena *a, const struct sv *items, size_t n, struc
     return found;
 }
 
+/* A reply that somebody else gave stands in the context before the archive was asked: it may come from there a second time. */
+static bool has_synced_reply(const struct sv *items, size_t n, const struct message_item *reply)
+{
+    bool found = false;
+    for (size_t i = 0; !found && i < n; i++) {
+        struct message_item m;
+        struct err e;
+        found = message_look(items[i], &m, &e) == 0 && sv_eq(m.role, SV("assistant")) && sv_eq(m.content_json, reply->content_json);
+    }
+    return found;
+}
+
 /* False: the store has the message itself, since whatever nothing answers is archived at once. A person's message that it does not have came
  * when another store was in force, or before this one forgot the conversation: the person's time goes on. */
 static bool is_news(struct turn *turn, struct sv entry)
@@ -40,9 +52,13 @@ static bool is_news(struct turn *turn, struct sv entry)
     struct err e;
     if (message_look(entry, &m, &e) != 0)
         return true; /* gather() says what is wrong with it */
+    if (m.content_json.n <= 2)
+        return false; /* a reply that nothing was asked for: synced.c */
     struct sv id = m.message_id_json.p != NULL ? message_text(turn->context_arena, m.message_id_json) : SV_NONE;
     if (id.p != NULL && (has_message(turn->context_arena, turn->context, turn->context_n, id) ||
                          has_message(turn->context_arena, turn->covered, turn->covered_n, id)))
+        return false;
+    if (id.p == NULL && sv_eq(m.role, SV("assistant")) && has_synced_reply(turn->context, turn->context_n, &m))
         return false;
     int64_t until_ms = m.timestamp_ms + turn->policy.human_lease_ms;
     if (sv_eq(m.role, SV("agent")) && until_ms > turns_store_now(turn->t) && until_ms > turn->silent_until_ms)
@@ -115,6 +131,8 @@ static void recalled(void *arg, enum archive_status status, const struct sv *ent
     struct turn *turn = asker(r);
     if (turn != NULL && status == ARCHIVE_DONE)
         take_recalled(turn, entries, n);
+    if (turn != NULL)
+        turn->no_past = turn->recall_done && n == 0;
     if (turn != NULL && turn->recall_done && n > 0 && turn->past == NULL)
         archive_session(r->t->o.archive, r->id, turn->record.created_ms, got_past, r);
     else
@@ -141,14 +159,16 @@ static bool recall(struct turn *turn)
     return true;
 }
 
-/* Its record is new, or its turns so far did not get an answer from the archive. Once a reply stands in the context, the archive may have it, too. */
+/* Its record is new, or its turns so far did not get an answer from the archive. Once a reply of an own turn stands in the context, the archive may have
+ * it, too. */
 static bool may_have_been_forgotten(const struct turn *turn)
 {
     bool maybe = !turn->record.recalled;
     for (size_t i = 0; maybe && i < turn->context_n; i++) {
         struct message_item m;
         struct err e;
-        maybe = message_look(turn->context[i], &m, &e) != 0 || !sv_eq(m.role, SV("assistant"));
+        maybe = message_look(turn->context[i], &m, &e) != 0 || !sv_eq(m.role, SV("assistant")) ||
+                json_raw_member(turn->context[i], "synced").p != NULL;
     }
     return maybe;
 }

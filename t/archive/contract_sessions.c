@@ -163,7 +163,7 @@ static void session_before_messages(struct rig *r)
     ok(rig_kept(r, &word, 1), "%s: a session that is not known", NAME);
     is_sv(session_of(r, SV("early"), &customer),
           SV("{\"session_id\":\"early\",\"user_id\":null,\"status\":\"closed\",\"check_reply\":true,\"check_reply_until\":null,"
-             "\"created_at\":1760000001.000,\"last_activity\":1760000001.000,\"message_count\":0,\"last_message\":null}"), "%s: is made, empty", NAME);
+             "\"created_at\":1760000001.000,\"last_activity\":1760000001.000,\"message_count\":0,\"customer_messages\":0,\"last_message\":null}"), "%s: is made, empty", NAME);
     ok(customer.p == NULL, "%s: with nobody in it", NAME);
     is_int(rig_context(r, "early", 5)->n, 0, "%s: and no context", NAME);
     ok(rig_kept(r, &turn, 1), "%s: then its messages come", NAME);
@@ -189,19 +189,19 @@ static void reads_a_session(struct rig *r)
     ok(rig_kept(r, &turn, 1), "%s: a session", NAME);
     is_sv(session_of(r, SV("read"), &customer),
           SV("{\"session_id\":\"read\",\"user_id\":\"reader\",\"status\":\"active\",\"check_reply\":true,\"check_reply_until\":null,"
-             "\"created_at\":1760000000.000,\"last_activity\":1760000005.000,\"message_count\":2,\"last_message\":{\"message_id\":null,"
+             "\"created_at\":1760000000.000,\"last_activity\":1760000005.000,\"message_count\":2,\"customer_messages\":2,\"last_message\":{\"message_id\":null,"
              "\"content\":\"yes, \\\"so\\\"\",\"sender_type\":\"bot\",\"timestamp\":1760000005.000}}"), "%s: is read, with the reply as its last word", NAME);
     ok(customer.p == NULL, "%s: nothing is known about its user", NAME);
     struct sv two[] = { person, word };
     ok(rig_kept(r, two, 2) && rig_kept(r, &pending, 1), "%s: the bot is silent, he says his name, and writes on", NAME);
     is_sv(session_of(r, SV("read"), &customer),
           SV("{\"session_id\":\"read\",\"user_id\":\"reader\",\"status\":\"active\",\"check_reply\":false,\"check_reply_until\":1760000009.500,"
-             "\"created_at\":1760000000.000,\"last_activity\":1760000006.000,\"message_count\":3,\"last_message\":{\"message_id\":\"m3\","
+             "\"created_at\":1760000000.000,\"last_activity\":1760000006.000,\"message_count\":3,\"customer_messages\":3,\"last_message\":{\"message_id\":\"m3\","
              "\"content\":\"m3\",\"sender_type\":\"user\",\"timestamp\":1760000006.000}}"), "%s: all of it is read", NAME);
     is_sv(customer, customer_of(r, SV("reader")), "%s: and who it is", NAME);
     has_str(customer.p, "\"name\":\"An\"", "%s: by name", NAME);
     ok(rig_kept(r, &agent, 1), "%s: a person answers", NAME);
-    has_str(session_of(r, SV("read"), &customer).p, "\"message_count\":4,\"last_message\":{\"message_id\":\"m4\",\"content\":\"m4\",\"sender_type\":\"agent\"",
+    has_str(session_of(r, SV("read"), &customer).p, "\"message_count\":4,\"customer_messages\":3,\"last_message\":{\"message_id\":\"m4\",\"content\":\"m4\",\"sender_type\":\"agent\"",
             "%s: the last word is his", NAME);
     ok(rig_kept(r, &withheld, 1), "%s: a reply that was withheld", NAME);
     has_str(session_of(r, SV("read"), &customer).p, "\"last_message\":{\"message_id\":\"m5\",\"content\":\"m5\",\"sender_type\":\"user\"", "%s: is no last word", NAME);

@@ -11,17 +11,17 @@
 #include "turn/turn.h"
 
 /* Whoever adds a member: to the table in conversation.c, to same(), here. */
-#define RECORD_SIZE 1424
+#define RECORD_SIZE 1432
 
 static void full(struct conversation *c, const char *filler, int64_t number)
 {
     *c = (struct conversation){ .created_ms = number, .activity_ms = number - 1, .last_message_ms = number - 2, .seq = (uint64_t)number - 3,
-                                .total = number - 4, .earlier_n = number - 16, .closed = true, .archived = true, .pending_n = UINT32_MAX, .oldest_ms = number - 5, .newer_ms = number - 6,
+                                .total = number - 4, .earlier_n = number - 16, .earlier_total = number - 17, .closed = true, .archived = true, .pending_n = UINT32_MAX, .oldest_ms = number - 5, .newer_ms = number - 6,
                                 .phase = PHASE_SENDING, .covered_n = UINT32_MAX - 1, .began_ms = number - 7, .restarts = UINT32_MAX - 2,
                                 .attempts = UINT32_MAX - 3, .faults = UINT32_MAX - 4, .opened_ms = number - 8, .wait_until_ms = number - 9,
                                 .retry_at_ms = number - 10, .fence = (uint64_t)number - 11, .send_deadline_ms = number - 12,
                                 .send_fence = (uint64_t)number - 13, .sends = UINT32_MAX - 5, .paused = true, .paused_until_ms = number - 14,
-                                .context_n = UINT32_MAX - 6, .recalled = true, .told = true, .job = true, .newer_job = true, .cancelled_n = 1, .cancelled_after_ms = number - 15,
+                                .context_n = UINT32_MAX - 6, .recalled = true, .past_known = true, .listed = true, .told = true, .job = true, .newer_job = true, .cancelled_n = 1, .cancelled_after_ms = number - 15,
                                 .superseded_n = SUPERSEDED_MAX };
     for (size_t i = 0; i < SUPERSEDED_MAX; i++) {
         memset(c->superseded[i].turn_id, (int)('p' + i), sizeof(c->superseded[i].turn_id) - 1);
@@ -59,6 +59,7 @@ static void same(const struct conversation *a, const struct conversation *b, con
     SAME_INT(seq);
     SAME_INT(total);
     SAME_INT(earlier_n);
+    SAME_INT(earlier_total);
     SAME_INT(closed);
     SAME_INT(archived);
     SAME_INT(pending_n);
@@ -86,6 +87,8 @@ static void same(const struct conversation *a, const struct conversation *b, con
     SAME_INT(paused_until_ms);
     SAME_INT(context_n);
     SAME_INT(recalled);
+    SAME_INT(past_known);
+    SAME_INT(listed);
     SAME_STR(bot_id);
     SAME_INT(told);
     SAME_INT(job);

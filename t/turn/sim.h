@@ -160,7 +160,7 @@ struct sim_entry {
 struct sim_counts {
     uint64_t steps, worlds, messages, duplicates, crashes, pauses, unlocks, downs, downs_done, conflicts, lease_lost, drains, forgotten;
     uint64_t applied, applied_late, deduplicated, resends, first_bytes, too_late, takeovers, takeovers_dead;
-    uint64_t revived, not_revived, cancels_repeated, groups, groups_in_part, silenced_by_bot;
+    uint64_t synced, synced_in_turn, revived, not_revived, cancels_repeated, groups, groups_in_part, silenced_by_bot;
     uint64_t verdicts[VERDICT_TOO_LATE + 1];
 };
 

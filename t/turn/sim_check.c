@@ -62,6 +62,7 @@ const char *sim_event_name(enum event_kind k)
         [EVENT_AI_FAILED] = "ai_failed", [EVENT_SENT] = "sent", [EVENT_CANCEL] = "cancel",
         [EVENT_PAUSE] = "pause",   [EVENT_RESUME] = "resume", [EVENT_HAND_BACK] = "hand_back",
         [EVENT_REVIVE] = "revive", [EVENT_SESSION] = "session",
+        [EVENT_SYNC] = "sync",
     };
     return names[k];
 }

@@ -33,6 +33,8 @@ static const char *const names[] = {
     [MUTANT_INTENT_NOT_WRITTEN] = "a send without an intent",
     [MUTANT_REVIVE_BLINDLY] = "messages of a letter come back whatever their marks say",
     [MUTANT_REVIVE_WITHOUT_VERSION] = "messages of a letter come back without a comparison of the version",
+    [MUTANT_SYNC_WITHOUT_VERSION] = "what was made elsewhere is written without a comparison of the version",
+    [MUTANT_SYNC_IS_NEWER] = "what was made elsewhere counts as something newer",
     [MUTANT_CANCEL_KEEPS_FENCE] = "a cancelled turn keeps its lease",
     [MUTANT_CANCEL_WHILE_SENDING] = "a turn is cancelled while its owner sends",
 };
@@ -106,6 +108,8 @@ void sim_mutant_after(struct sim *w, struct sim_task *t)
         step_copy(n->token, sizeof(n->token), t->before.token);
         d->lease = STORE_LEASE_KEEP;
     }
+    if (w->mutant == MUTANT_SYNC_IS_NEWER && t->kind == EVENT_SYNC && n->phase == PHASE_THINKING)
+        n->pending_n++;
     if (w->mutant == MUTANT_INTENT_NOT_WRITTEN && d->verdict == VERDICT_SEND)
         d->changed = false;
 }

@@ -189,7 +189,8 @@ enum store_status sim_store_apply(struct sim *w, struct sim_task *t)
     bool duplicate = arrives && t->group == 1 && c->messages[t->message_n].fate != FATE_NONE;
     bool unversioned = (w->mutant == MUTANT_FINISH_WITHOUT_VERSION && t->kind == EVENT_SENT) ||
                        (w->mutant == MUTANT_GATE_WITHOUT_VERSION && t->kind == EVENT_ANSWERED) ||
-                       (w->mutant == MUTANT_REVIVE_WITHOUT_VERSION && t->kind == EVENT_REVIVE);
+                       (w->mutant == MUTANT_REVIVE_WITHOUT_VERSION && t->kind == EVENT_REVIVE) ||
+                       (w->mutant == MUTANT_SYNC_WITHOUT_VERSION && t->kind == EVENT_SYNC);
     if (duplicate && sim_chance(w, 5000)) /* which of two reasons comes first is not promised */
         return STORE_DUPLICATE;
     if (d->need_lease && sim_chance(w, 5000) && !sim_store_lock_held(w, c, t->token))
@@ -215,6 +216,8 @@ enum store_status sim_store_apply(struct sim *w, struct sim_task *t)
         add_messages(w, t, c);
     if (t->kind == EVENT_REVIVE)
         revive(w, t, c);
+    w->counts->synced += t->kind == EVENT_SYNC;
+    w->counts->synced_in_turn += t->kind == EVENT_SYNC && c->record.token[0] != '\0';
     if (c->version % ROUND_TRIP_EVERY == 0)
         round_trip(w, c);
     sim_check_record(w, t);

@@ -247,7 +247,7 @@ static void down(struct sim *w, struct sim_task *t)
         stays = t->waits || sim_chance(w, 5000);
         break;
     case EVENT_ARRIVE: case EVENT_AI_FAILED: case EVENT_CANCEL: case EVENT_PAUSE: case EVENT_RESUME: case EVENT_HAND_BACK:
-    case EVENT_REVIVE: case EVENT_SESSION:
+    case EVENT_REVIVE: case EVENT_SESSION: case EVENT_SYNC:
         stays = sim_chance(w, 5000);
         break;
     }
@@ -263,12 +263,16 @@ static void decide(struct sim *w, struct sim_task *t)
     struct event *ev = &t->event;
     ev->kind = t->kind;
     bool admin = t->kind == EVENT_CANCEL || t->kind == EVENT_PAUSE || t->kind == EVENT_RESUME || t->kind == EVENT_REVIVE ||
-                 t->kind == EVENT_SESSION;
+                 t->kind == EVENT_SESSION || t->kind == EVENT_SYNC;
     ev->token = admin ? "" : t->token;
     ev->fence = t->fence;
     ev->owner = w->processes[t->process].name;
     ev->fresh_id = t->fresh;
-    ev->message = t->kind == EVENT_ARRIVE ? &t->message : NULL;
+    if (t->kind == EVENT_SYNC)
+        t->message = (struct message){ .message_id = SV("elsewhere"), .sender_id = SV("u1"), .sender_type = SENDER_USER,
+                                       .timestamp_ms = w->now_ms + w->processes[t->process].wall_skew_ms };
+    ev->message = t->kind == EVENT_ARRIVE || t->kind == EVENT_SYNC ? &t->message : NULL;
+    ev->synced_n = t->kind == EVENT_SYNC ? 1 + sim_below(w, 3) : 0;
     ev->hand_over = t->hand_over || t->as_job;
     ev->as_job = t->as_job;
     ev->has_actions = t->has_actions;

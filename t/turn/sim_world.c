@@ -228,13 +228,17 @@ static bool is_up(const struct sim *w, uint32_t process)
 
 static void administer(struct sim *w, uint32_t p, uint32_t k)
 {
-    static const enum event_kind kinds[] = { EVENT_CANCEL, EVENT_CANCEL, EVENT_PAUSE, EVENT_RESUME, EVENT_RESUME, EVENT_SESSION };
+    static const enum event_kind kinds[] = { EVENT_CANCEL, EVENT_CANCEL, EVENT_PAUSE, EVENT_RESUME, EVENT_RESUME, EVENT_SESSION, EVENT_SYNC };
     const struct sim_conversation *c = &w->conversations[k];
     if (is_up(w, p) && c->letters_n > 0 && sim_chance(w, 3000)) {
         struct sim_task *t = sim_task_new(w, p, k, EVENT_REVIVE);
         uint32_t known = c->letters_n < SIM_LETTERS ? c->letters_n : SIM_LETTERS;
         if (t != NULL)
             t->revives = c->letters[sim_below(w, known)];
+        return;
+    }
+    if (is_up(w, p) && sim_chance(w, 1000)) { /* also of a conversation that nobody knows (any more) */
+        (void)sim_task_new(w, p, k, EVENT_SYNC);
         return;
     }
     if (!is_up(w, p) || c->version == 0)

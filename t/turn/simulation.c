@@ -56,6 +56,7 @@ static void everything_happened(const struct sim_counts *c)
         { c->takeovers, "takeovers" }, { c->takeovers_dead, "takeovers from the dead" }, { c->revived, "letters whose messages came back" },
         { c->not_revived, "letters whose messages did not" }, { c->cancels_repeated, "cancels that had to look again" },
         { c->groups, "requests with several messages" }, { c->groups_in_part, "such of which something was known" },
+        { c->synced, "exchanges that were made elsewhere" }, { c->synced_in_turn, "such while a turn ran" },
         { c->silenced_by_bot, "messages to a bot that was switched off" },
     };
     for (size_t i = 0; i < ARRAY_LEN(events); i++)

@@ -132,7 +132,8 @@ void rows_check(const struct row *rows, size_t n)
         row.event.fresh_id = "F";
         row.event.now_ms = NOW;
         row.event.lease_left_ms = row.event.lease_held ? 400 : 0;
-        row.event.message = row.event.kind == EVENT_ARRIVE ? &m : NULL;
+        m.sender_id = row.event.kind == EVENT_SYNC ? SV("u1") : m.sender_id; /* whose the session is */
+        row.event.message = row.event.kind == EVENT_ARRIVE || row.event.kind == EVENT_SYNC ? &m : NULL;
         row.policy.lease_ttl_ms = TTL;
         row.policy.send_timeout_ms = 2000;
         row.policy.human_lease_ms = 600;
@@ -141,7 +142,7 @@ void rows_check(const struct row *rows, size_t n)
         step(&before, &row.event, &row.policy, &d);
         check_decision(&row, &d);
         check_record(&row, &d.next);
-        if (row.event.kind == EVENT_ARRIVE)
+        if (row.event.kind == EVENT_ARRIVE || row.event.kind == EVENT_SYNC)
             is_int(d.next.activity_ms, d.changed ? NOW : before.activity_ms, "%s: activity", row.name);
     }
 }
