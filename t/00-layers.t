@@ -27,7 +27,7 @@ my %below = (
 my @third_party = (
     [qr{^uv\.h$},                qr{^lib/loop\.c$},           1],
     [qr{^jansson\.h$},           qr{^lib/json\.h$},           1],
-    [qr{^openssl/},              qr{^(lib/digest\.c|store/.*\.c)$}, 3],
+    [qr{^openssl/},              qr{^(lib/(digest|jwt_key|jwt_pem)\.c|store/.*\.c)$}, 5],
     [qr{^hiredis/adapters/},     qr{^(?!)},                   0],
     [qr{^(hiredis/|hiredis\.h)}, qr{^store/.*\.c$},           2],
     [qr{^(postgresql/)?libpq},   qr{^archive/.*\.c$},         2],
@@ -35,7 +35,7 @@ my @third_party = (
     [qr{^sqlite3\.h$},           qr{^(store|archive)/},       3],
     [qr{^fcgi_stdio\.h$},        qr{^(?!)},                   0],
     [qr{^fcgi(app|os)?\.h$},     qr{^api/.*\.c$},             2],
-    [qr{^cjose/},                qr{^turn/auth.*\.c$},       2],
+    [qr{^cjose/},                qr{^lib/jwt_key\.c$},      1],
     [qr{^libwebsockets},         qr{^daemon/websocket_wire\.c$}, 1],
 );
 
