@@ -30,6 +30,15 @@
     }
 #define SESSION "chat/sessions/{session_id}"
 
+/* The history of chats, whose fixed words may be written in any case. Those with more fixed words come first: of what GET sessions/sessions could mean
+ * it is the session "sessions". */
+#define HISTORY(verb, tail, who, what, ...)                                                                            \
+    {                                                                                                                  \
+        .method = (verb), .path = "/api/chathistory/" tail, .any_case = true, .access = (who), .parks = true,          \
+        .handle = endpoint_history##what, __VA_ARGS__                                                                  \
+    }
+#define PREFERENCES "{userId}/preferences"
+
 const struct route endpoints[] = {
     {
         .method = CGI_POST,
@@ -123,6 +132,16 @@ const struct route endpoints[] = {
     ADMIN(CGI_GET, V1 "queue/dead", dead, .query = &endpoint_admin_dead_query),
     ADMIN(CGI_POST, V1 "queue/dead/{id}/retry", dead_retry, .query = NULL),
     ADMIN(CGI_DELETE, V1 "queue/dead/{id}", dead_discard, .query = NULL),
+    HISTORY(CGI_POST, "sync", ACCESS_PLATFORM, _sync, .input = &endpoint_history_sync_input),
+    HISTORY(CGI_GET, "analytics", ACCESS_ADMIN, _days, .query = &endpoint_history_days_query),
+    HISTORY(CGI_GET, "analytics/{date}", ACCESS_ADMIN, _day, .query = NULL),
+    HISTORY(CGI_GET, "sessions/{sessionId}", ACCESS_USER, _session, .query = NULL),
+    HISTORY(CGI_PATCH, "sessions/{sessionId}/archive", ACCESS_USER, _archive, .query = NULL),
+    HISTORY(CGI_GET, "{userId}/sessions", ACCESS_USER, _sessions, .query = NULL),
+    HISTORY(CGI_GET, "{userId}/sessions/{sessionId}", ACCESS_USER, , .query = &endpoint_history_query),
+    HISTORY(CGI_GET, PREFERENCES, ACCESS_USER, _preferences, .query = NULL),
+    HISTORY(CGI_PUT, PREFERENCES, ACCESS_USER, _preferences_put, .input = &endpoint_history_preferences_input),
+    HISTORY(CGI_DELETE, PREFERENCES, ACCESS_USER, _preferences_delete, .query = NULL),
     SERVICES("bots"),
     SERVICES("ai-cores"),
     SERVICES("platforms"),

@@ -61,4 +61,21 @@ void endpoint_admin_service_create(struct request *r);
 void endpoint_admin_service_replace(struct request *r);
 void endpoint_admin_service_delete(struct request *r);
 
+/* endpoint_history.c */
+extern const struct input endpoint_history_query, endpoint_history_days_query;
+void endpoint_history(struct request *r);
+void endpoint_history_sessions(struct request *r);
+void endpoint_history_session(struct request *r);
+void endpoint_history_archive(struct request *r);
+void endpoint_history_days(struct request *r);
+void endpoint_history_day(struct request *r);
+/* endpoint_history_sync.c */
+extern const struct input endpoint_history_sync_input;
+void endpoint_history_sync(struct request *r);
+/* endpoint_history_preferences.c */
+extern const struct input endpoint_history_preferences_input;
+void endpoint_history_preferences(struct request *r);
+void endpoint_history_preferences_put(struct request *r);
+void endpoint_history_preferences_delete(struct request *r);
+
 #endif
