@@ -35,6 +35,11 @@ static const struct conf_option table[] = {
 
     SECRET("PANCAKE_ACCESS_TOKEN", platform_token, "token of the chat platform; several, separated by commas, while rotating", RELOADS),
     SECRET("ADMIN_ACCESS_TOKEN", admin_token, "token of the administrators; several, separated by commas, while rotating", RELOADS),
+    SECRET("JWT_SECRET", jwt_secret, "secret of HS256 for JSON Web Tokens of users and services, 32 bytes and more; empty: none", RELOADS),
+    TEXT("JWT_PUBLIC_KEY_FILE", jwt_public_key_file, "", "PEM file of the key for their signatures: RSA is for RS256, EC P-256 for ES256; empty: none", RELOADS),
+    TEXT("JWT_JWKS_FILE", jwt_jwks_file, "", "JWK set with keys for them, picked by kid; read anew on HUP; empty: none", RELOADS),
+    TEXT("JWT_ISSUER", jwt_issuer, "", "iss that they must have; empty: any", RELOADS),
+    TEXT("JWT_AUDIENCE", jwt_audience, "", "aud that they must have; empty: they must have none", RELOADS),
     TEXT("CORS_ORIGINS", cors_origins, "", "origins of browsers that may call, separated by commas", RELOADS),
     NUMBER("MAX_BODY_BYTES", max_body_bytes, "262144", 1024, 16777216, "largest request body", RELOADS),
     NUMBER("MAX_IN_FLIGHT", max_in_flight, "0", 0, 1000000, "requests that one responder holds at once; 0: what its descriptor limit carries", RELOADS),

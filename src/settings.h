@@ -8,6 +8,7 @@
 
 #include "lib/arena.h"
 #include "lib/err.h"
+#include "lib/jwt.h"
 
 enum environment { ENVIRONMENT_DEVELOPMENT, ENVIRONMENT_TEST, ENVIRONMENT_STAGING, ENVIRONMENT_PRODUCTION };
 enum ai_provider { AI_PROVIDER_NATIVE, AI_PROVIDER_SIMULATED };
@@ -24,6 +25,7 @@ struct settings {
     bool log_content;
 
     const char *platform_token, *admin_token;
+    const char *jwt_secret, *jwt_public_key_file, *jwt_jwks_file, *jwt_issuer, *jwt_audience;
     const char *cors_origins;
     int64_t max_body_bytes, max_in_flight, sync_wait_ms;
 
@@ -84,6 +86,9 @@ typedef void settings_change_fn(void *arg, const char *name, bool taken);
 void settings_adopt(struct settings *s, const struct settings_again *again, settings_change_fn *fn, void *arg);
 void settings_dump(FILE *out);    /* NAME=value lines, secrets masked, of the last settings_load */
 void settings_example(FILE *out); /* environment.example */
+
+/* JWT_*, by pointer. */
+struct jwt_options settings_jwt(const struct settings *s);
 
 /* What the single variables and the URLs come to. */
 struct settings_redis {

@@ -196,6 +196,36 @@ int settings_postgres(const struct settings *s, struct arena *a, const char **co
     return *conninfo == NULL ? err_set(e, ERR_MEMORY, "no memory") : 0;
 }
 
+/* ---- JSON Web Tokens ---- */
+
+struct jwt_options settings_jwt(const struct settings *s)
+{
+    return (struct jwt_options){ .secret = s->jwt_secret, .public_key_file = s->jwt_public_key_file, .jwks_file = s->jwt_jwks_file,
+                                 .issuer = s->jwt_issuer, .audience = s->jwt_audience };
+}
+
+static int check_keys(const char *name, struct jwt_options o, struct err *e)
+{
+    struct err why;
+    struct jwt_keys *keys = jwt_is_on(&o) ? jwt_keys_new(&o, &why) : NULL;
+    bool wrong = jwt_is_on(&o) && keys == NULL;
+    jwt_keys_free(keys);
+    return wrong ? err_set(e, ERR_RANGE, "%s: %s", name, why.text) : 0;
+}
+
+/* Each for itself, so that the right one is blamed, then all together. */
+static int check_jwt(const struct settings *s, const char **name, struct err *e)
+{
+    *name = "JWT_SECRET";
+    if (check_keys(*name, (struct jwt_options){ .secret = s->jwt_secret }, e) != 0)
+        return -1;
+    *name = "JWT_PUBLIC_KEY_FILE";
+    if (check_keys(*name, (struct jwt_options){ .public_key_file = s->jwt_public_key_file }, e) != 0)
+        return -1;
+    *name = "JWT_JWKS_FILE";
+    return check_keys(*name, settings_jwt(s), e);
+}
+
 /* ---- all of it ---- */
 
 static bool is_conninfo(const char *text)
@@ -224,6 +254,8 @@ static int check_names(const struct settings *s, const char **name, struct err *
         return -1;
     *name = "ADMIN_ACCESS_TOKEN";
     if (check_token(s, *name, s->admin_token, e) != 0)
+        return -1;
+    if (check_jwt(s, name, e) != 0)
         return -1;
     *name = "DEBUG";
     if (s->debug && s->environment == ENVIRONMENT_PRODUCTION)

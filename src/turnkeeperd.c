@@ -73,11 +73,23 @@ static struct cleaner_options cleaner_options_of(const struct setup *u, const st
     };
 }
 
+static struct websocket_options websocket_options_of(const struct daemon *d, const struct settings *s)
+{
+    const struct setup *u = &d->setup;
+    return (struct websocket_options){
+        .loop = u->loop, .hub = d->hub, .base_path = s->base_path,
+        .platform_tokens = s->platform_token, .admin_tokens = s->admin_token, .jwt = settings_jwt(s),
+        .message_max = (size_t)s->max_body_bytes, .connections_max = (size_t)s->websocket_max,
+        .submit = session_submit, .turns = u->turns,
+    };
+}
+
 static int also(void *arg, const struct settings *fresh, struct err *e)
 {
     struct daemon *d = arg;
     const struct cleaner_options o = cleaner_options_of(&d->setup, fresh);
-    if (websocket_set(d->websocket, fresh->platform_token, fresh->admin_token, (size_t)fresh->max_body_bytes, e) != 0)
+    const struct websocket_options w = websocket_options_of(d, fresh);
+    if (websocket_set(d->websocket, &w, e) != 0)
         return -1;
     cleaner_set(d->cleaner, &o);
     sweep_set(d->sweep, (size_t)fresh->job_concurrency);
@@ -318,12 +330,8 @@ static int open_websocket(struct daemon *d, struct err *e)
     d->hub = hub_new(u->loop, u->store, e);
     if (d->hub == NULL)
         return -1;
-    const struct websocket_options o = {
-        .loop = u->loop, .hub = d->hub, .listen = place, .base_path = s->base_path,
-        .platform_tokens = s->platform_token, .admin_tokens = s->admin_token,
-        .message_max = (size_t)s->max_body_bytes, .connections_max = (size_t)s->websocket_max,
-        .submit = session_submit, .turns = u->turns,
-    };
+    struct websocket_options o = websocket_options_of(d, s);
+    o.listen = place;
     d->websocket = websocket_open(&o, &why);
     if (d->websocket == NULL)
         log_warning("there are no WebSockets", "error", why.text, NULL);

@@ -44,7 +44,7 @@ static int make_rules(const struct api_options *o, struct request_rules *rules, 
         return err_set(e, ERR_RANGE, "limits and times are not negative");
     if (api_check_origins(o->cors_origins, e) != 0)
         return -1;
-    rules->auth = auth_new(o->platform_tokens, o->admin_tokens, e);
+    rules->auth = auth_new(o->platform_tokens, o->admin_tokens, &o->jwt, e);
     if (rules->auth == NULL)
         return -1;
     rules->tickets = tickets_new(o->admin_tokens, e);
@@ -77,6 +77,7 @@ static void take_limits(struct api *a, const struct api_options *o)
 static void forget_strings(struct api_options *o)
 {
     o->platform_tokens = o->admin_tokens = o->cors_origins = o->base_path = NULL;
+    o->jwt = (struct jwt_options){ 0 };
 }
 
 static struct fcgi *open_fcgi(struct api *a, const struct api_options *o, struct err *e)

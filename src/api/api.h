@@ -12,6 +12,7 @@
 #include <stddef.h>
 
 #include "lib/err.h"
+#include "lib/jwt.h"
 #include "lib/loop.h"
 
 struct api;
@@ -34,6 +35,7 @@ struct api_options {
     int listen_fd;           /* 0 for a FastCGI program; api_is_listener() says whether it can be used */
 
     const char *platform_tokens, *admin_tokens; /* PANCAKE_ACCESS_TOKEN, ADMIN_ACCESS_TOKEN: lists with commas */
+    struct jwt_options jwt;                     /* JWT_*; its files are read anew by each reload */
     const char *cors_origins;                   /* CORS_ORIGINS: list with commas, "*" for all, "" for none */
     const char *base_path;                      /* before all paths: "" or "/chat" */
     int64_t body_max;                           /* MAX_BODY_BYTES, at most 16 MiB */
@@ -53,9 +55,9 @@ struct api_options {
 bool api_is_listener(int fd);
 /* CORS_ORIGINS: would api_open take it? */
 int api_check_origins(const char *list, struct err *e) MUST_CHECK;
-/* -1 (ERR_INVALID: a token, origin or base path; ERR_RANGE). */
+/* -1 (ERR_INVALID: a token, key, origin or base path; ERR_RANGE; ERR_IO: a file of keys). */
 struct api *api_open(const struct api_options *o, struct err *e) MUST_CHECK;
-/* Takes over tokens, origins, body_max, in_flight_max, sync_wait_ms, closed_status. -1: nothing has changed. Loop thread. */
+/* Takes over tokens, keys, origins, body_max, in_flight_max, sync_wait_ms, closed_status. -1: nothing has changed. Loop thread. */
 int api_reload(struct api *a, const struct api_options *o, struct err *e) MUST_CHECK;
 void api_drain(struct api *a, loop_fn *fn, void *arg);
 /* Connections that are still open are cut. NULL is allowed. */

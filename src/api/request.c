@@ -27,7 +27,7 @@ static bool refuse(struct request *r, enum problem p)
 }
 
 /* Failed credentials are logged, but nobody may fill a disk with them. */
-static void log_refusal(struct request *r)
+static void log_refusal(struct request *r, const char *why)
 {
     struct api *a = r->api;
     long long now = clock_mono_ms() / 1000;
@@ -37,7 +37,7 @@ static void log_refusal(struct request *r)
         atomic_store(&a->log_count, 0);
     if (atomic_fetch_add(&a->log_count, 1) < REFUSALS_LOGGED)
         log_warning("a request was refused", "request_id", r->id, "code", problem_code(r->problem), "route",
-                    r->route->path, "method", cgi_method_name(r->method), "role", auth_role_name(r->role), NULL);
+                    r->route->path, "method", cgi_method_name(r->method), "role", auth_role_name(r->role), "reason", why != NULL ? why : "-", NULL);
 }
 
 /* The browser's origin when it is on the list. */
@@ -118,13 +118,13 @@ static bool authorise(struct request *r, struct sv authorization, struct sv uri)
 
     if (r->route->access == ACCESS_PUBLIC || (r->route->access == ACCESS_STATUS && !r->api->rules.closed_status))
         return true;
-    r->role = auth_check(r->api->rules.auth, authorization, &who);
+    r->role = auth_check(r->api->rules.auth, authorization, clock_wall_ms(), &who);
     if (auth_allows(r->role, r->route->access))
         return keep_user(r, &who);
     if (r->role == ROLE_NOBODY && r->route->access == ACCESS_SESSION && has_ticket(r, uri))
         return true;
     (void)refuse(r, r->role == ROLE_NOBODY ? PROBLEM_UNAUTHORIZED : PROBLEM_FORBIDDEN);
-    log_refusal(r);
+    log_refusal(r, who.why);
     return false;
 }
 

@@ -129,10 +129,10 @@ static size_t connections_default(void)
     return limit.rlim_cur > 2 * (GUESTS_MAX + DESCRIPTORS_KEPT) ? (size_t)limit.rlim_cur - GUESTS_MAX - DESCRIPTORS_KEPT : (size_t)limit.rlim_cur / 2;
 }
 
-static int set_tokens(struct websocket *w, const char *platform_tokens, const char *admin_tokens, struct err *e)
+static int set_tokens(struct websocket *w, const struct websocket_options *o, struct err *e)
 {
-    struct auth *auth = auth_new(platform_tokens, admin_tokens, e);
-    struct tickets *tickets = auth != NULL ? tickets_new(admin_tokens, e) : NULL;
+    struct auth *auth = auth_new(o->platform_tokens, o->admin_tokens, &o->jwt, e);
+    struct tickets *tickets = auth != NULL ? tickets_new(o->admin_tokens, e) : NULL;
 
     if (tickets == NULL) {
         auth_free(auth);
@@ -161,7 +161,7 @@ static void stop_late(void *arg)
 
 static int begin(struct websocket *w, struct err *e)
 {
-    if (websocket_place_check(w->listen, e) != 0 || set_tokens(w, w->o.platform_tokens, w->o.admin_tokens, e) != 0)
+    if (websocket_place_check(w->listen, e) != 0 || set_tokens(w, &w->o, e) != 0)
         return -1;
     w->again = loop_timer_new(w->o.loop, listen_again, w);
     w->stop_timer = loop_timer_new(w->o.loop, stop_late, w);
@@ -195,17 +195,18 @@ struct websocket *websocket_open(const struct websocket_options *o, struct err *
         return NULL;
     }
     w->o.platform_tokens = w->o.admin_tokens = w->o.listen = w->o.base_path = NULL;
+    w->o.jwt = (struct jwt_options){ 0 };
     listen_again(w);
     return w;
 }
 
-int websocket_set(struct websocket *w, const char *platform_tokens, const char *admin_tokens, size_t message_max, struct err *e)
+int websocket_set(struct websocket *w, const struct websocket_options *o, struct err *e)
 {
     if (w == NULL)
         return 0;
-    if (set_tokens(w, platform_tokens, admin_tokens, e) != 0)
+    if (set_tokens(w, o, e) != 0)
         return -1;
-    w->o.message_max = message_max;
+    w->o.message_max = o->message_max;
     return 0;
 }
 

@@ -9,6 +9,7 @@
 #ifndef DAEMON_WEBSOCKET_H
 #define DAEMON_WEBSOCKET_H
 
+#include "lib/jwt.h"
 #include "turn/push.h"
 #include "turn/session.h"
 
@@ -24,6 +25,7 @@ struct websocket_options {
     const char *listen;    /* the path of a Unix socket, or host:port (a number, [number] or localhost) */
     const char *base_path; /* before /ws/; "" */
     const char *platform_tokens, *admin_tokens; /* as auth_new; tickets are signed with the latter */
+    struct jwt_options jwt;                     /* the same */
     size_t message_max;     /* bytes of a client's message */
     size_t connections_max; /* 0: what the descriptor limit carries */
     websocket_submit_fn *submit;
@@ -36,8 +38,8 @@ struct websocket_options {
 /* While somebody else listens at that place, it tries again every few seconds, and says so once. NULL: ERR_MEMORY; ERR_INVALID: tokens or place;
  * ERR_UNAVAILABLE: the library is not there. The strings need not stay. */
 struct websocket *websocket_open(const struct websocket_options *o, struct err *e) MUST_CHECK;
-/* Other tokens and message size from now on; who is connected stays. -1: nothing has changed. */
-int websocket_set(struct websocket *w, const char *platform_tokens, const char *admin_tokens, size_t message_max, struct err *e) MUST_CHECK;
+/* Other tokens, keys and message size, as in these options, from now on; who is connected stays. -1: nothing has changed. */
+int websocket_set(struct websocket *w, const struct websocket_options *o, struct err *e) MUST_CHECK;
 /* Nobody is let in any more, and all are told to go (1001), for two seconds at most. done(arg) once nobody is there and no answer is owed. */
 void websocket_stop(struct websocket *w, void (*done)(void *arg), void *arg);
 /* Runs the loop a few rounds: the library's handles are closed there. Answers of submit must not come after it. NULL is allowed. */

@@ -139,7 +139,7 @@ static bool authorise(struct peer *p, const struct websocket_head *head, const s
 
     *ticket = (struct ticket){ 0 };
     *why = UNAUTHORIZED;
-    if (head->authorization.p != NULL && auth_allows(auth_check(w->auth, head->authorization, &who), ACCESS_PLATFORM))
+    if (head->authorization.p != NULL && auth_allows(auth_check(w->auth, head->authorization, clock_wall_ms(), &who), ACCESS_PLATFORM))
         return true;
     if (ask->ticket.p == NULL || !ticket_check(w->tickets, a, ask->ticket, clock_wall_ms(), ticket))
         return false;

@@ -11,9 +11,9 @@ struct websocket *websocket_open(const struct websocket_options *o, struct err *
     return NULL;
 }
 
-int websocket_set(struct websocket *w, const char *platform_tokens, const char *admin_tokens, size_t message_max, struct err *e)
+int websocket_set(struct websocket *w, const struct websocket_options *o, struct err *e)
 {
-    (void)w, (void)platform_tokens, (void)admin_tokens, (void)message_max, (void)e;
+    (void)w, (void)o, (void)e;
     return 0;
 }
 

@@ -127,6 +127,17 @@ bool sv_is_utf8(struct sv s)
     return true;
 }
 
+/* U+0080 to U+009F are C2 80 to C2 9F. */
+bool sv_has_control(struct sv s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+        if (c < ' ' || c == 0x7F || (c == 0xC2 && i + 1 < s.n && (unsigned char)s.p[i + 1] < 0xA0))
+            return true;
+    }
+    return false;
+}
+
 struct sv sv_cut_utf8(struct sv s, size_t max)
 {
     if (s.n <= max)

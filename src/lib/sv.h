@@ -43,6 +43,8 @@ bool sv_to_i64(struct sv s, int64_t *out);
 int sv_hex_digit(char c);
 /* Well-formed UTF-8 (RFC 3629: no overlongs, no surrogates, at most U+10FFFF). */
 bool sv_is_utf8(struct sv s);
+/* A control character (C0, DEL, C1) anywhere in UTF-8. */
+bool sv_has_control(struct sv s);
 /* The longest prefix of at most `max` bytes that does not cut a code point. `s` must be UTF-8. */
 struct sv sv_cut_utf8(struct sv s, size_t max);
 

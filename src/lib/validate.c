@@ -85,19 +85,6 @@ static void keep(struct check *c, const struct field *f, char *target, struct sv
     memcpy(target + f->offset, &copy, sizeof(copy));
 }
 
-/* C0, DEL, C1 (U+0080 to U+009F are C2 80 to C2 9F). */
-static bool has_control(struct sv s)
-{
-    for (size_t i = 0; i < s.n; i++) {
-        unsigned char ch = (unsigned char)s.p[i];
-        if (ch < ' ' || ch == 0x7F)
-            return true;
-        if (ch == 0xC2 && i + 1 < s.n && (unsigned char)s.p[i + 1] < 0xA0)
-            return true;
-    }
-    return false;
-}
-
 static size_t characters(struct sv s)
 {
     size_t n = 0;
@@ -137,7 +124,7 @@ static void check_id(struct check *c, const struct field *f, const struct where 
         too_long(c, w, VALIDATE_ID_CHARACTERS, "characters");
     else if (s.n > f->max)
         too_long(c, w, f->max, "bytes of UTF-8");
-    else if (has_control(s))
+    else if (sv_has_control(s))
         wrong(c, w, "string_control_character", "String should not contain control characters");
     else
         keep(c, f, target, s);

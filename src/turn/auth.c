@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT
- * Tokens. Every check compares SHA-256 digests with all configured ones, in the same order, to the end. */
+ * Tokens. Every check compares SHA-256 digests with all configured ones, in the same order, to the end. What is none of them may be a JSON Web
+ * Token: that is a matter of signatures, and of its claims (auth_claims.c). */
 #include "config.h"
 
 #include <stdlib.h>
 
-#include "lib/digest.h"
 #include "turn/auth.h"
+#include "turn/auth_claims.h"
 
 #define TOKENS_MAX 32 /* of both roles together */
+#define JWT_MEMORY (4 * JWT_BYTES_MAX)
 
 struct token {
     unsigned char digest[DIGEST_SIZE];
@@ -17,6 +19,7 @@ struct token {
 struct auth {
     size_t n;
     struct token tokens[TOKENS_MAX];
+    struct jwt_keys *keys; /* NULL: JWTs are off */
 };
 
 /* What may stand after "Bearer ". Two headers that a web server has joined have a space in them. */
@@ -48,7 +51,7 @@ static int add_tokens(struct auth *a, const char *list, enum auth_role role, str
     return 0;
 }
 
-struct auth *auth_new(const char *platform_tokens, const char *admin_tokens, struct err *e)
+struct auth *auth_new(const char *platform_tokens, const char *admin_tokens, const struct jwt_options *jwt, struct err *e)
 {
     struct auth *a = calloc(1, sizeof(*a));
 
@@ -56,15 +59,21 @@ struct auth *auth_new(const char *platform_tokens, const char *admin_tokens, str
         (void)err_set(e, ERR_MEMORY, "out of memory");
         return NULL;
     }
-    if (add_tokens(a, platform_tokens, ROLE_PLATFORM, e) != 0 || add_tokens(a, admin_tokens, ROLE_ADMIN, e) != 0) {
-        auth_free(a);
-        return NULL;
+    int rc = add_tokens(a, platform_tokens, ROLE_PLATFORM, e) != 0 ? -1 : add_tokens(a, admin_tokens, ROLE_ADMIN, e);
+    if (rc == 0 && jwt != NULL && jwt_is_on(jwt)) {
+        a->keys = jwt_keys_new(jwt, e);
+        rc = a->keys != NULL ? 0 : -1;
     }
-    return a;
+    if (rc == 0)
+        return a;
+    auth_free(a);
+    return NULL;
 }
 
 void auth_free(struct auth *a)
 {
+    if (a != NULL)
+        jwt_keys_free(a->keys);
     free(a);
 }
 
@@ -93,18 +102,37 @@ static enum auth_role role_of(const struct auth *a, const unsigned char digest[D
     return (roles & 1u << ROLE_PLATFORM) != 0 ? ROLE_PLATFORM : ROLE_NOBODY;
 }
 
-enum auth_role auth_check(const struct auth *a, struct sv authorization, struct auth_identity *out)
+static void check_jwt(const struct auth *a, struct sv token, int64_t now_ms, struct auth_identity *out)
+{
+    struct arena *memory = arena_new(0, JWT_MEMORY);
+    const json_t *claims;
+    enum jwt_verdict v = memory != NULL ? jwt_verify(a->keys, token, now_ms, memory, &claims) : JWT_NO_MEMORY;
+
+    if (v == JWT_GOOD)
+        auth_claims(claims, out);
+    else
+        out->why = jwt_verdict_text(v);
+    arena_free(memory);
+}
+
+enum auth_role auth_check(const struct auth *a, struct sv authorization, int64_t now_ms, struct auth_identity *out)
 {
     struct sv token = bearer(authorization);
     unsigned char digest[DIGEST_SIZE];
 
-    *out = (struct auth_identity){ .role = ROLE_NOBODY };
+    *out = (struct auth_identity){ .role = ROLE_NOBODY, .why = authorization.p == NULL ? "no credential" : "no bearer token" };
     if (token.p == NULL)
         return ROLE_NOBODY;
     digest_sha256(token, digest);
     out->role = role_of(a, digest);
     if (out->role != ROLE_NOBODY)
         memcpy(out->credential, digest, sizeof(digest));
+    else if (a->keys != NULL && memchr(token.p, '.', token.n) != NULL)
+        check_jwt(a, token, now_ms, out);
+    else
+        out->why = "an unknown token";
+    if (out->role != ROLE_NOBODY)
+        out->why = NULL;
     return out->role;
 }
 

@@ -54,24 +54,13 @@ static void PRINTF_LIKE(3, 4) wrong(struct check *c, const char *type, const cha
 
 /* ---- one value ---- */
 
-/* C0, DEL, C1 (U+0080 to U+009F are C2 80 to C2 9F). */
-static bool has_control(struct sv s)
-{
-    for (size_t i = 0; i < s.n; i++) {
-        unsigned char ch = (unsigned char)s.p[i];
-        if (ch < ' ' || ch == 0x7F || (ch == 0xC2 && i + 1 < s.n && (unsigned char)s.p[i + 1] < 0xA0))
-            return true;
-    }
-    return false;
-}
-
 static void check_id(struct check *c, struct sv s)
 {
     if (s.n == 0)
         wrong(c, "string_too_short", "String should have at least 1 character");
     else if (s.n > MESSAGE_ID_MAX)
         wrong(c, "string_too_long", "String should have at most %d bytes of UTF-8", MESSAGE_ID_MAX);
-    else if (has_control(s))
+    else if (sv_has_control(s))
         wrong(c, "string_control_character", "String should not contain control characters");
 }
 
@@ -120,7 +109,7 @@ static bool is_name(struct sv s)
 static void check_secret(struct check *c, struct sv s)
 {
     bool variable = sv_starts(s, SV("env:")) && is_name((struct sv){ s.p + 4, s.n - 4 });
-    bool file = sv_starts(s, SV("file:/")) && s.n <= 4096 && !has_control(s);
+    bool file = sv_starts(s, SV("file:/")) && s.n <= 4096 && !sv_has_control(s);
     if (!variable && !file)
         wrong(c, "secret_reference", "Input should name where the secret is: env:NAME or file:/path");
 }

@@ -82,7 +82,7 @@ void control_invalid(struct control_call *c, const char *code, const char *messa
 
 void control_refuse(struct control_call *c, int http_status, const char *code, const char *message, struct buf *result)
 {
-    struct control_answer answer = { .http_status = http_status, .code = code, .message = message, .result = SV_NONE,
+    struct control_answer answer = { .http_status = http_status, .code = code, .message = message, .result = SV_NONE, .cache = c->cache,
                                      .retry_after_ms = http_status == 503 ? RETRY_MS : 0 };
     if (result != NULL && buf_ok(result))
         answer.result = buf_sv(result);

@@ -112,12 +112,11 @@ static void test_tokens(void)
     struct websocket *w = rig_open(&o);
     struct client *c = client_open(w, "/ws/chat/c1", BEARER), *other;
     const char *with = arena_printf(rig_arena, "/ws/chat/c1?ticket=%s", rig_ticket("c1", NULL, SENDER_USER, 10000).p).p;
-    struct err e;
 
-    is_int(websocket_set(w, "", "boss", 4096, &e), -1, "no token is no configuration");
+    is_int(rig_set(w, "", "boss", 4096), -1, "no token is no configuration");
     other = client_open(w, "/ws/chat/c1", BEARER);
     client_free(other);
-    is_int(websocket_set(w, "fresh", "boss, admin", 4096, &e), 0, "other tokens");
+    is_int(rig_set(w, "fresh", "boss, admin", 4096), 0, "other tokens");
     other = client_new(w);
     is_int(client_greet(other, "/ws/chat/c1", BEARER), 401, "the old one is refused");
     client_free(other);
@@ -125,7 +124,7 @@ static void test_tokens(void)
     client_free(other);
     other = client_open(w, with, "");
     client_free(other);
-    is_int(websocket_set(w, "fresh", "boss", 4096, &e), 0, "the secret of the tickets is gone");
+    is_int(rig_set(w, "fresh", "boss", 4096), 0, "the secret of the tickets is gone");
     other = client_new(w);
     is_int(client_greet(other, with, ""), 401, "so are the tickets");
     client_free(other);
@@ -336,11 +335,10 @@ static void test_protocol(void)
         client_free(c);
     }
     struct client *c = client_open(w, "/ws/chat/c1", BEARER);
-    struct err e;
     client_frame(c, OP_TEXT, (struct sv){ most, 4000 });
     client_frame(c, OP_PING | OP_LAST, SV("x"));
     is_int(client_next(c, &text), OP_PONG, "half a message");
-    is_int(websocket_set(w, "platform", "admin", 1024, &e), 0, "the limit shrinks below it");
+    is_int(rig_set(w, "platform", "admin", 1024), 0, "the limit shrinks below it");
     client_frame(c, OP_MORE | OP_LAST, SV(" "));
     is_int(client_closed(c), 1009, "then it is too large");
     client_free(c);

@@ -61,6 +61,17 @@ struct websocket_options rig_options(void)
                                        .message_max = 4096, .connections_max = 1000, .submit = rig_submit };
 }
 
+int rig_set(struct websocket *w, const char *platform_tokens, const char *admin_tokens, size_t message_max)
+{
+    struct websocket_options o = rig_options();
+    struct err e;
+
+    o.platform_tokens = platform_tokens;
+    o.admin_tokens = admin_tokens;
+    o.message_max = message_max;
+    return websocket_set(w, &o, &e);
+}
+
 struct websocket *rig_open(const struct websocket_options *o)
 {
     struct err e;

@@ -15,6 +15,8 @@ void rig_end(void);
 /* The defaults of a test: a Unix socket, tokens "platform" and "admin". */
 struct websocket_options rig_options(void);
 struct websocket *rig_open(const struct websocket_options *o);
+/* websocket_set with these and otherwise the defaults. */
+int rig_set(struct websocket *w, const char *platform_tokens, const char *admin_tokens, size_t message_max);
 /* Stops and frees; false: it did not stop. */
 bool rig_close(struct websocket *w);
 /* Until it is so, five seconds at most. */

@@ -8,6 +8,7 @@
 #include "t/tap.h"
 #include "turn/auth.h"
 
+#define NOW_MS INT64_C(1700000000000)
 #define GOOD "s3cret-platform"
 #define BOSS "s3cret-admin"
 
@@ -49,19 +50,19 @@ static void test_check(void)
     };
     struct auth_identity who, again;
     struct err e;
-    struct auth *a = auth_new(GOOD " , newer-platform", BOSS, &e);
+    struct auth *a = auth_new(GOOD " , newer-platform", BOSS, NULL, &e);
 
     if (!ok(a != NULL, "several tokens in a variable"))
         return;
     for (size_t i = 0; i < ARRAY_LEN(table); i++)
-        is_int(auth_check(a, sv_from(table[i].header), &who), table[i].role, "line %d: %s", table[i].line,
+        is_int(auth_check(a, sv_from(table[i].header), NOW_MS, &who), table[i].role, "line %d: %s", table[i].line,
                table[i].header != NULL ? table[i].header : "no header");
-    is_int(auth_check(a, (struct sv){ "Bearer " GOOD "\0", sizeof("Bearer " GOOD) }, &who), ROLE_NOBODY, "a NUL behind it");
+    is_int(auth_check(a, (struct sv){ "Bearer " GOOD "\0", sizeof("Bearer " GOOD) }, NOW_MS, &who), ROLE_NOBODY, "a NUL behind it");
     ok(digest_equal(who.credential, (unsigned char[DIGEST_SIZE]){ 0 }) && who.user_id[0] == '\0', "nobody has no credential and no id");
-    (void)auth_check(a, SV("Bearer " GOOD), &who);
-    (void)auth_check(a, SV("bearer  " GOOD), &again);
+    (void)auth_check(a, SV("Bearer " GOOD), NOW_MS, &who);
+    (void)auth_check(a, SV("bearer  " GOOD), NOW_MS, &again);
     ok(digest_equal(who.credential, again.credential), "the same credential, however it is written");
-    (void)auth_check(a, SV("Bearer newer-platform"), &again);
+    (void)auth_check(a, SV("Bearer newer-platform"), NOW_MS, &again);
     ok(!digest_equal(who.credential, again.credential), "another credential");
     auth_free(a);
 }
@@ -85,7 +86,7 @@ static void test_configuration(void)
     struct auth *a;
 
     for (size_t i = 0; i < ARRAY_LEN(table); i++) {
-        a = auth_new(table[i].platform, table[i].admin, &e);
+        a = auth_new(table[i].platform, table[i].admin, NULL, &e);
         is_int(a != NULL, table[i].good, "line %d", table[i].line);
         if (a == NULL)
             is_int(e.code, ERR_INVALID, "line %d: its code", table[i].line);
@@ -93,11 +94,11 @@ static void test_configuration(void)
     }
     for (int i = 1; i < 40; i++)
         (void)snprintf(many + strlen(many), sizeof(many) - strlen(many), ",t%d", i);
-    a = auth_new(many, "b", &e);
+    a = auth_new(many, "b", NULL, &e);
     ok(a == NULL && e.code == ERR_RANGE, "too many");
     auth_free(a);
-    a = auth_new("both,x", "both", &e);
-    ok(a != NULL && auth_check(a, SV("Bearer both"), &who) == ROLE_ADMIN, "a token in both lists is an admin's");
+    a = auth_new("both,x", "both", NULL, &e);
+    ok(a != NULL && auth_check(a, SV("Bearer both"), NOW_MS, &who) == ROLE_ADMIN, "a token in both lists is an admin's");
     auth_free(a);
 }
 
