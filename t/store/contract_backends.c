@@ -116,7 +116,6 @@ static void sqlite_cut_lock(struct rig *r, const char *id)
 
 static const struct backend sqlite_file = {
     .name = "sqlite",
-    .no_history = true,
     .start = sqlite_start,
     .stop = sqlite_stop,
     .wipe = sqlite_wipe,
@@ -132,7 +131,6 @@ static struct store *open_sqlite_memory(struct rig *r, size_t bound)
 
 static const struct backend sqlite_memory = {
     .name = "sqlite-memory",
-    .no_history = true,
     .start = nothing_to_start,
     .stop = nothing,
     .wipe = nothing,
