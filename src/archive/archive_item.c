@@ -305,6 +305,7 @@ static int read_turn(struct door *d, struct item *out)
         read_reply(d, out) != 0 || read_messages(d, scan_member(&d->scan, 0, "messages"), out) != 0 ||
         read_job(d, scan_member(&d->scan, 0, "job"), out) != 0)
         return -1;
+    out->said = out->synced && out->reply.p != NULL;
     return read_actions(d, scan_member(&d->scan, 0, "actions"), out);
 }
 

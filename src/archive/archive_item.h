@@ -71,7 +71,7 @@ struct item {
     struct sv reply;          /* JSON object; SV_NONE: none */
     bool has_ai_ms;
     double ai_ms;
-    bool said; /* the reply's text reached the customer, or may have, or is there for whoever asks for the job */
+    bool said; /* the reply's text reached the customer, or may have, or is there for whoever asks for the job, or was said elsewhere */
     const struct item_message *messages; /* at least one, but for state and customer: none */
     size_t messages_n;
     bool synced;   /* an exchange that was made elsewhere, perhaps long ago */

@@ -1,4 +1,5 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ * Times are whole milliseconds everywhere: a cursor made of one and an id neither repeats a row nor passes one over. */
 #include "config.h"
 
 #include <stdlib.h>
@@ -8,7 +9,7 @@
 
 struct history_key history_end(const struct archive_page *what)
 {
-    /* Times are whole milliseconds, so "up to to_ms" is "before the first id of the next one". */
+    /* "up to to_ms" is "before the first id of the next millisecond" */
     struct history_key end = { .ms = what->to_ms < INT64_MAX ? what->to_ms + 1 : INT64_MAX };
 
     if (what->after && what->before_ms < end.ms) {

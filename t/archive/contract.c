@@ -386,6 +386,7 @@ static void run(struct rig *r)
     sessions(r);
     services(r);
     retention(r);
+    history(r);
     large_batches(r);
     overlapping_writers(r);
     closes_in_flight(r);

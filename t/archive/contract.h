@@ -10,6 +10,7 @@
 
 void retention(struct rig *r);
 void jobs(struct rig *r);
+void history(struct rig *r); /* contract_history.c, contract_users.c */
 void sessions(struct rig *r);
 void services(struct rig *r);
 void services_editors(struct rig *r);

@@ -90,7 +90,7 @@ static void once_and_again(struct place *p)
     (void)sv_to_i64(sv_from(query(p, where, "SELECT count(*) FROM schema_migrations WHERE length(checksum) = 64 AND name LIKE '0__\\_%.sql' ESCAPE '\\'")), &rows);
     is_int(rows, files, "%s: each is listed with name and checksum", p->name);
     static const char *const tables[] = { "conversations", "messages", "message_actions", "chat_sessions", "customers", "jobs", "bots", "ai_cores", "platforms",
-                                          "daily_analytics", "erasures", "dead_letters" };
+                                          "daily_analytics", "erasures", "dead_letters", "user_preferences" };
     for (size_t i = 0; i < ARRAY_LEN(tables); i++) {
         char sql[64];
         (void)snprintf(sql, sizeof(sql), "SELECT count(*) FROM %s", tables[i]);
@@ -230,6 +230,35 @@ static void from_version_3(struct place *p)
     is_str(query(p, where, "SELECT version FROM ai_cores"), "2", "%s: with the row's own", p->name);
 }
 
+/* A database of version 5 with messages, from which retention has deleted some: exchanges are counted as they are. */
+static void from_version_5(struct place *p)
+{
+    static const char *const files[] = { "001_core.sql", "002_services.sql", "003_retention.sql", "004_services.sql", "005_sessions.sql" };
+    static const char *const types[] = { "user", "user", "agent", "user", "bot" };
+    const char *where = next_place(p), *now = p->server != NULL ? "to_timestamp(5)" : "5000";
+    struct err e;
+    int applied;
+    char sql[600];
+
+    for (size_t i = 0; i < ARRAY_LEN(files); i++)
+        copy_file(p, "v5", files[i]);
+    is_int(migrate(p, where, own(p, "v5"), &applied, &e), 0, "%s: version 5%s", p->name, e.text);
+    for (unsigned c = 0; c < 3; c++) { /* c0: all are there; c1: 7 of its user's are gone; c2: all are gone */
+        (void)snprintf(sql, sizeof(sql), "INSERT INTO conversations (id, conversation_id, created_at, last_message_timestamp, total_messages, customer_messages)"
+                       " VALUES ('01890000-0000-7000-8000-00000000000%u', 'c%u', %s, %s, 20, %u)", c, c, now, now, c == 1 ? 10u : 3u);
+        (void)query(p, where, sql);
+        for (unsigned i = 0; c < 2 && i < ARRAY_LEN(types); i++) {
+            (void)snprintf(sql, sizeof(sql), "INSERT INTO messages (conversation_id, id, message_id, seq, sender_id, sender_type, content, \"timestamp\", received_at, status)"
+                           " VALUES ('c%u', '01890000-0000-7000-8000-0000000000%u%u', 'm%u', 1, 'u', '%s', 'x', %s, %s, 'completed')", c, c, i, i, types[i], now, now);
+            (void)query(p, where, sql);
+        }
+    }
+    is_int(migrate(p, where, shipped(p), &applied, &e), 0, "%s: goes on to the newest%s%s", p->name, e.text[0] != '\0' ? ": " : "", e.text);
+    is_str(query(p, where, "SELECT conversation_id, customer_messages, customer_messages - forgotten_messages FROM conversations ORDER BY 1"),
+           "c0|3|3\nc1|10|3\nc2|3|0", "%s: what is there is counted, and what was there is, too", p->name);
+    is_str(query(p, where, "SELECT count(*) FROM user_preferences"), "0", "%s: nobody has preferences", p->name);
+}
+
 /* What restores a dump finds nothing by a bare name, and a dump has a version that readers have seen with other rows. */
 static void restored(struct place *p)
 {
@@ -287,6 +316,7 @@ static void run(const char *name, struct pgserver *server)
     many_at_once(&p);
     files_and_faults(&p);
     from_version_3(&p);
+    from_version_5(&p);
     if (server != NULL) {
         postgres_alone(&p);
         restored(&p);
