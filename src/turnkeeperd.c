@@ -12,6 +12,7 @@
 #include "daemon/archiver.h"
 #include "daemon/cleaner.h"
 #include "daemon/courier.h"
+#include "daemon/figures_copy.h"
 #include "daemon/customers.h"
 #include "daemon/heartbeat.h"
 #include "daemon/migration.h"
@@ -37,6 +38,7 @@ struct daemon {
     struct customers *customers;
     struct migration *migration;
     struct cleaner *cleaner;
+    struct figures_copy *figures; /* NULL: there are no tables so far */
     struct courier *courier;
     struct heartbeat *heartbeat;
     struct absent *absent; /* daemons of other hosts that are not heard of */
@@ -128,12 +130,22 @@ static void all_done(void *arg)
     loop_stop(d->setup.loop);
 }
 
-/* The admin socket answers until all else is over. */
+static void figures_done(void *arg)
+{
+    struct daemon *d = arg;
+    commands_stop(d->commands, all_done, d);
+}
+
+/* What the last turns have counted is copied, too. The admin socket answers until all else is over. */
 static void part_done(void *arg)
 {
     struct daemon *d = arg;
-    if (--d->parts_left == 0)
-        commands_stop(d->commands, all_done, d);
+    if (--d->parts_left > 0)
+        return;
+    if (d->figures != NULL)
+        figures_copy_stop(d->figures, figures_done, d);
+    else
+        figures_done(d);
 }
 
 static void terminate(void *arg)
@@ -183,6 +195,11 @@ static void migrated(void *arg, bool ok)
     if (d->archiver != NULL && d->customers != NULL)
         archiver_customers(d->archiver, d->customers);
     cleaner_archive(d->cleaner, d->setup.archive);
+    const struct figures_copy_options o = { .loop = d->setup.loop, .store = d->setup.store, .archive = d->setup.archive,
+                                            .days = d->setup.settings->max_history_days };
+    d->figures = figures_copy_new(&o);
+    if (d->figures == NULL)
+        log_error("no memory for copies of the figures", NULL);
 }
 
 /* ---- what an administrator asks for ---- */
@@ -387,6 +404,7 @@ static void finish(struct daemon *d)
     hub_free(d->hub);
     migration_free(d->migration);
     archiver_free(d->archiver);
+    figures_copy_free(d->figures);
     loop_signal_free(d->term);
     loop_signal_free(d->interrupt);
     loop_signal_free(d->hup);
