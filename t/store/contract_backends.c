@@ -192,7 +192,6 @@ static struct store *open_switch(struct rig *r, size_t bound)
 
 static const struct backend switch_first = {
     .name = "switch",
-    .no_history = true,
     .start = switch_start,
     .stop = switch_stop,
     .wipe = switch_wipe,
@@ -215,7 +214,6 @@ static void switch_over_stop(struct rig *r)
 
 static const struct backend switch_second = {
     .name = "switch-over",
-    .no_history = true,
     .start = switch_start,
     .stop = switch_over_stop,
     .wipe = switch_wipe,
