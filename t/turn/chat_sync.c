@@ -421,6 +421,22 @@ static void old_ones(void)
     rig_close(&r);
 }
 
+/* Somebody's clock is a year ahead: what he says is not the newest for ever. */
+static void ahead(void)
+{
+    struct rig r;
+    open_rig(&r);
+    is_str(sync_one(&r, made("x1", -365 * 24 * HOUR)), DONE("x1", "false"), "from next year");
+    clock_fake(NOON + 60000);
+    is_str(sync_one(&r, made("x2", 0)), DONE("x2", "false"), "from now");
+    is_str(history_context(&r, "c1"), "x1:user=ask-x1 -:assistant=answer-x1 x2:user=ask-x2 -:assistant=answer-x2", "both are told to the AI");
+    clock_fake(NOON + 120000);
+    say(&r, "m1");
+    is_str(r.ai.seen, "user:ask-x1|assistant:answer-x1|user:ask-x2|assistant:answer-x2|user:m1|", "in the order in which they came");
+    has_str(history_entry(&r, "c1", "customer", 2), "\"timestamp\":\"2024-11-13T12:00:00.000Z\"", "shown as it was said");
+    rig_close(&r);
+}
+
 static struct store_list listing = { .index = STORE_DUE, .max = 9 };
 
 static void on_due(void *arg, enum store_status status, const struct store_listing *l)
@@ -559,6 +575,7 @@ int main(void)
     beside_each_other();
     cut_off();
     old_ones();
+    ahead();
     closed();
     forgotten();
     unknown_to_all();
