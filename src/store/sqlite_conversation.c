@@ -113,7 +113,7 @@ int op_load(struct session *x, struct op *op)
 static bool is_full(struct session *x, const struct store_change *c)
 {
     bool admits = c->queue_add_n > 0 || c->pending_add.p != NULL || c->pending_more_n > 0 || c->mark_new.key.p != NULL;
-    if (!admits || c->finishing)
+    if (!admits || c->finishing || c->forget)
         return false;
     int64_t bytes = x->counts.queues[STORE_QUEUE_MESSAGES].bytes;
     for (size_t i = 0; i < c->queue_add_n; i++)
@@ -122,12 +122,16 @@ static bool is_full(struct session *x, const struct store_change *c)
 }
 
 /* What forbids the change, read before anything is written. */
-static int may_apply(struct session *x, const struct store_change *c, const struct row *old, struct answer *a,
-                     int64_t now_ms)
+static int may_apply(struct session *x, struct op *op, const struct row *old, int64_t now_ms)
 {
+    const struct store_change *c = &op->ask.apply;
+    struct answer *a = op->answer;
     struct store_applied *applied = &a->is.applied;
+    int64_t erased_ms = 0;
     a->status = STORE_DONE;
-    if (old->version != c->expect_version) {
+    if (c->expect_version == 0 && !c->forget && op_erased(x, op->arena, c->conversation_id, now_ms, &erased_ms) != 0)
+        return -1;
+    if (old->version != c->expect_version || (erased_ms > 0 && c->decided_ms <= erased_ms)) {
         a->status = STORE_CONFLICT;
         return 0;
     }
@@ -223,7 +227,7 @@ void op_count(union counts *c, int64_t listed, bool is_due, int64_t by)
     c->due += is_due ? by : 0;
 }
 
-static int write_marks(struct session *x, const struct store_change *c, int64_t n, int64_t now_ms)
+int op_marks_write(struct session *x, const struct store_change *c, int64_t n, int64_t now_ms)
 {
     int64_t until = now_ms + c->mark_ttl_ms;
     int rc = 0;
@@ -282,7 +286,7 @@ int op_event_add(struct session *x, struct sv event, struct sv push)
 }
 
 /* What the dedupe marks need stays: a row with a number of its own. Without a record there is nothing: listings are made of the rows. */
-static int forget(struct session *x, const struct row *old, int64_t now_ms)
+int op_forget_row(struct session *x, const struct row *old, int64_t now_ms)
 {
     if (old->version == 0)
         return 0;
@@ -311,21 +315,23 @@ int op_apply(struct session *x, struct op *op)
     struct row old, new;
     applied->now_ms = clock_wall_ms();
     applied->version = store_next_version(c);
-    if (op_row(x, c->conversation_id, op->answer, &old) != 0 || may_apply(x, c, &old, op->answer, applied->now_ms) != 0)
+    if (op_row(x, c->conversation_id, op->answer, &old) != 0 || may_apply(x, op, &old, applied->now_ms) != 0)
         return -1;
     if (op->answer->status != STORE_DONE)
         return 0;
     if (c->forget) {
-        if (op_session_forget(x, c->conversation_id, &old, applied->now_ms) != 0 || forget(x, &old, applied->now_ms) != 0)
+        if (c->erase != NULL ? op_erase(x, op, &old, applied->now_ms) != 0
+                             : op_session_forget(x, c->conversation_id, &old, applied->now_ms) != 0 ||
+                                   op_forget_row(x, &old, applied->now_ms) != 0)
             return -1;
         return op_event_add(x, c->event, SV_NONE);
     }
     new = changed(&old, c, applied->now_ms);
-    if (op_session_count(x, c, &new, applied->now_ms) != 0 || write_row(x, c->conversation_id, &old, &new) != 0 || write_marks(x, c, new.n, applied->now_ms) != 0 ||
+    if (op_session_count(x, c, &new, applied->now_ms) != 0 || write_row(x, c->conversation_id, &old, &new) != 0 || op_marks_write(x, c, new.n, applied->now_ms) != 0 ||
         write_lists(x, c, &old, &new) != 0 || op_queue_add(x, STORE_QUEUE_MESSAGES, c->queue_add, c->queue_add_n) != 0 ||
         op_queue_add(x, STORE_QUEUE_CALLBACKS, c->callbacks_add, c->callbacks_add_n) != 0 ||
         op_letters_add(x, c->letters, c->letters_n) != 0 || write_job(x, op, applied->now_ms) != 0 ||
-        op_session_write(x, op, &old, &new, applied->now_ms) != 0)
+        op_session_write(x, op, &old, &new, applied->now_ms) != 0 || op_history_write(x, c, applied->now_ms) != 0)
         return -1;
     return op_event_add(x, c->event, c->session != NULL && c->session->events_n > 0 ? c->conversation_id : SV_NONE);
 }

@@ -54,16 +54,54 @@ static bool keep_session(struct op *op, const struct store_session_change **sess
     return keep(op, &kept->view) && keep_all(op, &kept->events, kept->events_n);
 }
 
+static bool keep_pairs(struct op *op, const struct store_pair **pairs, size_t n)
+{
+    struct store_pair *kept = arena_array(op->arena, n + 1, sizeof *kept);
+    bool all = kept != NULL;
+    for (size_t i = 0; all && i < n; i++) {
+        kept[i] = (*pairs)[i];
+        all = keep(op, &kept[i].key) && keep(op, &kept[i].value);
+    }
+    *pairs = kept;
+    return all;
+}
+
+static bool keep_history(struct op *op, const struct store_history_change **history)
+{
+    if (*history == NULL)
+        return true;
+    struct store_history_change *kept = arena_alloc(op->arena, sizeof *kept);
+    struct store_count *counts = arena_array(op->arena, (*history)->counts_n + 1, sizeof *counts);
+    if (kept == NULL || counts == NULL)
+        return false;
+    *kept = **history;
+    *history = kept;
+    bool all = true;
+    for (size_t i = 0; all && i < kept->counts_n; i++) {
+        counts[i] = kept->counts[i];
+        all = keep(op, &counts[i].metric);
+    }
+    kept->counts = counts;
+    return all && keep(op, &kept->user_id) && keep(op, &kept->day) && keep_all(op, &kept->entries, kept->entries_n) &&
+           keep_pairs(op, &kept->fields, kept->fields_n);
+}
+
+static bool keep_erase(struct op *op, const struct store_erase **erase)
+{
+    if (*erase == NULL)
+        return true;
+    struct store_erase *kept = arena_alloc(op->arena, sizeof *kept);
+    if (kept == NULL)
+        return false;
+    *kept = **erase;
+    *erase = kept;
+    return keep(op, &kept->user_id) && keep(op, &kept->day_metric) && keep(op, &kept->day_into) &&
+           keep_all(op, &kept->jobs, kept->jobs_n);
+}
+
 static bool keep_change(struct op *op, struct store_change *c)
 {
-    struct store_pair *marks = arena_array(op->arena, c->marks_n + 1, sizeof *marks);
-    bool all = marks != NULL;
-    for (size_t i = 0; all && i < c->marks_n; i++) {
-        marks[i] = c->marks[i];
-        all = keep(op, &marks[i].key) && keep(op, &marks[i].value);
-    }
-    c->marks = marks;
-    return all && keep(op, &c->conversation_id) && keep(op, &c->need_token) && keep(op, &c->record) &&
+    return keep_pairs(op, &c->marks, c->marks_n) && keep_history(op, &c->history) && keep_erase(op, &c->erase) && keep(op, &c->conversation_id) && keep(op, &c->need_token) && keep(op, &c->record) &&
            keep(op, &c->lease_token) && keep(op, &c->mark_new.key) && keep(op, &c->mark_new.value) &&
            keep(op, &c->pending_add) && keep_all(op, &c->pending_more, c->pending_more_n) &&
            keep_all(op, &c->context_add, c->context_add_n) && keep_all(op, &c->queue_add, c->queue_add_n) &&
@@ -72,60 +110,58 @@ static bool keep_change(struct op *op, struct store_change *c)
            keep_session(op, &c->session) && keep(op, &c->event);
 }
 
-int op_keep(struct op *op)
+static bool keep_ask(struct op *op)
 {
-    bool all = true;
-    op->arena = arena_new(0, OP_ARENA_MAX);
-    if (op->arena == NULL)
-        return -1;
     switch (op->kind) {
     case OP_LOAD:
-        all = keep(op, &op->ask.load.conversation_id) && keep(op, &op->ask.load.message_id);
-        break;
+        return keep(op, &op->ask.load.conversation_id) && keep(op, &op->ask.load.message_id);
     case OP_APPLY:
-        all = keep_change(op, &op->ask.apply);
-        break;
+        return keep_change(op, &op->ask.apply);
     case OP_RENEW:
-        all = keep(op, &op->ask.renew.id) && keep(op, &op->ask.renew.token);
-        break;
+        return keep(op, &op->ask.renew.id) && keep(op, &op->ask.renew.token);
     case OP_LIST:
-        all = keep(op, &op->ask.list.after_id);
-        break;
+        return keep(op, &op->ask.list.after_id);
     case OP_TAKE:
-        all = keep(op, &op->ask.take.owner);
-        break;
+        return keep(op, &op->ask.take.owner);
     case OP_ACK:
-        all = keep(op, &op->ask.ack.batch) && keep_letters(op, &op->ask.ack.dead, op->ask.ack.dead_n) &&
+        return keep(op, &op->ask.ack.batch) && keep_letters(op, &op->ask.ack.dead, op->ask.ack.dead_n) &&
               keep_all(op, &op->ask.ack.again, op->ask.ack.again_n);
-        break;
     case OP_RECOVER:
-        all = keep_all(op, &op->ask.recover.owners, op->ask.recover.n);
-        break;
+        return keep_all(op, &op->ask.recover.owners, op->ask.recover.n);
     case OP_LETTERS:
     case OP_LETTERS_CHANGE:
-        all = keep(op, &op->ask.letters.id) && keep(op, &op->ask.letters.item);
-        break;
+        return keep(op, &op->ask.letters.id) && keep(op, &op->ask.letters.item);
     case OP_PUT:
     case OP_GET:
-        all = keep(op, &op->ask.value.name) && keep(op, &op->ask.value.value);
-        break;
+        return keep(op, &op->ask.value.name) && keep(op, &op->ask.value.value);
     case OP_SESSION_FILL:
-        all = keep(op, &op->ask.fill.conversation_id) && keep(op, &op->ask.fill.view) && keep(op, &op->ask.fill.customer);
-        break;
+        return keep(op, &op->ask.fill.conversation_id) && keep(op, &op->ask.fill.view) && keep(op, &op->ask.fill.customer);
     case OP_SESSION:
     case OP_EVENTS:
-        all = keep(op, &op->ask.events.id);
-        break;
+        return keep(op, &op->ask.events.id);
+    case OP_HISTORY:
+    case OP_USER:
+    case OP_FIGURES:
+    case OP_PREFERENCES_PUT:
+    case OP_PREFERENCES:
+    case OP_ERASED_AT:
+        return keep(op, &op->ask.history.id) && keep(op, &op->ask.history.user_id) &&
+              keep_pairs(op, &op->ask.history.pairs, op->ask.history.n);
     case OP_FORGET:
-        all = keep(op, &op->ask.forget.id) && keep(op, &op->ask.forget.key);
-        break;
+        return keep(op, &op->ask.forget.id) && keep(op, &op->ask.forget.key);
     case OP_OWNERS:
     case OP_STAT:
     case OP_WHOLE:
     case OP_STOCK:
-        break;
+        return true;
     }
-    return all ? 0 : -1;
+    return false;
+}
+
+int op_keep(struct op *op)
+{
+    op->arena = arena_new(0, OP_ARENA_MAX);
+    return op->arena != NULL && keep_ask(op) ? 0 : -1;
 }
 
 void op_free(struct op *op)
@@ -155,6 +191,12 @@ static const struct {
     [OP_SESSION] = { false, op_session },
     [OP_SESSION_FILL] = { true, op_session_fill },
     [OP_EVENTS] = { false, op_events },
+    [OP_HISTORY] = { false, op_history },
+    [OP_USER] = { false, op_user },
+    [OP_FIGURES] = { false, op_figures },
+    [OP_PREFERENCES_PUT] = { true, op_preferences_put },
+    [OP_PREFERENCES] = { false, op_preferences },
+    [OP_ERASED_AT] = { false, op_erased_at },
     [OP_WHOLE] = { true, op_whole },
     [OP_FORGET] = { true, op_forget },
     [OP_STOCK] = { false, op_stock },

@@ -26,6 +26,12 @@ enum op_kind {
     OP_SESSION,
     OP_SESSION_FILL,
     OP_EVENTS,
+    OP_HISTORY,
+    OP_USER,
+    OP_FIGURES,
+    OP_PREFERENCES_PUT,
+    OP_PREFERENCES,
+    OP_ERASED_AT,
     OP_WHOLE, /* for store_merge, see sqlite_merge.h */
     OP_FORGET,
     OP_STOCK,
@@ -62,6 +68,11 @@ struct op {
             struct sv id; /* of OP_SESSION too */
             uint64_t after;
         } events;
+        struct {
+            struct sv id, user_id; /* id: of OP_ERASED_AT too, and the day of OP_FIGURES; user_id: of the others */
+            const struct store_pair *pairs;
+            size_t n;
+        } history;
         struct {
             struct sv id, key;
             bool merged;
@@ -119,6 +130,12 @@ int op_stat(struct session *x, struct op *op) MUST_CHECK;
 int op_session(struct session *x, struct op *op) MUST_CHECK;
 int op_session_fill(struct session *x, struct op *op) MUST_CHECK;
 int op_events(struct session *x, struct op *op) MUST_CHECK;
+int op_history(struct session *x, struct op *op) MUST_CHECK;
+int op_user(struct session *x, struct op *op) MUST_CHECK;
+int op_figures(struct session *x, struct op *op) MUST_CHECK;
+int op_preferences_put(struct session *x, struct op *op) MUST_CHECK;
+int op_preferences(struct session *x, struct op *op) MUST_CHECK;
+int op_erased_at(struct session *x, struct op *op) MUST_CHECK;
 int op_whole(struct session *x, struct op *op) MUST_CHECK;
 int op_forget(struct session *x, struct op *op) MUST_CHECK;
 int op_stock(struct session *x, struct op *op) MUST_CHECK;
@@ -167,6 +184,22 @@ int op_session_write(struct session *x, struct op *op, const struct row *old, co
 int op_session_drop(struct session *x, struct sv id, const struct row *c) MUST_CHECK;
 /* As drop, but for the number. */
 int op_session_forget(struct session *x, struct sv id, const struct row *old, int64_t now_ms) MUST_CHECK;
+
+/* ---- history (sqlite_history.c, sqlite_erase.c) ---- */
+
+/* What c->history asks for; it may be NULL. */
+int op_history_write(struct session *x, const struct store_change *c, int64_t now_ms) MUST_CHECK;
+/* Removes some of what is past its time. */
+int op_history_sweep(struct session *x, int64_t now_ms) MUST_CHECK;
+/* Entries, fields and the place in the listing; *entries is added to. user_id may be SV_NONE. */
+int op_history_drop(struct session *x, struct sv id, struct sv user_id, int64_t now_ms, int64_t *entries) MUST_CHECK;
+/* 0: not, or longer ago than is known. */
+int op_erased(struct session *x, struct arena *arena, struct sv id, int64_t now_ms, int64_t *at_ms) MUST_CHECK;
+/* All of c->erase and c->forget but the event; counts into op->answer. */
+int op_erase(struct session *x, struct op *op, const struct row *old, int64_t now_ms) MUST_CHECK;
+/* Record and lists; marks stay. A row without a record is left alone. */
+int op_forget_row(struct session *x, const struct row *old, int64_t now_ms) MUST_CHECK;
+int op_marks_write(struct session *x, const struct store_change *c, int64_t n, int64_t now_ms) MUST_CHECK;
 
 /* What follows from the change of a conversation's listings. */
 void op_count(union counts *c, int64_t listed, bool was_due, int64_t by);

@@ -14,6 +14,11 @@
  *  state_letter        dead letters; "bound": to a step of store_merge. (state_dead: those of version 1 of these tables)
  *  state_text          views, customers, numbers of the last event of what is forgotten (enum session_text)
  *  state_log           last events of a conversation; absent past its events_until
+ *  state_user          one row for each user and conversation with a history: number and bound of its entries; listed 0: it has left the user's set
+ *  state_entry         its entries, numbered without gaps, the newest highest
+ *  state_info, state_field   fields of a session, and until when
+ *  state_day, state_figure   figures of a day, and until when
+ *  state_preference    preferences of a user
  *  state_event         the last events, numbered without gaps, read by all processes; push: the conversation that has logged
  *                      events; told 0: there is nothing else to it
  *  state_counts        one row: numbers for stat, and the next number of everything that is numbered */
@@ -82,10 +87,25 @@ const char sqlite_schema[] =
     "CREATE TABLE IF NOT EXISTS state_log("
     " conversation INTEGER NOT NULL, seq INTEGER NOT NULL, event TEXT NOT NULL, PRIMARY KEY(conversation, seq)) WITHOUT "
     "ROWID;"
+    "CREATE TABLE IF NOT EXISTS state_user("
+    " n INTEGER PRIMARY KEY, user TEXT NOT NULL, id TEXT NOT NULL, until INTEGER NOT NULL, next INTEGER NOT NULL,"
+    " listed INTEGER NOT NULL, UNIQUE(user, id));"
+    "CREATE INDEX IF NOT EXISTS state_user_until ON state_user(until);"
+    "CREATE TABLE IF NOT EXISTS state_entry("
+    " n INTEGER NOT NULL, seq INTEGER NOT NULL, item TEXT NOT NULL, PRIMARY KEY(n, seq)) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS state_info(id TEXT PRIMARY KEY, until INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE INDEX IF NOT EXISTS state_info_until ON state_info(until);"
+    "CREATE TABLE IF NOT EXISTS state_field("
+    " id TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY(id, name)) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS state_day(day TEXT PRIMARY KEY, until INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS state_figure("
+    " day TEXT NOT NULL, metric TEXT NOT NULL, value INTEGER NOT NULL, PRIMARY KEY(day, metric)) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS state_preference("
+    " user TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY(user, name)) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS state_event("
     " seq INTEGER PRIMARY KEY, event TEXT NOT NULL, push TEXT, told INTEGER NOT NULL DEFAULT 1);";
 
-/* Versions 1 and 2 had one queue, version 3 had no sessions. */
+/* Versions 1 and 2 had one queue, version 3 had no sessions. (Version 4 had no history: whole tables, made above.) */
 const struct sqlite_upgrade sqlite_upgrades[] = {
     { "SELECT count(*) FROM pragma_table_info('state_counts') WHERE name = 'callbacks'",
       "ALTER TABLE state_counts ADD COLUMN callbacks INTEGER NOT NULL DEFAULT 0;"
@@ -236,6 +256,56 @@ const char *const sqlite_sql[SQL_N] = {
                        " WHERE events_until > 0 AND events_until <= ?1 ORDER BY events_until LIMIT ?2)",
     [SQL_LOGS_SWEPT] = "UPDATE state_conversation SET events_until = 0 WHERE n IN (SELECT n FROM state_conversation"
                        " WHERE events_until > 0 AND events_until <= ?1 ORDER BY events_until LIMIT ?2)",
+
+    [SQL_USER_ROW] = "SELECT n, until, next, listed FROM state_user WHERE user = ?1 AND id = ?2",
+    [SQL_USER_SET] = "INSERT INTO state_user(n, user, id, until, next, listed) VALUES(?1, ?2, ?3, ?4, ?5, 1)"
+                     " ON CONFLICT DO UPDATE SET until = excluded.until, next = excluded.next, listed = 1",
+    /* ?2: how many stay, those of the latest activity; ?3: now */
+    [SQL_USER_CUT] =
+        "UPDATE state_user SET listed = 0 WHERE n IN (SELECT u.n FROM state_user u"
+        " LEFT JOIN state_info i ON i.id = u.id AND i.until > ?3"
+        " LEFT JOIN state_field f ON f.id = i.id AND f.name = 'lastActivity'"
+        " WHERE u.user = ?1 AND u.listed = 1 AND u.until > ?3"
+        " ORDER BY coalesce(f.value, '') DESC, u.id DESC LIMIT -1 OFFSET ?2)",
+    [SQL_USER_UNLIST] = "DELETE FROM state_user WHERE n = ?1",
+    [SQL_USER_ENTRIES] = "SELECT e.item FROM state_user u JOIN state_entry e ON e.n = u.n"
+                         " WHERE u.user = ?1 AND u.id = ?2 AND u.until > ?3 ORDER BY e.seq DESC",
+    [SQL_USER_SESSIONS] =
+        "SELECT u.id, f.name, f.value FROM state_user u JOIN state_info i ON i.id = u.id AND i.until > ?2"
+        " JOIN state_field f ON f.id = u.id WHERE u.user = ?1 AND u.listed = 1 AND u.until > ?2 ORDER BY u.id",
+    [SQL_ENTRY_ADD] = "INSERT INTO state_entry(n, seq, item) VALUES(?1, ?2, ?3)",
+    [SQL_ENTRIES_CUT] = "DELETE FROM state_entry WHERE n = ?1 AND seq < ?2",
+    [SQL_ENTRIES_DROP] = "DELETE FROM state_entry WHERE n = ?1",
+    [SQL_INFO] = "SELECT until FROM state_info WHERE id = ?1",
+    [SQL_INFO_SET] = "INSERT INTO state_info(id, until) VALUES(?1, ?2) ON CONFLICT DO UPDATE SET until = excluded.until",
+    [SQL_INFO_DROP] = "DELETE FROM state_info WHERE id = ?1",
+    [SQL_FIELDS] = "SELECT f.name, f.value FROM state_info i JOIN state_field f ON f.id = i.id WHERE i.id = ?1 AND i.until > ?2",
+    [SQL_FIELD_SET] = "INSERT INTO state_field(id, name, value) VALUES(?1, ?2, ?3)"
+                      " ON CONFLICT DO UPDATE SET value = excluded.value",
+    [SQL_FIELDS_DROP] = "DELETE FROM state_field WHERE id = ?1",
+    [SQL_DAY] = "SELECT until FROM state_day WHERE day = ?1",
+    [SQL_DAY_SET] = "INSERT INTO state_day(day, until) VALUES(?1, ?2) ON CONFLICT DO UPDATE SET until = excluded.until",
+    [SQL_FIGURES] = "SELECT f.metric, f.value FROM state_day d JOIN state_figure f ON f.day = d.day"
+                    " WHERE d.day = ?1 AND d.until > ?2",
+    [SQL_FIGURE_ADD] = "INSERT INTO state_figure(day, metric, value) VALUES(?1, ?2, ?3)"
+                       " ON CONFLICT DO UPDATE SET value = value + excluded.value",
+    [SQL_FIGURES_DROP] = "DELETE FROM state_figure WHERE day = ?1",
+    [SQL_FIGURE_MOVE] = "INSERT INTO state_figure(day, metric, value)"
+                        " SELECT day, ?2, value FROM state_figure WHERE metric = ?1"
+                        " ON CONFLICT DO UPDATE SET value = value + excluded.value",
+    [SQL_FIGURE_MOVED] = "DELETE FROM state_figure WHERE metric = ?1",
+    [SQL_PREFERENCES] = "SELECT name, value FROM state_preference WHERE user = ?1",
+    [SQL_PREFERENCE_SET] = "INSERT INTO state_preference(user, name, value) VALUES(?1, ?2, ?3)"
+                           " ON CONFLICT DO UPDATE SET value = excluded.value",
+    [SQL_PREFERENCES_DROP] = "DELETE FROM state_preference WHERE user = ?1",
+    [SQL_LOG_COUNT] = "SELECT count(*) FROM state_log WHERE conversation = ?1",
+#define ENDED(what, table) "(SELECT " what " FROM " table " WHERE until <= ?1 ORDER BY until LIMIT ?2)"
+    [SQL_ENTRIES_SWEEP] = "DELETE FROM state_entry WHERE n IN " ENDED("n", "state_user"),
+    [SQL_USERS_SWEEP] = "DELETE FROM state_user WHERE n IN " ENDED("n", "state_user"),
+    [SQL_FIELDS_SWEEP] = "DELETE FROM state_field WHERE id IN " ENDED("id", "state_info"),
+    [SQL_INFOS_SWEEP] = "DELETE FROM state_info WHERE id IN " ENDED("id", "state_info"),
+    [SQL_FIGURES_SWEEP] = "DELETE FROM state_figure WHERE day IN " ENDED("day", "state_day"),
+    [SQL_DAYS_SWEEP] = "DELETE FROM state_day WHERE day IN " ENDED("day", "state_day"),
 
     [SQL_EVENT_ADD] = "INSERT INTO state_event(seq, event, push, told) VALUES(?1, ?2, ?3, ?4)",
     [SQL_EVENTS] = "SELECT seq, event, push, told FROM state_event WHERE seq > ?1 ORDER BY seq",

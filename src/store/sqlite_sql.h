@@ -92,6 +92,39 @@ enum sql {
     SQL_LOGS_SWEEP,
     SQL_LOGS_SWEPT,
 
+    SQL_USER_ROW, /* history: see sqlite_history.c */
+    SQL_USER_SET,
+    SQL_USER_CUT,
+    SQL_USER_UNLIST,
+    SQL_USER_ENTRIES,
+    SQL_USER_SESSIONS,
+    SQL_ENTRY_ADD,
+    SQL_ENTRIES_CUT,
+    SQL_ENTRIES_DROP,
+    SQL_INFO,
+    SQL_INFO_SET,
+    SQL_INFO_DROP,
+    SQL_FIELDS,
+    SQL_FIELD_SET,
+    SQL_FIELDS_DROP,
+    SQL_DAY,
+    SQL_DAY_SET,
+    SQL_FIGURES,
+    SQL_FIGURE_ADD,
+    SQL_FIGURES_DROP,
+    SQL_FIGURE_MOVE,
+    SQL_FIGURE_MOVED,
+    SQL_PREFERENCES,
+    SQL_PREFERENCE_SET,
+    SQL_PREFERENCES_DROP,
+    SQL_LOG_COUNT,
+    SQL_ENTRIES_SWEEP,
+    SQL_USERS_SWEEP,
+    SQL_FIELDS_SWEEP,
+    SQL_INFOS_SWEEP,
+    SQL_FIGURES_SWEEP,
+    SQL_DAYS_SWEEP,
+
     SQL_EVENT_ADD,
     SQL_EVENTS,
     SQL_EVENTS_DROP,
@@ -125,7 +158,7 @@ enum session_text { TEXT_VIEW, TEXT_CUSTOMER, TEXT_LAST };
 extern const char *const sqlite_sql[SQL_N];
 
 /* The version of the tables below; a file with a higher one is refused. */
-#define SQLITE_SCHEMA_VERSION 4
+#define SQLITE_SCHEMA_VERSION 5
 extern const char sqlite_schema[];
 /* What a table lacks that was made by an older version: `add` is to be run when `asks` gives 0. */
 struct sqlite_upgrade {

@@ -30,6 +30,11 @@ const struct redis_script redis_scripts[SCRIPTS_N] = {
     [SCRIPT_HEADS] = { .text = redis_lua_heads },
     [SCRIPT_SESSION_FILL] = { .text = redis_lua_session_fill },
     [SCRIPT_EVENTS] = { .text = redis_lua_events },
+    [SCRIPT_ERASE] = { .text = redis_lua_erase },
+    [SCRIPT_HISTORY] = { .text = redis_lua_history },
+    [SCRIPT_USER] = { .text = redis_lua_user },
+    [SCRIPT_USER_TRIM] = { .text = redis_lua_user_trim },
+    [SCRIPT_PREFERENCES] = { .text = redis_lua_preferences },
 };
 
 /* In a database that is shared with another program these names may be taken. */
@@ -40,6 +45,7 @@ static const struct redis_shared_key shared_keys[] = {
     { "message_queue", "list" }, { "message_queue:dead", "zset" },
     { "message_queue:dead:items", "hash" }, { "callback_queue", "list" },
     { "callback_queue:batches", "zset" },  { "sessions", "zset" },
+    { "analytics_days", "zset" },
 };
 
 /* ---- what every call needs ---- */
@@ -223,6 +229,7 @@ static void redis_close(struct store *s)
 
 static const struct store_ops redis_ops = {
     .name = "redis",
+    .history = &redis_history_ops,
     .load = redis_load,
     .apply = redis_apply,
     .renew = redis_renew,

@@ -3,7 +3,7 @@
  *
  * Key names are part of the contract. Ids are any bytes, so three rules keep two names apart that would be the
  * same: a conversation id that ends in ":context", ":pending" or ":record" gets ":record" appended in conversation:<id>; in
- * message:<id>:<message_id>, an id with a colon is written as :<bytes of id>:<id>. Nothing else is escaped: in other names the id stands
+ * message:<id>:<message_id> and chat_history:<user>:<id>, an id with a colon is written as :<bytes of id>:<id> where another one follows. Nothing else is escaped: in other names the id stands
  * last, behind a head that is no other's. */
 #ifndef STORE_STORE_REDIS_INSIDE_H
 #define STORE_STORE_REDIS_INSIDE_H
@@ -40,6 +40,7 @@ static inline struct redis *redis_of(struct store *s)
 #define REDIS_EVENTS "events:" /* the head of the channels of single conversations, and of their logs */
 
 enum session_key { KEY_VIEW, KEY_CUSTOMER, KEY_EVENTS, KEY_LAST };
+enum history_key { KEY_INFO, KEY_USER, KEY_DAY, KEY_PREFERENCES, KEY_ERASED }; /* each with its id, or a day */
 enum conversation_key { KEY_RECORD, KEY_CONTEXT, KEY_PENDING };
 
 /* Each writes one argument. */
@@ -48,6 +49,8 @@ void redis_key_lock(struct buf *b, struct sv id);
 void redis_key_mark(struct buf *b, struct sv id, struct sv message_id);
 void redis_key_job(struct buf *b, struct sv id);
 void redis_key_session(struct buf *b, struct sv id, enum session_key which);
+void redis_key_entries(struct buf *b, struct sv user_id, struct sv id);
+void redis_key_history(struct buf *b, struct sv id, enum history_key which);
 void redis_key_queue(struct buf *b, enum store_queue q);
 void redis_key_batches(struct buf *b, enum store_queue q); /* the names of all its batches */
 void redis_key_batch(struct buf *b, enum store_queue q, struct sv name);
@@ -57,6 +60,7 @@ void redis_key_batch(struct buf *b, enum store_queue q, struct sv name);
 #define KEY_WAITING SV("waiting")
 #define KEY_PAUSED SV("paused")
 #define KEY_SESSIONS SV("sessions")
+#define KEY_DAYS SV("analytics_days") /* those that have figures; score: until when */
 #define KEY_QUEUE SV("message_queue")
 #define KEY_CALLBACKS SV("callback_queue")
 #define KEY_DEAD SV("message_queue:dead")
@@ -102,6 +106,14 @@ void redis_session(struct store *s, struct sv id, store_session_fn *fn, void *ar
 void redis_session_fill(struct store *s, const struct store_session_fill *what, store_status_fn *fn, void *arg);
 void redis_events(struct store *s, struct sv id, uint64_t after, store_events_fn *fn, void *arg);
 int redis_listen(struct store *s, struct sv id, bool on);
+extern const struct store_history_ops redis_history_ops; /* store_redis_history.c */
+/* What apply.lua answers when a user has too many sessions: some are made to leave, whenever that is done. */
+void redis_user_trim(struct redis *r, const struct redis_reply *crowd);
+void redis_erase(struct redis *r, const struct store_change *c, store_apply_fn *fn, void *arg); /* store_redis_erase.c */
+/* The command of an apply that does not forget; NULL: it cannot be taken (store_redis_write.c). */
+struct buf *redis_write_change(struct redis *r, const struct store_change *c);
+/* The first seven keys of what changes a conversation. */
+void redis_write_fixed_keys(struct buf *b, struct sv id);
 /* What comes on a conversation's channel. */
 void redis_push(struct redis *r, struct sv channel, struct sv event);
 

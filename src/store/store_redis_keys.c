@@ -32,12 +32,23 @@ void redis_key_lock(struct buf *b, struct sv id)
     redis_write_joined(b, (struct sv[]){ SV("lock:"), id }, 2);
 }
 
-void redis_key_mark(struct buf *b, struct sv id, struct sv message_id)
+/* An id that another one follows on. */
+static void key_of_two(struct buf *b, struct sv head, struct sv id, struct sv behind)
 {
     char size[24] = "";
     if (memchr(id.p, ':', id.n) != NULL)
         (void)snprintf(size, sizeof(size), ":%zu:", id.n);
-    redis_write_joined(b, (struct sv[]){ SV("message:"), sv_from(size), id, SV(":"), message_id }, 5);
+    redis_write_joined(b, (struct sv[]){ head, sv_from(size), id, SV(":"), behind }, 5);
+}
+
+void redis_key_mark(struct buf *b, struct sv id, struct sv message_id)
+{
+    key_of_two(b, SV("message:"), id, message_id);
+}
+
+void redis_key_entries(struct buf *b, struct sv user_id, struct sv id)
+{
+    key_of_two(b, SV("chat_history:"), user_id, id);
 }
 
 void redis_key_job(struct buf *b, struct sv id)
@@ -55,6 +66,16 @@ static const struct sv session_heads[] = {
 void redis_key_session(struct buf *b, struct sv id, enum session_key which)
 {
     redis_write_joined(b, (struct sv[]){ session_heads[which], id }, 2);
+}
+
+static const struct sv history_heads[] = {
+    [KEY_INFO] = { "session_info:", 13 },          [KEY_USER] = { "user_sessions:", 14 }, [KEY_DAY] = { "chat_analytics:", 15 },
+    [KEY_PREFERENCES] = { "user_preferences:", 17 }, [KEY_ERASED] = { "erased:", 7 },
+};
+
+void redis_key_history(struct buf *b, struct sv id, enum history_key which)
+{
+    redis_write_joined(b, (struct sv[]){ history_heads[which], id }, 2);
 }
 
 void redis_key_queue(struct buf *b, enum store_queue q)

@@ -190,7 +190,8 @@ static void sqlite_load(struct store *s, const struct store_load *what, store_lo
 static void sqlite_apply(struct store *s, const struct store_change *change, store_apply_fn *fn, void *arg)
 {
     ask(of(s), &(struct op){ .kind = OP_APPLY, .ask.apply = *change },
-        &(struct answer){ .kind = ANSWER_APPLY, .fn.apply = fn, .arg = arg });
+        &(struct answer){ .kind = ANSWER_APPLY, .fn.apply = fn, .arg = arg,
+                          .erased_to = change->erase != NULL ? change->erase->counts : NULL });
 }
 
 static void ask_status(struct store *s, const struct op *op, store_status_fn *fn, void *arg)
@@ -297,6 +298,51 @@ static void sqlite_events(struct store *s, struct sv id, uint64_t after, store_e
         &(struct answer){ .kind = ANSWER_EVENTS, .fn.events = fn, .arg = arg });
 }
 
+static void sqlite_history(struct store *s, struct sv id, struct sv user_id, store_history_fn *fn, void *arg)
+{
+    ask(of(s), &(struct op){ .kind = OP_HISTORY, .ask.history = { .id = id, .user_id = user_id } },
+        &(struct answer){ .kind = ANSWER_HISTORY, .fn.history = fn, .arg = arg });
+}
+
+static void sqlite_user(struct store *s, struct sv user_id, store_user_fn *fn, void *arg)
+{
+    ask(of(s), &(struct op){ .kind = OP_USER, .ask.history.user_id = user_id },
+        &(struct answer){ .kind = ANSWER_USER, .fn.user = fn, .arg = arg });
+}
+
+static void sqlite_figures(struct store *s, struct sv day, store_pairs_fn *fn, void *arg)
+{
+    ask(of(s), &(struct op){ .kind = OP_FIGURES, .ask.history.id = day },
+        &(struct answer){ .kind = ANSWER_PAIRS, .fn.pairs = fn, .arg = arg });
+}
+
+static void sqlite_preferences_put(struct store *s, struct sv user_id, const struct store_pair *pairs, size_t n,
+                                   store_status_fn *fn, void *arg)
+{
+    ask_status(s, &(struct op){ .kind = OP_PREFERENCES_PUT, .ask.history = { .user_id = user_id, .pairs = pairs, .n = n } }, fn, arg);
+}
+
+static void sqlite_preferences(struct store *s, struct sv user_id, store_pairs_fn *fn, void *arg)
+{
+    ask(of(s), &(struct op){ .kind = OP_PREFERENCES, .ask.history.user_id = user_id },
+        &(struct answer){ .kind = ANSWER_PAIRS, .fn.pairs = fn, .arg = arg });
+}
+
+static void sqlite_erased_at(struct store *s, struct sv id, store_erased_fn *fn, void *arg)
+{
+    ask(of(s), &(struct op){ .kind = OP_ERASED_AT, .ask.history.id = id },
+        &(struct answer){ .kind = ANSWER_ERASED, .fn.erased = fn, .arg = arg });
+}
+
+static const struct store_history_ops history_ops = {
+    .history = sqlite_history,
+    .user = sqlite_user,
+    .figures = sqlite_figures,
+    .preferences_put = sqlite_preferences_put,
+    .preferences = sqlite_preferences,
+    .erased_at = sqlite_erased_at,
+};
+
 static int sqlite_listen(struct store *s, struct sv id, bool on)
 {
     struct sqlite *q = of(s);
@@ -356,6 +402,7 @@ static void sqlite_close(struct store *s)
 
 const struct store_ops store_sqlite_ops = {
     .name = "sqlite",
+    .history = &history_ops,
     .load = sqlite_load,
     .apply = sqlite_apply,
     .renew = sqlite_renew,

@@ -161,6 +161,55 @@ static void switch_events(struct store *s, struct sv id, uint64_t after, store_e
     switch_submit(of(s), &(struct call){ .kind = CALL_EVENTS, .fn.events = fn, .arg = arg, .is.events = { id, after } });
 }
 
+static void submit_history(struct store *s, const struct call *c, struct sv id, struct sv user_id)
+{
+    struct call whole = *c;
+    whole.is.history.id = id;
+    whole.is.history.user_id = user_id;
+    switch_submit(of(s), &whole);
+}
+
+static void switch_history(struct store *s, struct sv id, struct sv user_id, store_history_fn *fn, void *arg)
+{
+    submit_history(s, &(struct call){ .kind = CALL_HISTORY, .fn.history = fn, .arg = arg }, id, user_id);
+}
+
+static void switch_user(struct store *s, struct sv user_id, store_user_fn *fn, void *arg)
+{
+    submit_history(s, &(struct call){ .kind = CALL_USER, .fn.user = fn, .arg = arg }, SV_NONE, user_id);
+}
+
+static void switch_figures(struct store *s, struct sv day, store_pairs_fn *fn, void *arg)
+{
+    submit_history(s, &(struct call){ .kind = CALL_FIGURES, .fn.pairs = fn, .arg = arg }, day, SV_NONE);
+}
+
+static void switch_preferences_put(struct store *s, struct sv user_id, const struct store_pair *pairs, size_t n, store_status_fn *fn,
+                                   void *arg)
+{
+    submit_history(s, &(struct call){ .kind = CALL_PREFERENCES_PUT, .fn.status = fn, .arg = arg, .is.history = { .pairs = pairs, .n = n } },
+                   SV_NONE, user_id);
+}
+
+static void switch_preferences(struct store *s, struct sv user_id, store_pairs_fn *fn, void *arg)
+{
+    submit_history(s, &(struct call){ .kind = CALL_PREFERENCES, .fn.pairs = fn, .arg = arg }, SV_NONE, user_id);
+}
+
+static void switch_erased_at(struct store *s, struct sv id, store_erased_fn *fn, void *arg)
+{
+    submit_history(s, &(struct call){ .kind = CALL_ERASED_AT, .fn.erased = fn, .arg = arg }, id, SV_NONE);
+}
+
+static const struct store_history_ops history_ops = {
+    .history = switch_history,
+    .user = switch_user,
+    .figures = switch_figures,
+    .preferences_put = switch_preferences_put,
+    .preferences = switch_preferences,
+    .erased_at = switch_erased_at,
+};
+
 /* ---- events ---- */
 
 /* On both stores, whichever is in force: what the other one says is not passed on. */
@@ -239,6 +288,7 @@ static void switch_close(struct store *s)
 
 static const struct store_ops switch_ops = {
     .name = "switch",
+    .history = &history_ops,
     .load = switch_load,
     .apply = switch_apply,
     .renew = switch_renew,

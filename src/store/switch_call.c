@@ -63,20 +63,58 @@ static bool keep_list(struct call *c, size_t *used, const struct sv **list, size
     return kept != NULL;
 }
 
-static bool keep_marks(struct call *c, size_t *used, struct store_change *ch)
+static bool keep_pairs(struct call *c, size_t *used, const struct store_pair **pairs, size_t n)
 {
-    if (ch->marks_n == 0)
+    if (n == 0)
         return true;
     if (c->arena == NULL)
         c->arena = arena_new(0, KEPT_MAX);
-    struct store_pair *kept = c->arena != NULL ? arena_array(c->arena, ch->marks_n, sizeof(*kept)) : NULL;
-    for (size_t i = 0; kept != NULL && i < ch->marks_n; i++) {
-        kept[i] = ch->marks[i];
+    struct store_pair *kept = c->arena != NULL ? arena_array(c->arena, n, sizeof(*kept)) : NULL;
+    for (size_t i = 0; kept != NULL && i < n; i++) {
+        kept[i] = (*pairs)[i];
         if (!keep(c, used, &kept[i].key) || !keep(c, used, &kept[i].value))
             return false;
     }
-    ch->marks = kept;
+    *pairs = kept;
     return kept != NULL;
+}
+
+static bool keep_counts(struct call *c, size_t *used, struct store_history_change *h)
+{
+    if (h->counts_n == 0)
+        return true;
+    if (c->arena == NULL)
+        c->arena = arena_new(0, KEPT_MAX);
+    struct store_count *kept = c->arena != NULL ? arena_array(c->arena, h->counts_n, sizeof(*kept)) : NULL;
+    for (size_t i = 0; kept != NULL && i < h->counts_n; i++) {
+        kept[i] = h->counts[i];
+        if (!keep(c, used, &kept[i].metric))
+            return false;
+    }
+    h->counts = kept;
+    return kept != NULL;
+}
+
+static bool keep_history(struct call *c, size_t *used, struct store_change *ch)
+{
+    if (ch->history == NULL)
+        return true;
+    struct store_history_change *h = &c->history;
+    *h = *ch->history;
+    ch->history = h;
+    return keep(c, used, &h->user_id) && keep(c, used, &h->day) && keep_list(c, used, &h->entries, h->entries_n) &&
+           keep_pairs(c, used, &h->fields, h->fields_n) && keep_counts(c, used, h);
+}
+
+static bool keep_erase(struct call *c, size_t *used, struct store_change *ch)
+{
+    if (ch->erase == NULL)
+        return true;
+    struct store_erase *e = &c->erase;
+    *e = *ch->erase;
+    ch->erase = e;
+    return keep(c, used, &e->user_id) && keep_list(c, used, &e->jobs, e->jobs_n) && keep(c, used, &e->day_metric) &&
+           keep(c, used, &e->day_into);
 }
 
 static bool keep_letters(struct call *c, size_t *used, struct store_change *ch)
@@ -108,13 +146,13 @@ static bool keep_change(struct call *c, size_t *used, struct store_change *ch)
 {
     return keep(c, used, &ch->conversation_id) && keep(c, used, &ch->need_token) && keep(c, used, &ch->lease_token) &&
            keep(c, used, &ch->record) && keep(c, used, &ch->mark_new.key) && keep(c, used, &ch->mark_new.value) &&
-           keep_marks(c, used, ch) && keep(c, used, &ch->pending_add) &&
+           keep_pairs(c, used, &ch->marks, ch->marks_n) && keep(c, used, &ch->pending_add) &&
            keep_list(c, used, &ch->pending_more, ch->pending_more_n) &&
            keep_list(c, used, &ch->context_add, ch->context_add_n) &&
            keep_list(c, used, &ch->queue_add, ch->queue_add_n) &&
            keep_list(c, used, &ch->callbacks_add, ch->callbacks_add_n) && keep_letters(c, used, ch) &&
            keep(c, used, &ch->job.key) && keep(c, used, &ch->job.value) && keep_session(c, used, ch) &&
-           keep(c, used, &ch->event);
+           keep_history(c, used, ch) && keep_erase(c, used, ch) && keep(c, used, &ch->event);
 }
 
 bool call_keep(struct call *c)
@@ -157,6 +195,15 @@ bool call_keep(struct call *c)
     case CALL_EVENTS:
         c->kept = keep(c, &used, &c->is.events.id);
         break;
+    case CALL_HISTORY:
+    case CALL_USER:
+    case CALL_FIGURES:
+    case CALL_PREFERENCES_PUT:
+    case CALL_PREFERENCES:
+    case CALL_ERASED_AT:
+        c->kept = keep(c, &used, &c->is.history.id) && keep(c, &used, &c->is.history.user_id) &&
+                  keep_pairs(c, &used, &c->is.history.pairs, c->is.history.n);
+        break;
     case CALL_RECOVER:
     case CALL_STAT:
         c->kept = true;
@@ -195,10 +242,24 @@ void call_fail(struct call *c, enum store_status status)
     case CALL_EVENTS:
         c->fn.events(c->arg, status, NULL);
         break;
+    case CALL_HISTORY:
+        c->fn.history(c->arg, status, NULL);
+        break;
+    case CALL_USER:
+        c->fn.user(c->arg, status, NULL, 0);
+        break;
+    case CALL_FIGURES:
+    case CALL_PREFERENCES:
+        c->fn.pairs(c->arg, status, NULL, 0);
+        break;
+    case CALL_ERASED_AT:
+        c->fn.erased(c->arg, status, 0);
+        break;
     case CALL_RENEW:
     case CALL_ACK:
     case CALL_RECOVER:
     case CALL_FILL:
+    case CALL_PREFERENCES_PUT:
         c->fn.status(c->arg, status);
         break;
     }

@@ -21,6 +21,12 @@ enum call_kind {
     CALL_SESSION,
     CALL_FILL,
     CALL_EVENTS,
+    CALL_HISTORY,
+    CALL_USER,
+    CALL_FIGURES,
+    CALL_PREFERENCES_PUT,
+    CALL_PREFERENCES,
+    CALL_ERASED_AT,
 };
 
 struct switch_;
@@ -40,6 +46,10 @@ struct call {
         store_stat_fn *stat;
         store_session_fn *session;
         store_events_fn *events;
+        store_history_fn *history;
+        store_user_fn *user;
+        store_pairs_fn *pairs;
+        store_erased_fn *erased;
     } fn;
     void *arg;
 
@@ -70,7 +80,14 @@ struct call {
             struct sv id;
             uint64_t after;
         } events;
+        struct {
+            struct sv id, user_id; /* id: the day of CALL_FIGURES too */
+            const struct store_pair *pairs;
+            size_t n;
+        } history;
     } is;
+    struct store_history_change history; /* of an apply that is kept */
+    struct store_erase erase;
     struct store_session_change session; /* of an apply whose own one is not what is passed on */
     struct arena *arena; /* of what is kept beyond `bytes` */
     bool kept;           /* else it cannot be made again */

@@ -98,6 +98,12 @@ static bool outlives(const struct call *c, enum store_status *status)
     case CALL_SESSION:
     case CALL_FILL:
     case CALL_EVENTS:
+    case CALL_HISTORY:
+    case CALL_USER:
+    case CALL_FIGURES:
+    case CALL_PREFERENCES_PUT:
+    case CALL_PREFERENCES:
+    case CALL_ERASED_AT:
         return false;
     case CALL_LETTERS:
         return changes_letters(c);
@@ -252,6 +258,49 @@ static void on_events(void *arg, enum store_status status, const struct store_ev
     call_free(c);
 }
 
+static void on_history(void *arg, enum store_status status, const struct store_history *history)
+{
+    struct call *c = arg;
+    if (!is_final(c, &status))
+        return;
+    if (status != STORE_DONE || history == NULL) {
+        call_fail(c, status != STORE_DONE ? status : STORE_DOWN);
+        return;
+    }
+    struct store_history h = *history;
+    if (h.version > 0)
+        h.version |= tag_of(c->word);
+    c->fn.history(c->arg, status, &h);
+    call_free(c);
+}
+
+static void on_user(void *arg, enum store_status status, const struct store_user_session *sessions, size_t n)
+{
+    struct call *c = arg;
+    if (!is_final(c, &status))
+        return;
+    c->fn.user(c->arg, status, sessions, n);
+    call_free(c);
+}
+
+static void on_pairs(void *arg, enum store_status status, const struct store_pair *pairs, size_t n)
+{
+    struct call *c = arg;
+    if (!is_final(c, &status))
+        return;
+    c->fn.pairs(c->arg, status, pairs, n);
+    call_free(c);
+}
+
+static void on_erased(void *arg, enum store_status status, int64_t at_ms)
+{
+    struct call *c = arg;
+    if (!is_final(c, &status))
+        return;
+    c->fn.erased(c->arg, status, at_ms);
+    call_free(c);
+}
+
 /* ---- calls ---- */
 
 static bool is_of_this_time(const struct call *c, uint64_t version)
@@ -283,6 +332,23 @@ static void begin_count(struct call *c)
     if (c->session.seq_least < now_ms)
         c->session.seq_least = now_ms;
     change->session = &c->session;
+}
+
+static void pass_history(struct call *c, struct store *s)
+{
+    struct sv id = c->is.history.id, user_id = c->is.history.user_id;
+    if (c->kind == CALL_HISTORY)
+        store_history(s, id, user_id, on_history, c);
+    else if (c->kind == CALL_USER)
+        store_user(s, user_id, on_user, c);
+    else if (c->kind == CALL_FIGURES)
+        store_figures(s, id, on_pairs, c);
+    else if (c->kind == CALL_PREFERENCES)
+        store_preferences(s, user_id, on_pairs, c);
+    else if (c->kind == CALL_PREFERENCES_PUT)
+        store_preferences_put(s, user_id, c->is.history.pairs, c->is.history.n, on_status, c);
+    else
+        store_erased_at(s, id, on_erased, c);
 }
 
 static void pass(struct call *c, struct store *s)
@@ -327,6 +393,14 @@ static void pass(struct call *c, struct store *s)
     case CALL_EVENTS:
         store_events(s, c->is.events.id, c->is.events.after, on_events, c);
         return;
+    case CALL_HISTORY:
+    case CALL_USER:
+    case CALL_FIGURES:
+    case CALL_PREFERENCES_PUT:
+    case CALL_PREFERENCES:
+    case CALL_ERASED_AT:
+        pass_history(c, s);
+        return;
     }
 }
 
@@ -366,56 +440,17 @@ static bool make(struct switch_ *w, struct call *c)
     return true;
 }
 
+/* Tells later, as no answer comes from inside a call. */
+static void refuse_now(void *arg, enum store_status status, const void *what)
+{
+    (void)what;
+    call_fail(arg, status);
+}
+
 static void refuse(struct switch_ *w, struct call *c)
 {
-    struct answer a = { .status = STORE_DOWN, .arg = c->arg };
-    switch (c->kind) {
-    case CALL_LOAD:
-        a.kind = ANSWER_LOAD;
-        a.fn.load = c->fn.load;
-        break;
-    case CALL_APPLY:
-        a.kind = ANSWER_APPLY;
-        a.fn.apply = c->fn.apply;
-        break;
-    case CALL_LIST:
-        a.kind = ANSWER_LIST;
-        a.fn.list = c->fn.list;
-        break;
-    case CALL_TAKE:
-        a.kind = ANSWER_BATCH;
-        a.fn.batch = c->fn.batch;
-        break;
-    case CALL_LETTERS:
-        a.kind = ANSWER_LETTERS;
-        a.fn.letters = c->fn.letters;
-        break;
-    case CALL_VALUE:
-        a.kind = ANSWER_VALUE;
-        a.fn.value = c->fn.value;
-        break;
-    case CALL_STAT:
-        a.kind = ANSWER_STAT;
-        a.fn.stat = c->fn.stat;
-        break;
-    case CALL_SESSION:
-        a.kind = ANSWER_SESSION;
-        a.fn.session = c->fn.session;
-        break;
-    case CALL_EVENTS:
-        a.kind = ANSWER_EVENTS;
-        a.fn.events = c->fn.events;
-        break;
-    case CALL_RENEW:
-    case CALL_ACK:
-    case CALL_RECOVER:
-    case CALL_FILL:
-        a.kind = ANSWER_STATUS;
-        a.fn.status = c->fn.status;
-        break;
-    }
-    answers_later(w->answers, answer_new(&a));
-    call_free(c);
+    answers_later(w->answers, answer_new(&(struct answer){
+                                  .kind = ANSWER_OTHER, .status = STORE_DOWN, .fn.other = refuse_now, .arg = c }));
 }
 
 static struct call *begin(struct switch_ *w, const struct call *from)

@@ -30,7 +30,6 @@ struct backend {
     void (*cut_lock)(struct rig *r, const char *id); /* a person deletes lock:<id>; NULL: done by an apply */
     bool real_clock;
     bool shared; /* a second open() sees the same state */
-    bool no_history;
 };
 
 struct call;
@@ -145,7 +144,6 @@ struct rig_case {
     void (*run)(struct rig *r);
     size_t bound; /* for open */
     bool needs_shared;
-    bool needs_history;
 };
 
 /* end with a NULL name */

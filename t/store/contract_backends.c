@@ -116,7 +116,6 @@ static void sqlite_cut_lock(struct rig *r, const char *id)
 
 static const struct backend sqlite_file = {
     .name = "sqlite",
-    .no_history = true,
     .start = sqlite_start,
     .stop = sqlite_stop,
     .wipe = sqlite_wipe,
@@ -132,7 +131,6 @@ static struct store *open_sqlite_memory(struct rig *r, size_t bound)
 
 static const struct backend sqlite_memory = {
     .name = "sqlite-memory",
-    .no_history = true,
     .start = nothing_to_start,
     .stop = nothing,
     .wipe = nothing,
@@ -194,7 +192,6 @@ static struct store *open_switch(struct rig *r, size_t bound)
 
 static const struct backend switch_first = {
     .name = "switch",
-    .no_history = true,
     .start = switch_start,
     .stop = switch_stop,
     .wipe = switch_wipe,
@@ -217,7 +214,6 @@ static void switch_over_stop(struct rig *r)
 
 static const struct backend switch_second = {
     .name = "switch-over",
-    .no_history = true,
     .start = switch_start,
     .stop = switch_over_stop,
     .wipe = switch_wipe,

@@ -169,10 +169,10 @@ static void a_users_figures(struct rig *r)
 }
 
 const struct rig_case erase_cases[] = {
-    { .name = "erased with everything", .run = everything, .needs_history = true },
-    { .name = "what comes after an erasure", .run = younger, .needs_history = true },
-    { .name = "the end of an erasure", .run = mark_ends, .needs_history = true },
-    { .name = "erased without a record", .run = without_record, .needs_history = true },
-    { .name = "figures of who is erased", .run = a_users_figures, .needs_history = true },
+    { .name = "erased with everything", .run = everything },
+    { .name = "what comes after an erasure", .run = younger },
+    { .name = "the end of an erasure", .run = mark_ends },
+    { .name = "erased without a record", .run = without_record },
+    { .name = "figures of who is erased", .run = a_users_figures },
     { .name = NULL },
 };

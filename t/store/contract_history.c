@@ -287,16 +287,16 @@ static void another(struct rig *r)
 }
 
 const struct rig_case history_cases[] = {
-    { .name = "entries", .run = entries, .needs_history = true },
-    { .name = "the end of a history", .run = ends, .needs_history = true },
-    { .name = "fields", .run = fields, .needs_history = true },
-    { .name = "users", .run = users, .needs_history = true },
-    { .name = "names of histories", .run = names, .needs_history = true },
-    { .name = "figures", .run = figures, .needs_history = true },
-    { .name = "a history that is refused", .run = refusals, .needs_history = true },
-    { .name = "preferences", .run = preferences, .needs_history = true },
-    { .name = "odd ids of histories", .run = odd_ids, .needs_history = true },
-    { .name = "close with histories", .run = closing, .needs_history = true },
-    { .name = "another's history", .run = another, .needs_shared = true, .needs_history = true },
+    { .name = "entries", .run = entries },
+    { .name = "the end of a history", .run = ends },
+    { .name = "fields", .run = fields },
+    { .name = "users", .run = users },
+    { .name = "names of histories", .run = names },
+    { .name = "figures", .run = figures },
+    { .name = "a history that is refused", .run = refusals },
+    { .name = "preferences", .run = preferences },
+    { .name = "odd ids of histories", .run = odd_ids },
+    { .name = "close with histories", .run = closing },
+    { .name = "another's history", .run = another, .needs_shared = true },
     { .name = NULL },
 };

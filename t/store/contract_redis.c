@@ -104,7 +104,6 @@ static struct store *redis_open(struct rig *r, size_t bound)
 extern const struct backend contract_redis;
 const struct backend contract_redis = {
     .name = "redis",
-    .no_history = true,
     .start = redis_start,
     .stop = redis_stop,
     .wipe = redis_wipe,
