@@ -105,7 +105,7 @@ static void made_to_answer(void *arg, enum store_status status, const struct sto
 static void make_record(struct orphans *o, const struct store_view *v)
 {
     struct conversation c = { .created_ms = v->now_ms, .activity_ms = v->now_ms, .pending_n = (uint32_t)v->pending_n,
-                              .phase = PHASE_QUEUED, .oldest_ms = v->now_ms, .retry_at_ms = v->now_ms };
+                              .total = (int64_t)v->pending_n, .phase = PHASE_QUEUED, .oldest_ms = v->now_ms, .retry_at_ms = v->now_ms };
     struct buf b = { 0 };
     id_uuid7(c.turn_id);
     conversation_format(&b, &c);
@@ -117,6 +117,7 @@ static void make_record(struct orphans *o, const struct store_view *v)
         .in = STORE_IN_WAITING,
         .activity_ms = v->now_ms,
         .waiting_ms = v->now_ms,
+        .decided_ms = v->now_ms,
         .finishing = true,
     };
     if (buf_ok(&b))

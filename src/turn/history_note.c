@@ -286,7 +286,7 @@ static void note_counts(struct note *n)
     count(n, SV("completed_turns"), out->status != NULL && strcmp(out->status, "completed") == 0);
     count(n, SV("locked_turns"), x->event.kind == EVENT_ARRIVE && x->decision.verdict == VERDICT_LOCKED);
     count(n, SV("restarted_turns"), x->decision.verdict == VERDICT_RESTART);
-    if (x->event.kind != EVENT_ANSWERED || x->event.interrupted)
+    if (!x->ai_answered || x->decision.verdict == VERDICT_SEND) /* with what becomes of the send */
         return;
     count(n, SV("ai_calls"), 1);
     count(n, SV("ai_time_ms"), x->ai_ms);

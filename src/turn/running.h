@@ -55,6 +55,7 @@ struct turn {
     struct platform_call *send_call;
     struct reply reply;
     bool has_reply;
+    bool ai_answered;            /* which this process has asked for */
     struct sv body;              /* of the platform's request */
     enum sent sent;
     int64_t executed;

@@ -220,7 +220,7 @@ static bool synced_last(const struct transact *x, struct session_last *last)
 
     *last = (struct session_last){ .message_id = replied ? SV_NONE : s->m.message_id, .content = replied ? s->reply : s->m.content,
                                    .timestamp_ms = s->m.timestamp_ms, .sender_type = replied ? "bot" : "user" };
-    return s->m.timestamp_ms >= x->before.last_message_ms;
+    return sv_eq(sv_from(x->decision.next.last_message_id), s->m.message_id);
 }
 
 static void note_view(struct note *n)

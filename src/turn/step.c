@@ -325,7 +325,7 @@ static void sync(const struct conversation *before, const struct event *ev, stru
     c->total += ev->synced_n;
     if (c->user_id[0] == '\0')
         snprintf(c->user_id, sizeof(c->user_id), "%.*s", SV_FMT(m->sender_id));
-    if (m->timestamp_ms < c->last_message_ms)
+    if (m->timestamp_ms < min_ms(c->last_message_ms, ev->now_ms)) /* one from a clock that is ahead is not newer for ever */
         return;
     snprintf(c->last_message_id, sizeof(c->last_message_id), "%.*s", SV_FMT(m->message_id));
     c->last_message_ms = m->timestamp_ms;

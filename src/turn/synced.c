@@ -76,10 +76,18 @@ static struct sv item_of(struct transact *x, struct buf *b, const struct synced 
     return keep(x, b);
 }
 
-/* By its own time, which is not to be clamped: no `received`. */
+/* A clock that is ahead of the store's counts as this moment. */
+static int64_t not_ahead_ms(const struct transact *x, int64_t ms)
+{
+    return ms < x->event.now_ms ? ms : x->event.now_ms;
+}
+
+/* By its own time, which is not to be clamped, however old: no `received`. */
 static struct sv context_message(struct transact *x, struct buf *b, const struct synced *s, uint64_t seq)
 {
-    message_format(b, &s->m, 0, seq);
+    struct message m = s->m;
+    m.timestamp_ms = not_ahead_ms(x, m.timestamp_ms);
+    message_format(b, &m, 0, seq);
     return keep(x, b);
 }
 
@@ -89,7 +97,7 @@ static struct sv context_reply(struct transact *x, struct buf *b, const struct s
     json_obj(&o);
     json_kstr(&o, "role", SV("assistant"));
     json_kstr(&o, "content", s->reply);
-    json_kint(&o, "timestamp", s->m.timestamp_ms);
+    json_kint(&o, "timestamp", not_ahead_ms(x, s->m.timestamp_ms));
     json_kstr(&o, "turn_id", sv_from(s->turn_id));
     json_kbool(&o, "synced", true);
     json_obj_end(&o);
@@ -121,11 +129,12 @@ int synced_fill(struct transact *x, struct store_change *c, struct synced *list,
     struct store_pair *marks = arena_array(x->scratch, n, sizeof(*marks));
     struct sv *items = arena_array(x->scratch, n, sizeof(*items));
     uint64_t seq = x->decision.next.seq - n + 1;
+    int64_t newest_ms = not_ahead_ms(x, x->before.last_message_ms);
     struct buf b = { 0 };
     bool fits = marks != NULL && items != NULL;
     for (size_t i = 0; fits && i < n; i++) {
         struct synced *s = &list[i];
-        s->current = s->m.timestamp_ms >= x->before.last_message_ms - LATE_MS;
+        s->current = s->m.timestamp_ms >= newest_ms - LATE_MS;
         s->fresh = s->m.timestamp_ms > x->event.now_ms - FRESH_MS;
         marks[i] = (struct store_pair){ s->m.message_id, mark_of(x, &b, s, seq + i) };
         items[i] = item_of(x, &b, s, seq + i);

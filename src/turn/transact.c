@@ -344,7 +344,8 @@ static struct sv *copy_list(struct arena *a, const struct sv *from, size_t n)
 /* What its pending list says is all that is left. */
 static void start_anew(struct conversation *c, const struct store_view *v)
 {
-    *c = (struct conversation){ .created_ms = v->now_ms, .activity_ms = v->now_ms, .pending_n = (uint32_t)v->pending_n };
+    *c = (struct conversation){ .created_ms = v->now_ms, .activity_ms = v->now_ms, .pending_n = (uint32_t)v->pending_n,
+                                .total = (int64_t)v->pending_n };
     if (v->pending_n > 0) {
         c->phase = PHASE_QUEUED;
         c->oldest_ms = c->retry_at_ms = v->now_ms;

@@ -64,7 +64,8 @@ struct transact {
     struct bot *bot;             /* whose that is; held; NULL: the default bot, or the turn's own */
     const struct message *history, *older; /* ARRIVE: event.history_n entries for the context, event.together_n - 1 messages before event.message */
     const struct synced *synced;           /* SYNC: event.synced_n, the newest last */
-    int64_t ai_ms;                         /* ANSWERED: how long the AI took */
+    bool ai_answered;                      /* ANSWERED, SENT: it was asked by this process ... */
+    int64_t ai_ms;                         /* ... and took so long */
     transact_look_fn *look;                /* NULL: nothing to look at */
     bool want_lists, want_job; /* job: of the turn, for UNKNOWN and RESEND */
     bool save;                 /* ARRIVE: what is to be answered is told to the archive at once, too */

@@ -382,6 +382,8 @@ void turn_finish(struct turn *turn, enum sent sent)
     if (x == NULL)
         return;
     x->event.sent = sent;
+    x->ai_answered = turn->ai_answered;
+    x->ai_ms = turn->reply.ai_ms;
     x->event.turn_id = turn->record.turn_id;
     x->event.covered_n = (uint32_t)turn->covered_n;
     x->event.transferred = turn->reply.transfers;

@@ -81,7 +81,8 @@ void turn_gate(struct turn *turn, bool interrupted)
     x->event.has_actions = turn->reply.actions_n > 0 && turn_bot(turn)->deliver;
     x->event.interrupted = interrupted;
     x->event.until_ms = turn->silent_until_ms;
-    x->ai_ms = turn->has_reply ? turn->reply.ai_ms : 0;
+    x->ai_answered = turn->ai_answered && !interrupted;
+    x->ai_ms = turn->reply.ai_ms;
     x->cached = !interrupted && turn->wait_timer == NULL;
     x->before = turn->record;
     x->version = turn->version;

@@ -215,7 +215,7 @@ static void answered(void *arg, const struct ai_answer *answer)
             return;
         }
         turn->reply.ai_ms = answer->took_ms;
-        turn->has_reply = true;
+        turn->has_reply = turn->ai_answered = true;
         if (!turn->deciding) /* else an interruption is being looked at, and goes on from there */
             turn_gate(turn, false);
         return;

@@ -204,6 +204,9 @@ static void reads_a_session(struct rig *r)
     has_str(session_of(r, SV("read"), &customer).p, "\"message_count\":4,\"customer_messages\":3,\"last_message\":{\"message_id\":\"m4\",\"content\":\"m4\",\"sender_type\":\"agent\"",
             "%s: the last word is his", NAME);
     ok(rig_kept(r, &withheld, 1), "%s: a reply that was withheld", NAME);
+    has_str(session_of(r, SV("read"), &customer).p, "\"message_count\":5,\"customer_messages\":4,", "%s: counted", NAME);
+    has_str(session_before(r, SV("read"), RIG_NOW + 1, &customer).p, "\"message_count\":4,\"customer_messages\":3,", "%s: up to a time", NAME);
+    has_str(session_before(r, SV("read"), 1, &customer).p, "\"message_count\":0,\"customer_messages\":0,", "%s: before all of it", NAME);
     has_str(session_of(r, SV("read"), &customer).p, "\"last_message\":{\"message_id\":\"m5\",\"content\":\"m5\",\"sender_type\":\"user\"", "%s: is no last word", NAME);
 }
 

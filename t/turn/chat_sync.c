@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "archive/archive_item.h"
 #include "lib/clock.h"
 #include "t/tap.h"
 #include "t/turn/control_ask.h"
@@ -161,6 +162,25 @@ static void say(struct rig *r, const char *id)
     rig_forget(&a);
 }
 
+/* What a daemon makes of the items that wait. */
+static void archived(struct rig *r, size_t n)
+{
+    struct arena *a = arena_new(0, 1u << 20);
+    size_t got = history_items(r), good = 0;
+    for (size_t i = 0; i < got; i++) {
+        struct item item;
+        struct err e = { 0 };
+        if (item_parse(a, sv_from(history_item(i)), &item, &e) == 0 && item.messages_n == 1 && item.has_turn && item.fence <= 0)
+            good++;
+        else
+            diag("%s: %s", e.text, history_item(i));
+        arena_reset(a);
+    }
+    is_int(got, n, "%zu items for the archive", n);
+    is_int(good, n, "which takes them");
+    arena_free(a);
+}
+
 /* ---- one ---- */
 
 static void one(void)
@@ -221,6 +241,7 @@ static void without(void)
     e.message_id = SV_NONE;
     has_str(sync_one(&r, e), "\"duplicate\":false", "one without a name gets one");
     has_str(history_entry(&r, "c1", "customer", 0), "\"timestamp\":\"2023-11-14T12:00:00.000Z\"", "and this moment");
+    archived(&r, 3);
     rig_close(&r);
 }
 
@@ -263,6 +284,7 @@ static void very_many(void)
     is_str(sync_many(&r, list, 1000), MANY("0", "1000"), "again");
     is_int(history_figure(&r, "total_messages"), 1000, "counted once");
     is_int(history_sessions(&r, "customer"), 40, "forty sessions");
+    archived(&r, 1000);
     rig_close(&r);
 }
 
@@ -396,6 +418,22 @@ static void old_ones(void)
     is_str(sync_many(&r, moved, 2), MANY("2", "0"), "a history that moves in from elsewhere");
     say(&r, "m1");
     is_str(r.ai.seen, "user:ask-x1|assistant:answer-x1|user:ask-x2|assistant:answer-x2|user:m1|", "is what the AI knows of, however old");
+    rig_close(&r);
+}
+
+/* Somebody's clock is a year ahead: what he says is not the newest for ever. */
+static void ahead(void)
+{
+    struct rig r;
+    open_rig(&r);
+    is_str(sync_one(&r, made("x1", -365 * 24 * HOUR)), DONE("x1", "false"), "from next year");
+    clock_fake(NOON + 60000);
+    is_str(sync_one(&r, made("x2", 0)), DONE("x2", "false"), "from now");
+    is_str(history_context(&r, "c1"), "x1:user=ask-x1 -:assistant=answer-x1 x2:user=ask-x2 -:assistant=answer-x2", "both are told to the AI");
+    clock_fake(NOON + 120000);
+    say(&r, "m1");
+    is_str(r.ai.seen, "user:ask-x1|assistant:answer-x1|user:ask-x2|assistant:answer-x2|user:m1|", "in the order in which they came");
+    has_str(history_entry(&r, "c1", "customer", 2), "\"timestamp\":\"2024-11-13T12:00:00.000Z\"", "shown as it was said");
     rig_close(&r);
 }
 
@@ -537,6 +575,7 @@ int main(void)
     beside_each_other();
     cut_off();
     old_ones();
+    ahead();
     closed();
     forgotten();
     unknown_to_all();

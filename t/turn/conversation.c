@@ -275,6 +275,49 @@ static void joined_pauses(void)
     arena_free(a);
 }
 
+static struct sv record_counting(struct arena *a, int64_t total, int64_t earlier_total)
+{
+    struct conversation c = { .created_ms = 1, .activity_ms = 5, .total = total, .earlier_total = earlier_total, .past_known = earlier_total > 0,
+                              .listed = true };
+    struct buf b = { 0 };
+    conversation_format(&b, &c);
+    struct sv text = total < 0 ? SV_NONE : arena_sv(a, buf_sv(&b));
+    buf_fini(&b);
+    return text;
+}
+
+/* Each side counts its own; the past that the archive told to either was there before both. */
+static void joined_totals(void)
+{
+    static const struct {
+        const char *name;
+        int64_t here, here_earlier, there, there_earlier, total, earlier;
+        bool past;
+    } rows[] = {
+        { "new on both sides", 2, 0, 3, 0, 5, 0, false },
+        { "known here alone", 2, 0, -1, 0, 2, 0, false },
+        { "recalled here alone, unknown there", 9, 7, -1, 0, 9, 7, true },
+        { "recalled here, never forgotten there", 9, 7, 30, 0, 32, 0, false },
+        { "recalled on both sides", 9, 7, 8, 7, 10, 7, true },
+        { "nothing here", 0, 0, 4, 3, 4, 3, true },
+    };
+    struct arena *a = arena_new(0, 1u << 20);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct store_join in = { .old = record_counting(a, rows[i].here, rows[i].here_earlier),
+                                 .new_ = record_counting(a, rows[i].there, rows[i].there_earlier), .now_ms = 1000 };
+        struct store_joined out;
+        struct conversation c;
+        struct err e;
+        is_int(turns_join(NULL, a, &in, &out), 0, "%s: joined", rows[i].name);
+        is_int(conversation_parse(out.record, &c, &e), 0, "a record");
+        is_int(c.total, rows[i].total, "customer messages");
+        is_int(c.earlier_total, rows[i].earlier, "of them from before");
+        ok(c.past_known == rows[i].past, "the past is %sknown", rows[i].past ? "" : "not ");
+        ok(!c.listed, "what the store lists is to be written anew");
+    }
+    arena_free(a);
+}
+
 static struct sv record_in(struct arena *a, enum phase phase, size_t pending_n, uint32_t covered_n, int64_t activity_ms)
 {
     struct conversation c = { .created_ms = 1, .activity_ms = activity_ms, .phase = phase, .pending_n = (uint32_t)pending_n, .covered_n = covered_n };
@@ -355,6 +398,7 @@ static void joined_sends(void)
 int main(void)
 {
     joined_pauses();
+    joined_totals();
     joined_sends();
     forms();
     others();
