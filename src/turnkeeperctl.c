@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * turnkeeperctl: what an administrator runs by hand or from cron. All but `migrate` is a line to a daemon's admin socket: who may connect there
- * is the daemon's to say, so no token is needed here. */
+ * turnkeeperctl: what an administrator runs by hand or from cron. All but `migrate` and `token` is a line to a daemon's admin socket: who may connect
+ * there is the daemon's to say, so no token is needed here. */
 #include "config.h"
 
 #include <stdlib.h>
@@ -10,6 +10,7 @@
 #include "client.h"
 #include "program.h"
 #include "setup.h"
+#include "token.h"
 
 #define TIMEOUT_S 300
 
@@ -37,7 +38,7 @@ static const char *const commands[] = {
 };
 
 static const char help_text[] =
-    "Commands (a daemon must be running for all but migrate):\n"
+    "Commands (a daemon must be running for all but token and migrate):\n"
     "  ping, version                       is the daemon there?\n"
     "  show status|config|leases|queue|dead|jobs|backends|stats|workers\n"
     "  get ID                              the whole state of a conversation\n"
@@ -53,6 +54,8 @@ static const char help_text[] =
     "  reload, log level LEVEL             this daemon\n"
     "  drain [--timeout-s N], shutdown     this daemon\n"
     "  raw LINE                            a line as it is\n"
+    "  token --user ID | --role Admin|Platform [--expires-in 1h] [--issuer I] [--audience A] [--key FILE] [--kid K]\n"
+    "                                      a JSON Web Token, signed with JWT_SECRET, or with the private key of a PEM file\n"
     "  migrate                             apply missing migrations to the archive\n"
     "Options besides those below, anywhere before \"--\":\n"
     "  --json             JSON instead of a table\n"
@@ -146,12 +149,14 @@ static int run(struct client_options *o, const struct settings *s, struct arena 
     size_t plain = argc > 0 && strcmp(argv[0], "--") == 0;
     if ((size_t)argc == plain)
         return misuse();
-    if (strcmp(argv[plain], "raw") == 0 || strcmp(argv[plain], "migrate") == 0) {
+    if (strcmp(argv[plain], "raw") == 0 || strcmp(argv[plain], "migrate") == 0 || strcmp(argv[plain], "token") == 0) {
         argv += plain;
         argc -= (int)plain;
     }
     if (strcmp(argv[0], "migrate") == 0)
         return argc == 1 ? migrate(a) : misuse();
+    if (strcmp(argv[0], "token") == 0)
+        return token_run(s, argc, argv);
     if (o->socket == NULL)
         o->socket = settings_admin_socket(s, a);
     return o->socket == NULL ? EXIT_LATER : ask(o, argc, argv);

@@ -82,7 +82,7 @@ static struct websocket_options websocket_options_of(const struct daemon *d, con
         .loop = u->loop, .hub = d->hub, .base_path = s->base_path,
         .platform_tokens = s->platform_token, .admin_tokens = s->admin_token, .jwt = settings_jwt(s),
         .message_max = (size_t)s->max_body_bytes, .connections_max = (size_t)s->websocket_max,
-        .submit = session_submit, .turns = u->turns,
+        .submit = session_submit, .owner = session_owner, .turns = u->turns,
     };
 }
 

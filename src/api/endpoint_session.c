@@ -5,8 +5,8 @@
 
 #include "api/endpoint_admin.h"
 #include "api/endpoint_session.h"
+#include "api/owner.h"
 #include "lib/clock.h"
-#include "turn/session.h"
 #include "turn/ticket.h"
 
 #define UNKNOWN "unknown_session", "This session is not known."
@@ -28,11 +28,29 @@ static void answer(void *arg, const struct control_answer *a)
         admin_answer(r, a);
 }
 
+/* To a user another's session and none are the same. */
+static void answer_user(void *arg, const struct control_answer *a)
+{
+    struct request *r = arg;
+    enum session_owner whose = session_owner_of(a, r->user_id);
+
+    if (whose == SESSION_HIS)
+        request_answer_cached(r, a->http_status, a->result, a->cache);
+    else
+        owner_refuse(r, whose);
+}
+
 void endpoint_session(struct request *r)
 {
+    bool user = r->role == ROLE_USER;
+
+    if (user && r->args[0].n > MESSAGE_ID_MAX) {
+        owner_refuse(r, SESSION_NOBODY_KNOWS_IT);
+        return;
+    }
     if (!session_id_fits(r))
         return;
-    session_get(r->api->o.turns, r->args[0], answer, r);
+    session_get(r->api->o.turns, r->args[0], user ? answer_user : answer, r);
     request_park(r);
 }
 
@@ -103,10 +121,16 @@ void endpoint_session_patch(struct request *r)
 
 /* ---- a message ---- */
 
-void endpoint_session_message(struct request *r)
+static void submit(struct request *r)
 {
     const struct session_submit s = { .session_id = r->args[0], .message = r->input, .request_id = sv_from(r->id),
                                       .traceparent = r->traceparent };
+    struct session_message *m = r->input;
+
+    if (r->role == ROLE_USER) { /* whatever the body says */
+        m->sender_id = r->user_id;
+        m->sender_type = SENDER_USER;
+    }
 
     if (r->args[0].n == 0 || r->args[0].n > MESSAGE_ID_MAX) {
         request_invalid(r, "path", "session_id", "Input should have 1 to 256 bytes", "string_too_long");
@@ -116,10 +140,19 @@ void endpoint_session_message(struct request *r)
     request_park(r);
 }
 
+void endpoint_session_message(struct request *r)
+{
+    owner_check(r, r->args[0], true, submit);
+}
+
 /* ---- customers ---- */
 
 void endpoint_customer(struct request *r)
 {
+    if (r->role == ROLE_USER && !sv_eq(r->args[0], r->user_id)) {
+        request_fail(r, PROBLEM_FORBIDDEN, 0);
+        return;
+    }
     if (!admin_id(r, "unknown_customer", "Nothing is known about this customer."))
         return;
     session_customer(r->api->o.turns, r->args[0], answer, r);
@@ -142,11 +175,15 @@ static const struct field ticket_fields[] = {
 };
 
 const struct input endpoint_ticket_input = { .fields = ticket_fields, .fields_n = ARRAY_LEN(ticket_fields), .size = sizeof(struct ticket_wish) };
+/* Of a user it is known who he is. */
+const struct input endpoint_ticket_user_input = { .fields = ticket_fields, .fields_n = 1, .size = sizeof(struct ticket_wish) };
 
-void endpoint_ticket(struct request *r)
+static void make_ticket(struct request *r)
 {
     const struct ticket_wish *w = r->input;
-    const struct ticket ticket = { .session_id = w->session_id, .sender_id = w->sender_id, .sender_type = (enum sender_type)w->sender_type,
+    bool user = r->role == ROLE_USER;
+    const struct ticket ticket = { .session_id = w->session_id, .sender_id = user ? r->user_id : w->sender_id,
+                                   .sender_type = user ? SENDER_USER : (enum sender_type)w->sender_type,
                                    .expires_ms = clock_wall_ms() + TICKET_MS };
     struct sv text = request_ticket(r, &ticket);
     struct buf *body = request_body(r);
@@ -163,4 +200,11 @@ void endpoint_ticket(struct request *r)
     json_kint(&o, "expires_in", TICKET_MS / 1000);
     json_obj_end(&o);
     request_answer(r, 201, buf_sv(body));
+}
+
+void endpoint_ticket(struct request *r)
+{
+    const struct ticket_wish *w = r->input;
+
+    owner_check(r, w->session_id, false, make_ticket);
 }

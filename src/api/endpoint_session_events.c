@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "api/endpoint_session.h"
+#include "api/owner.h"
 #include "turn/push.h"
 #include "turn/ticket.h"
 
@@ -80,7 +81,7 @@ static uint64_t after_of(const struct request *r)
     return q->after >= 0 ? (uint64_t)q->after : HUB_NOW;
 }
 
-void endpoint_session_events(struct request *r)
+static void open_stream(struct request *r)
 {
     uint64_t after = after_of(r);
     struct streaming *s = NULL;
@@ -104,4 +105,9 @@ void endpoint_session_events(struct request *r)
     listener_on_placed(s->listener, begin); /* who has got the head hears what happens after it */
     request_on_closed(r, streaming_free, s);
     request_park(r);
+}
+
+void endpoint_session_events(struct request *r)
+{
+    owner_check(r, r->args[0], false, open_stream);
 }

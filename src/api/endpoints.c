@@ -22,10 +22,10 @@
         ADMIN(CGI_DELETE, V1 name "/{id}", service_delete, .query = &endpoint_admin_service_query)
 #define CLEANUP .query = &endpoint_admin_cleanup_query
 
-/* Waits for the store. */
+/* Waits for the store; users have their own. */
 #define CHAT(verb, tail, what, ...)                                                                                    \
     {                                                                                                                  \
-        .method = (verb), .path = "/api/v1/" tail, .access = ACCESS_PLATFORM, .parks = true, .handle = endpoint_##what, \
+        .method = (verb), .path = "/api/v1/" tail, .access = ACCESS_CHAT, .parks = true, .handle = endpoint_##what,    \
         __VA_ARGS__                                                                                                    \
     }
 #define SESSION "chat/sessions/{session_id}"
@@ -99,8 +99,15 @@ const struct route endpoints[] = {
         .handle = endpoint_job_events,
     },
     CHAT(CGI_GET, SESSION, session, .query = NULL),
-    CHAT(CGI_PATCH, SESSION, session_patch, .input = &endpoint_session_patch_input),
-    CHAT(CGI_POST, SESSION "/messages", session_message, .input = &session_message_input),
+    {
+        .method = CGI_PATCH,
+        .path = "/api/v1/" SESSION,
+        .access = ACCESS_PLATFORM,
+        .parks = true,
+        .input = &endpoint_session_patch_input,
+        .handle = endpoint_session_patch,
+    },
+    CHAT(CGI_POST, SESSION "/messages", session_message, .input = &session_message_input, .user_input = &session_message_user_input),
     {
         .method = CGI_GET,
         .path = "/api/v1/" SESSION "/events",
@@ -110,13 +117,7 @@ const struct route endpoints[] = {
         .handle = endpoint_session_events,
     },
     CHAT(CGI_GET, "customers/{sender_id}", customer, .query = NULL),
-    {
-        .method = CGI_POST,
-        .path = "/api/v1/tickets",
-        .access = ACCESS_PLATFORM,
-        .input = &endpoint_ticket_input,
-        .handle = endpoint_ticket,
-    },
+    CHAT(CGI_POST, "tickets", ticket, .input = &endpoint_ticket_input, .user_input = &endpoint_ticket_user_input),
     ADMIN(CGI_GET, V1 "conversations", list, .query = &endpoint_admin_list_query),
     ADMIN(CGI_GET, V1 "conversations/{id}", show, .query = NULL),
     ADMIN(CGI_POST, V1 "conversations/{id}/cancel", cancel, .query = NULL),

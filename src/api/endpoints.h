@@ -21,7 +21,7 @@ void endpoint_job_cancel(struct request *r);
 /* endpoint_job_events.c */
 void endpoint_job_events(struct request *r);
 /* endpoint_session.c */
-extern const struct input endpoint_session_patch_input, endpoint_ticket_input;
+extern const struct input endpoint_session_patch_input, endpoint_ticket_input, endpoint_ticket_user_input;
 void endpoint_session(struct request *r);
 void endpoint_session_patch(struct request *r);
 void endpoint_session_message(struct request *r);

@@ -279,10 +279,11 @@ static void check_input(struct request *r, const json_t *json)
 {
     struct buf detail = { 0 };
     int wrong = -1;
+    const struct input *in = r->role == ROLE_USER && r->route->user_input != NULL ? r->route->user_input : r->route->input;
 
-    r->input = arena_alloc(r->f.scratch, input_size(r->route->input));
+    r->input = arena_alloc(r->f.scratch, input_size(in));
     if (r->input != NULL)
-        wrong = validate(r->route->input, json, r->f.scratch, r->input, &detail);
+        wrong = validate(in, json, r->f.scratch, r->input, &detail);
     (void)take_wrong(r, wrong, &detail);
     buf_fini(&detail);
 }

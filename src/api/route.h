@@ -19,6 +19,7 @@ struct route {
     enum auth_access access;
     bool parks;                /* waits for others: counts against MAX_IN_FLIGHT */
     const struct input *input; /* a JSON body, and what must be in it. NULL: a body is ignored */
+    const struct input *user_input; /* of users, where it differs; NULL: as input */
     const struct input *query; /* what may be in the query. NULL: it is ignored */
     void (*handle)(struct request *r);
 };

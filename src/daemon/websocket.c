@@ -86,6 +86,7 @@ void peer_free(struct peer *p)
         (void)close(p->fd);
     loop_timer_free(p->timer);
     buf_fini(&p->head);
+    door_forget(p);
     free(p->session_id);
     free(p->sender_id);
     free(p);
@@ -228,7 +229,7 @@ static void all_gone(void *arg)
 
 void websocket_look_stopped(struct websocket *w)
 {
-    if (w->stopping && w->first == NULL && w->orphans == NULL) {
+    if (w->stopping && w->first == NULL && w->orphans == NULL && w->askings == 0) {
         w->stopping = false;
         loop_timer_stop(w->stop_timer);
         loop_soon(w->o.loop, all_gone, w);

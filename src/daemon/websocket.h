@@ -11,13 +11,16 @@
 
 #include "lib/jwt.h"
 #include "turn/push.h"
-#include "turn/session.h"
+#include "turn/session_owner.h"
 
 struct loop;
 struct websocket;
 
 /* session_submit, or its double in a test. */
 typedef void websocket_submit_fn(struct turns *t, const struct session_submit *s, control_fn *fn, void *arg);
+
+/* session_owner, or its double in a test. */
+typedef int websocket_owner_fn(struct turns *t, struct sv session_id, struct sv user_id, session_owner_fn *fn, void *arg);
 
 struct websocket_options {
     struct loop *loop;
@@ -29,7 +32,8 @@ struct websocket_options {
     size_t message_max;     /* bytes of a client's message */
     size_t connections_max; /* 0: what the descriptor limit carries */
     websocket_submit_fn *submit;
-    struct turns *turns; /* its first argument */
+    websocket_owner_fn *owner;
+    struct turns *turns; /* the first argument of both */
     int64_t ping_ms;      /* 0: 15,000 */
     int64_t handshake_ms; /* 0: 5,000 */
     int64_t stall_ms;     /* how long a reader may take for what waits for it; 0: 10,000 */
@@ -42,7 +46,7 @@ struct websocket *websocket_open(const struct websocket_options *o, struct err *
 int websocket_set(struct websocket *w, const struct websocket_options *o, struct err *e) MUST_CHECK;
 /* Nobody is let in any more, and all are told to go (1001), for two seconds at most. done(arg) once nobody is there and no answer is owed. */
 void websocket_stop(struct websocket *w, void (*done)(void *arg), void *arg);
-/* Runs the loop a few rounds: the library's handles are closed there. Answers of submit must not come after it. NULL is allowed. */
+/* Runs the loop a few rounds: the library's handles are closed there. Answers of submit and owner must not come after it. NULL is allowed. */
 void websocket_free(struct websocket *w);
 
 struct websocket_stat {

@@ -21,7 +21,7 @@
 #define ARENA_BYTES 65536
 #define LINGER_MS 1000 /* for who is refused to read why and to close */
 
-enum refusal { BAD_REQUEST, UNAUTHORIZED, FORBIDDEN, NOT_FOUND, WRONG_METHOD, TIMEOUT, UPGRADE, TOO_LONG, INTERNAL, FULL };
+enum refusal { BAD_REQUEST, UNAUTHORIZED, FORBIDDEN, NOT_HIS, UNSURE, NOT_FOUND, WRONG_METHOD, TIMEOUT, UPGRADE, TOO_LONG, INTERNAL, FULL };
 
 static const struct {
     int status;
@@ -30,6 +30,8 @@ static const struct {
     [BAD_REQUEST] = { 400, "Bad Request", "bad_request", "This is no request that can be understood.", "" },
     [UNAUTHORIZED] = { 401, "Unauthorized", "unauthorized", "A valid credential is required.", "WWW-Authenticate: Bearer\r\n" },
     [FORBIDDEN] = { 403, "Forbidden", "forbidden", "This ticket is another session's.", "" },
+    [NOT_HIS] = { 403, "Forbidden", "forbidden", "This credential does not give access to this.", "" },
+    [UNSURE] = { 503, "Service Unavailable", "owner_unknown", "Whose session this is cannot be found out now.", "Retry-After: 1\r\n" },
     [NOT_FOUND] = { 404, "Not Found", "not_found", "There is nothing here.", "" },
     [WRONG_METHOD] = { 405, "Method Not Allowed", "method_not_allowed", "Only GET is possible here.", "Allow: GET\r\n" },
     [TIMEOUT] = { 408, "Request Timeout", "timeout", "The request did not come in time.", "" },
@@ -78,9 +80,11 @@ static void refuse(struct peer *p, enum refusal why, const char *text)
     (void)shutdown(p->fd, SHUT_WR);
     buf_fini(&out);
     buf_fini(&p->head);
+    door_forget(p);
     (void)snprintf(status, sizeof(status), "%d", refusals[why].status);
     log_debug("a WebSocket is refused", "#status", status, "request_id", made, NULL);
     p->state = PEER_REFUSED;
+    loop_fd_want(p->watch, LOOP_READ);
     loop_timer_set(p->timer, LINGER_MS);
 }
 
@@ -99,24 +103,41 @@ static char *copy(struct sv s)
     return strndup(s.p, s.n);
 }
 
-static bool remember(struct peer *p, const struct websocket_ask *ask, const struct ticket *ticket)
+/* What of the handshake counts later on. forced: what he writes is from this sender, SV_NONE: of this type. */
+struct sender {
+    bool forced;
+    struct sv id;
+    enum sender_type type;
+};
+
+static bool remember(struct peer *p, const struct websocket_ask *ask, const struct sender *sender)
 {
     p->session_id = copy(ask->session_id);
-    if (ticket != NULL) {
-        p->forced = true;
-        p->sender_type = ticket->sender_type;
-        p->sender_id = ticket->sender_id.p != NULL ? copy(ticket->sender_id) : NULL;
-    }
-    return p->session_id != NULL && (ticket == NULL || ticket->sender_id.p == NULL || p->sender_id != NULL);
+    p->after = ask->resumes ? ask->after : HUB_NOW;
+    p->forced = sender->forced;
+    p->sender_type = sender->type;
+    p->sender_id = sender->id.p != NULL ? copy(sender->id) : NULL;
+    return p->session_id != NULL && (p->sender_id != NULL || sender->id.p == NULL);
 }
 
-static void admit(struct peer *p, const struct websocket_head *head, const struct websocket_ask *ask)
+/* Once more, since its end may have come near, or others in, while an answer was waited for. */
+static bool has_room(const struct websocket *w)
+{
+    return w->peers < w->o.connections_max && !w->stopping;
+}
+
+static void admit(struct peer *p)
 {
     struct websocket *w = p->w;
+    struct websocket_head head;
     char key[64];
     int fd = p->fd;
 
-    (void)snprintf(key, sizeof(key), "%.*s", SV_FMT(head->key));
+    if (!has_room(w) || websocket_head_read(buf_sv(&p->head), &head) != HEAD_WHOLE) {
+        refuse(p, FULL, NULL);
+        return;
+    }
+    (void)snprintf(key, sizeof(key), "%.*s", SV_FMT(head.key));
     loop_fd_free(p->watch);
     p->watch = NULL;
     p->fd = -1; /* the wire's, whatever happens */
@@ -125,51 +146,110 @@ static void admit(struct peer *p, const struct websocket_head *head, const struc
     w->guests--;
     w->peers++;
     p->state = PEER_OPEN;
-    p->after = ask->resumes ? ask->after : HUB_NOW;
     if (!wire_adopt(w->wire, p, &p->link, fd, sv_from(key)) && !p->link.adopted)
         peer_free(p);
 }
 
-/* A credential of the whole service, else the ticket of one session. */
-static bool authorise(struct peer *p, const struct websocket_head *head, const struct websocket_ask *ask, struct arena *a, struct ticket *ticket,
-                      enum refusal *why)
+/* ---- users ---- */
+
+/* Until it is known whose session it is. */
+struct asking {
+    struct websocket *w;
+    struct peer *p; /* NULL: gone, or told that it took too long */
+};
+
+void door_forget(struct peer *p)
+{
+    if (p->asking != NULL)
+        p->asking->p = NULL;
+    p->asking = NULL;
+}
+
+static void on_owner(void *arg, enum session_owner whose)
+{
+    struct asking *q = arg;
+    struct websocket *w = q->w;
+    struct peer *p = q->p;
+
+    free(q);
+    w->askings--;
+    if (p != NULL) {
+        p->asking = NULL;
+        if (whose == SESSION_HIS)
+            admit(p);
+        else
+            refuse(p, whose == SESSION_OWNER_UNSURE ? UNSURE : NOT_HIS, NULL);
+    }
+    websocket_look_stopped(w);
+}
+
+/* A user is let in once the session is known to be his. What he sends before waits in the socket. */
+static void ask_owner(struct peer *p, const char *user_id)
+{
+    struct asking *q = malloc(sizeof(*q));
+
+    if (q != NULL)
+        *q = (struct asking){ .w = p->w, .p = p };
+    if (q == NULL || p->w->o.owner(p->w->o.turns, sv_from(p->session_id), sv_from(user_id), on_owner, q) != 0) {
+        free(q);
+        refuse(p, UNSURE, NULL);
+        return;
+    }
+    p->asking = q;
+    p->w->askings++;
+    loop_fd_want(p->watch, 0);
+}
+
+/* ---- who may ---- */
+
+/* A credential of the whole service, or a user's, else the ticket of one session. */
+static bool authorise(struct peer *p, const struct websocket_head *head, const struct websocket_ask *ask, struct arena *a, struct auth_identity *who,
+                      struct sender *sender, enum refusal *why)
 {
     const struct websocket *w = p->w;
-    struct auth_identity who;
+    struct ticket ticket;
 
-    *ticket = (struct ticket){ 0 };
+    *who = (struct auth_identity){ .role = ROLE_NOBODY };
+    *sender = (struct sender){ .id = SV_NONE };
     *why = UNAUTHORIZED;
-    if (head->authorization.p != NULL && auth_allows(auth_check(w->auth, head->authorization, clock_wall_ms(), &who), ACCESS_PLATFORM))
+    if (head->authorization.p != NULL && auth_allows(auth_check(w->auth, head->authorization, clock_wall_ms(), who), ACCESS_CHAT)) {
+        if (who->role == ROLE_USER)
+            *sender = (struct sender){ .forced = true, .id = sv_from(who->user_id), .type = SENDER_USER };
         return true;
-    if (ask->ticket.p == NULL || !ticket_check(w->tickets, a, ask->ticket, clock_wall_ms(), ticket))
+    }
+    if (ask->ticket.p == NULL || !ticket_check(w->tickets, a, ask->ticket, clock_wall_ms(), &ticket))
         return false;
+    *sender = (struct sender){ .forced = true, .id = ticket.sender_id, .type = ticket.sender_type };
     *why = FORBIDDEN;
-    return sv_eq(ticket->session_id, ask->session_id);
+    return sv_eq(ticket.session_id, ask->session_id);
 }
 
 static void look_at(struct peer *p, const struct websocket_head *head, struct arena *a)
 {
     struct websocket *w = p->w;
     struct websocket_ask ask;
-    struct ticket ticket;
+    struct auth_identity who;
+    struct sender sender;
     enum refusal why;
 
     if (!websocket_head_ask(head, sv_from(w->base_path), a, &ask))
         refuse(p, NOT_FOUND, NULL);
     else if (!sv_eq(head->method, SV("GET")))
         refuse(p, WRONG_METHOD, NULL);
-    else if (!authorise(p, head, &ask, a, &ticket, &why))
+    else if (!authorise(p, head, &ask, a, &who, &sender, &why))
         refuse(p, why, NULL);
     else if (ask.wrong != NULL)
         refuse(p, BAD_REQUEST, ask.wrong);
     else if (!head->upgrade || head->key.p == NULL || !sv_eq(head->version, SV("13")))
         refuse(p, UPGRADE, NULL);
-    else if (w->peers >= w->o.connections_max || w->stopping)
+    else if (!has_room(w))
         refuse(p, FULL, NULL);
-    else if (!remember(p, &ask, ticket.session_id.p != NULL ? &ticket : NULL))
+    else if (!remember(p, &ask, &sender))
         refuse(p, INTERNAL, NULL);
+    else if (who.role == ROLE_USER)
+        ask_owner(p, who.user_id);
     else
-        admit(p, head, &ask);
+        admit(p);
 }
 
 static void look(struct peer *p)

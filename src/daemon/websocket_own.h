@@ -35,6 +35,7 @@ enum peer_state {
 };
 
 struct say;
+struct asking;
 
 /* One connection. */
 struct peer {
@@ -49,12 +50,13 @@ struct peer {
     int fd;
     struct loop_fd *watch;
     struct buf head;
+    struct asking *asking; /* HEAD: the handshake is read; whose session it wants is being found out. NULL: not */
 
     /* from OPEN on */
     struct wire_link link;
     struct listener *listener;
     uint64_t after; /* what it had seen before; HUB_NOW */
-    bool forced;    /* a ticket's */
+    bool forced;    /* a ticket's, or a user's */
     enum sender_type sender_type;
     char *session_id, *sender_id; /* sender_id NULL: not said */
     unsigned pings_open; /* sent or due, and not answered */
@@ -88,6 +90,7 @@ struct websocket {
     struct frames *frames; /* of events */
     struct websocket_stat n;
     struct say *orphans; /* submissions whose client is gone */
+    size_t askings;      /* questions for an owner without an answer yet */
 
     bool stopping;
     struct loop_timer *stop_timer;
@@ -108,6 +111,8 @@ void websocket_deafen(struct websocket *w);
 /* websocket_door.c: reads the handshake of a new peer, whose timer runs, and either opens or refuses it */
 void door_begin(struct peer *p);
 void door_timeout(struct peer *p);
+/* The peer is gone; an answer to come is for nobody. */
+void door_forget(struct peer *p);
 
 /* websocket_peer.c */
 void peer_timer(void *arg); /* any state's */

@@ -116,6 +116,7 @@ static bool look_up_customer(struct reading *q)
 
 static void answer_unknown(struct reading *q)
 {
+    q->c.cache = strcmp(q->cache, "BYPASS") == 0 ? q->cache : NULL;
     if (q->store_down)
         control_unavailable(&q->c);
     else

@@ -10,7 +10,8 @@
 #include "turn/step.h"
 
 /* {"session_id","user_id","status","check_reply","check_reply_until","created_at","last_activity","message_count","last_message","customer"}; the answer's
- * `cache` says where it came from. 404 `unknown_session`; 503 when neither store nor database can be asked. */
+ * `cache` says where it came from. 404 `unknown_session`; (with `cache` BYPASS: a store that only stands in does not know it, nor
+ * does the archive so far); 503 when neither store nor database can be asked. */
 void session_get(struct turns *t, struct sv session_id, control_fn *fn, void *arg);
 
 struct session_change {
@@ -31,6 +32,8 @@ struct session_message {
     struct sv bot_id; /* of metadata */
 };
 extern const struct input session_message_input;
+/* The same from a user, who needs not say who he is: sender_id and sender_type are not looked at, and left empty. */
+extern const struct input session_message_user_input;
 
 /* 202 {"accepted":true,"message_id","check_reply","job_id":id|null,"session_id"}, with "reason" where it is not answered, "duplicate":true where it was
  * here before. 409 turn_running, 413, 503. sender_type user is answered as a job when the bot may reply. Everything is copied. */

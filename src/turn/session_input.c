@@ -13,13 +13,17 @@ static const struct field metadata[] = { { MESSAGE_FIELD("bot_id", FIELD_ID, bot
 static const struct field fields[] = {
     { MESSAGE_FIELD("message_id", FIELD_ID, message_id), .max = MESSAGE_ID_MAX },
     { MESSAGE_FIELD("content", FIELD_TEXT, content), .required = true, .max = MESSAGE_CONTENT_MAX },
-    { MESSAGE_FIELD("sender_id", FIELD_ID, sender_id), .required = true, .max = MESSAGE_ID_MAX },
-    { MESSAGE_FIELD("sender_type", FIELD_CHOICE, sender_type), .required = true, .choices = sender_types },
     { MESSAGE_FIELD("timestamp", FIELD_TIME, timestamp_ms) },
     { MESSAGE_FIELD("metadata", FIELD_OBJECT, metadata), .members = metadata, .members_n = ARRAY_LEN(metadata) },
     { MESSAGE_FIELD("attachments", FIELD_OBJECTS, attachments) },
+    /* the last SENDER_FIELDS: */
+    { MESSAGE_FIELD("sender_id", FIELD_ID, sender_id), .required = true, .max = MESSAGE_ID_MAX },
+    { MESSAGE_FIELD("sender_type", FIELD_CHOICE, sender_type), .required = true, .choices = sender_types },
 };
+#define SENDER_FIELDS 2
 static const struct session_message defaults = { .timestamp_ms = -1 };
 
 const struct input session_message_input = { .fields = fields, .fields_n = ARRAY_LEN(fields), .size = sizeof(struct session_message),
                                              .defaults = &defaults };
+const struct input session_message_user_input = { .fields = fields, .fields_n = ARRAY_LEN(fields) - SENDER_FIELDS,
+                                                  .size = sizeof(struct session_message), .defaults = &defaults };

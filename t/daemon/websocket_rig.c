@@ -58,7 +58,7 @@ void rig_end(void)
 struct websocket_options rig_options(void)
 {
     return (struct websocket_options){ .loop = rig_loop, .listen = rig_path, .base_path = "", .platform_tokens = "platform", .admin_tokens = "admin",
-                                       .message_max = 4096, .connections_max = 1000, .submit = rig_submit };
+                                       .message_max = 4096, .connections_max = 1000, .submit = rig_submit, .owner = rig_owner };
 }
 
 int rig_set(struct websocket *w, const char *platform_tokens, const char *admin_tokens, size_t message_max)
@@ -229,6 +229,26 @@ void rig_answer(size_t i, const struct control_answer *a)
     rig_said[i].fn(rig_said[i].arg, a);
 }
 
+/* ---- whose a session is ---- */
+
+struct rig_asked rig_asked[64];
+size_t rig_asked_n;
+bool rig_owner_fails;
+
+int rig_owner(struct turns *t, struct sv session_id, struct sv user_id, session_owner_fn *fn, void *arg)
+{
+    struct rig_asked *q = &rig_asked[rig_asked_n % ARRAY_LEN(rig_asked)];
+
+    (void)t;
+    if (rig_owner_fails)
+        return -1;
+    *q = (struct rig_asked){ .fn = fn, .arg = arg };
+    (void)snprintf(q->session, sizeof(q->session), "%.*s", SV_FMT(session_id));
+    (void)snprintf(q->user, sizeof(q->user), "%.*s", SV_FMT(user_id));
+    rig_asked_n++;
+    return 0;
+}
+
 /* ---- clients ---- */
 
 struct client *client_new(const struct websocket *w)
@@ -289,17 +309,27 @@ static bool has_head(void *arg)
     return c->over || (c->in.n > 0 && strstr(c->in.p, "\r\n\r\n") != NULL);
 }
 
-int client_greet(struct client *c, const char *target, const char *more)
+void client_ask(struct client *c, const char *target, const char *more)
 {
     client_send(c, arena_printf(rig_arena,
                                 "GET %s HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                                 "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n%s\r\n", target, more));
+}
+
+int client_status(struct client *c)
+{
     if (!rig_wait(has_head, c) || c->in.n < 12)
         return 0;
     int status = (int)strtol(c->in.p + 9, NULL, 10);
     if (status == 101)
         buf_consume(&c->in, (size_t)(strstr(c->in.p, "\r\n\r\n") + 4 - c->in.p));
     return status;
+}
+
+int client_greet(struct client *c, const char *target, const char *more)
+{
+    client_ask(c, target, more);
+    return client_status(c);
 }
 
 struct client *client_open(const struct websocket *w, const char *target, const char *more)

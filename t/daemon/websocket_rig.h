@@ -12,7 +12,7 @@ extern char rig_path[108];      /* of the socket */
 
 void rig_begin(void);
 void rig_end(void);
-/* The defaults of a test: a Unix socket, tokens "platform" and "admin". */
+/* The defaults of a test: a Unix socket, tokens "platform" and "admin", no JSON Web Tokens. */
 struct websocket_options rig_options(void);
 struct websocket *rig_open(const struct websocket_options *o);
 /* websocket_set with these and otherwise the defaults. */
@@ -45,6 +45,18 @@ extern size_t rig_said_n;
 void rig_submit(struct turns *t, const struct session_submit *s, control_fn *fn, void *arg);
 void rig_answer(size_t i, const struct control_answer *a);
 
+/* ---- whose a session is ---- */
+
+struct rig_asked {
+    char session[64], user[64];
+    session_owner_fn *fn;
+    void *arg;
+};
+extern struct rig_asked rig_asked[64];
+extern size_t rig_asked_n;
+extern bool rig_owner_fails; /* memory is short */
+int rig_owner(struct turns *t, struct sv session_id, struct sv user_id, session_owner_fn *fn, void *arg);
+
 /* ---- clients ---- */
 
 struct client {
@@ -58,6 +70,9 @@ void client_free(struct client *c);
 void client_send(struct client *c, struct sv bytes);
 /* Sends the handshake and waits for the answer: its status, 0: none came. `more`: whole header lines. */
 int client_greet(struct client *c, const char *target, const char *more);
+/* The same in two steps. */
+void client_ask(struct client *c, const char *target, const char *more);
+int client_status(struct client *c);
 struct client *client_open(const struct websocket *w, const char *target, const char *more); /* bails out unless 101 */
 enum { OP_MORE = 0, OP_TEXT = 1, OP_BINARY = 2, OP_CLOSE = 8, OP_PING = 9, OP_PONG = 10, OP_LAST = 128 };
 void client_frame(struct client *c, int op, struct sv payload); /* op | OP_LAST for the last fragment; masked */

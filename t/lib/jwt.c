@@ -362,7 +362,7 @@ static void open_sets(void)
     buf_add(&b, SV("{\"keys\":["));
     rig_jwk(&b, RIG_RSA, "\"kid\":\"r1\",");
     buf_add(&b, SV("]}"));
-    rig_write("one.json", b.p);
+    jwt_rig_write("one.json", b.p);
     b.n -= 2;
     buf_addc(&b, ',');
     rig_jwk(&b, RIG_RSA_OTHER, "\"kid\":\"r2\",\"use\":\"sig\",\"alg\":\"RS256\",");
@@ -371,20 +371,20 @@ static void open_sets(void)
     buf_addc(&b, ',');
     rig_jwk_oct(&b, RIG_OTHER_SECRET, "\"kid\":\"o1\",");
     buf_add(&b, SV("]}"));
-    rig_write("all.json", b.p);
+    jwt_rig_write("all.json", b.p);
     buf_fini(&b);
     sets[SECRET] = with((struct jwt_options){ .secret = RIG_SECRET });
-    sets[RSA] = with((struct jwt_options){ .public_key_file = rig_path("rsa.pub") });
-    sets[EC] = with((struct jwt_options){ .public_key_file = rig_path("ec.pub"), .secret = "" });
-    sets[JWKS] = with((struct jwt_options){ .jwks_file = rig_path("all.json") });
-    sets[JWKS_ONE] = with((struct jwt_options){ .jwks_file = rig_path("one.json") });
-    sets[ALL] = with((struct jwt_options){ .secret = RIG_SECRET, .public_key_file = rig_path("rsa.pub"), .jwks_file = rig_path("all.json") });
+    sets[RSA] = with((struct jwt_options){ .public_key_file = jwt_rig_path("rsa.pub") });
+    sets[EC] = with((struct jwt_options){ .public_key_file = jwt_rig_path("ec.pub"), .secret = "" });
+    sets[JWKS] = with((struct jwt_options){ .jwks_file = jwt_rig_path("all.json") });
+    sets[JWKS_ONE] = with((struct jwt_options){ .jwks_file = jwt_rig_path("one.json") });
+    sets[ALL] = with((struct jwt_options){ .secret = RIG_SECRET, .public_key_file = jwt_rig_path("rsa.pub"), .jwks_file = jwt_rig_path("all.json") });
     sets[STRICT] = with((struct jwt_options){ .secret = RIG_SECRET, .issuer = "https://id.example/", .audience = "chat" });
 }
 
 int main(void)
 {
-    rig_keys();
+    jwt_rig_begin();
     open_sets();
     run(algorithms, ARRAY_LEN(algorithms));
     run(headers, ARRAY_LEN(headers));
@@ -395,6 +395,6 @@ int main(void)
     test_threads();
     for (int i = 0; i < SETS; i++)
         jwt_keys_free(sets[i]);
-    rig_end();
+    jwt_rig_end();
     return done_testing();
 }

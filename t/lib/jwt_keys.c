@@ -52,26 +52,26 @@ static void test_secret(void)
 
 static void test_pem(void)
 {
-    takes((struct jwt_options){ .public_key_file = rig_path("rsa.pub") }, "RSA");
-    takes((struct jwt_options){ .public_key_file = rig_path("ec.pub") }, "EC on P-256");
-    refuses((struct jwt_options){ .public_key_file = rig_path("weak.pub") }, ERR_RANGE, "weak.pub: an RSA key has at least 2048 bits, this one 1024");
-    refuses((struct jwt_options){ .public_key_file = rig_path("p384.pub") }, ERR_INVALID, "neither RSA nor EC on P-256");
-    refuses((struct jwt_options){ .public_key_file = rig_path("ed.pub") }, ERR_INVALID, "neither RSA nor EC on P-256");
-    refuses((struct jwt_options){ .public_key_file = rig_path("rsa.key") }, ERR_INVALID, "holds no public key");
-    refuses((struct jwt_options){ .public_key_file = rig_path("none.pub") }, ERR_IO, "cannot be read");
-    refuses((struct jwt_options){ .public_key_file = rig_path("") }, ERR_IO, "cannot be read");
+    takes((struct jwt_options){ .public_key_file = jwt_rig_path("rsa.pub") }, "RSA");
+    takes((struct jwt_options){ .public_key_file = jwt_rig_path("ec.pub") }, "EC on P-256");
+    refuses((struct jwt_options){ .public_key_file = jwt_rig_path("weak.pub") }, ERR_RANGE, "weak.pub: an RSA key has at least 2048 bits, this one 1024");
+    refuses((struct jwt_options){ .public_key_file = jwt_rig_path("p384.pub") }, ERR_INVALID, "neither RSA nor EC on P-256");
+    refuses((struct jwt_options){ .public_key_file = jwt_rig_path("ed.pub") }, ERR_INVALID, "neither RSA nor EC on P-256");
+    refuses((struct jwt_options){ .public_key_file = jwt_rig_path("rsa.key") }, ERR_INVALID, "holds no public key");
+    refuses((struct jwt_options){ .public_key_file = jwt_rig_path("none.pub") }, ERR_IO, "cannot be read");
+    refuses((struct jwt_options){ .public_key_file = jwt_rig_path("") }, ERR_IO, "cannot be read");
     refuses((struct jwt_options){ .public_key_file = "/dev/null" }, ERR_RANGE, "is empty");
     refuses((struct jwt_options){ .public_key_file = "/dev/zero" }, ERR_RANGE, "is too large");
-    rig_write("text.pub", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n");
-    refuses((struct jwt_options){ .public_key_file = rig_path("text.pub") }, ERR_INVALID, "holds no public key");
+    jwt_rig_write("text.pub", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n");
+    refuses((struct jwt_options){ .public_key_file = jwt_rig_path("text.pub") }, ERR_INVALID, "holds no public key");
 }
 
 /* ---- JWK sets ---- */
 
 static void refuses_text(const char *text, enum err_code code, const char *says)
 {
-    rig_write("set.json", text);
-    refuses((struct jwt_options){ .jwks_file = rig_path("set.json") }, code, says);
+    jwt_rig_write("set.json", text);
+    refuses((struct jwt_options){ .jwks_file = jwt_rig_path("set.json") }, code, says);
 }
 
 static void write_set(enum rig_key first, const char *first_members, enum rig_key second, const char *second_members)
@@ -83,7 +83,7 @@ static void write_set(enum rig_key first, const char *first_members, enum rig_ke
     buf_addc(&b, ',');
     rig_jwk(&b, second, second_members);
     buf_add(&b, SV("]}"));
-    rig_write("set.json", b.p);
+    jwt_rig_write("set.json", b.p);
     buf_fini(&b);
 }
 
@@ -120,13 +120,13 @@ static void test_set(void)
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         write_set(rows[i].first, rows[i].first_members, rows[i].second, rows[i].second_members);
         if (rows[i].says == NULL)
-            takes((struct jwt_options){ .jwks_file = rig_path("set.json") }, "a set");
+            takes((struct jwt_options){ .jwks_file = jwt_rig_path("set.json") }, "a set");
         else
-            refuses((struct jwt_options){ .jwks_file = rig_path("set.json") }, rows[i].code, rows[i].says);
+            refuses((struct jwt_options){ .jwks_file = jwt_rig_path("set.json") }, rows[i].code, rows[i].says);
     }
     write_set(RIG_RSA, "\"kid\":\"a\",", RIG_EC, "");
-    takes((struct jwt_options){ .jwks_file = rig_path("set.json"), .public_key_file = rig_path("rsa2.pub"), .secret = RIG_SECRET }, "all kinds together");
-    refuses((struct jwt_options){ .jwks_file = rig_path("set.json"), .public_key_file = rig_path("ec2.pub") }, ERR_INVALID,
+    takes((struct jwt_options){ .jwks_file = jwt_rig_path("set.json"), .public_key_file = jwt_rig_path("rsa2.pub"), .secret = RIG_SECRET }, "all kinds together");
+    refuses((struct jwt_options){ .jwks_file = jwt_rig_path("set.json"), .public_key_file = jwt_rig_path("ec2.pub") }, ERR_INVALID,
             "key 1 cannot be used: no token could tell it from another key for ES256 without a kid");
 }
 
@@ -214,23 +214,23 @@ static void test_sign(void)
     write_set(RIG_RSA, "\"kid\":\"a\",", RIG_RSA_OTHER, "\"kid\":\"b\",");
     signs("HS256", (struct jwt_signing){ .secret = RIG_SECRET }, (struct jwt_options){ .secret = RIG_SECRET }, JWT_GOOD);
     signs("HS256 for somebody else", (struct jwt_signing){ .secret = RIG_SECRET }, (struct jwt_options){ .secret = RIG_OTHER_SECRET }, JWT_BAD_SIGNATURE);
-    signs("RS256", (struct jwt_signing){ .private_key_file = rig_path("rsa.key") }, (struct jwt_options){ .public_key_file = rig_path("rsa.pub") }, JWT_GOOD);
-    signs("ES256", (struct jwt_signing){ .private_key_file = rig_path("ec.key") }, (struct jwt_options){ .public_key_file = rig_path("ec.pub") }, JWT_GOOD);
-    signs("a kid", (struct jwt_signing){ .private_key_file = rig_path("rsa2.key"), .kid = "b" },
-          (struct jwt_options){ .jwks_file = rig_path("set.json") }, JWT_GOOD);
-    signs("another's kid", (struct jwt_signing){ .private_key_file = rig_path("rsa2.key"), .kid = "a" },
-          (struct jwt_options){ .jwks_file = rig_path("set.json") }, JWT_BAD_SIGNATURE);
+    signs("RS256", (struct jwt_signing){ .private_key_file = jwt_rig_path("rsa.key") }, (struct jwt_options){ .public_key_file = jwt_rig_path("rsa.pub") }, JWT_GOOD);
+    signs("ES256", (struct jwt_signing){ .private_key_file = jwt_rig_path("ec.key") }, (struct jwt_options){ .public_key_file = jwt_rig_path("ec.pub") }, JWT_GOOD);
+    signs("a kid", (struct jwt_signing){ .private_key_file = jwt_rig_path("rsa2.key"), .kid = "b" },
+          (struct jwt_options){ .jwks_file = jwt_rig_path("set.json") }, JWT_GOOD);
+    signs("another's kid", (struct jwt_signing){ .private_key_file = jwt_rig_path("rsa2.key"), .kid = "a" },
+          (struct jwt_options){ .jwks_file = jwt_rig_path("set.json") }, JWT_BAD_SIGNATURE);
     cannot_sign((struct jwt_signing){ .secret = "short" }, ERR_RANGE, "at least 32 bytes");
     cannot_sign((struct jwt_signing){ .secret = NULL }, ERR_RANGE, "at least 32 bytes");
-    cannot_sign((struct jwt_signing){ .private_key_file = rig_path("rsa.pub") }, ERR_INVALID, "holds no private key");
-    cannot_sign((struct jwt_signing){ .private_key_file = rig_path("weak.key") }, ERR_RANGE, "at least 2048 bits");
-    cannot_sign((struct jwt_signing){ .private_key_file = rig_path("p384.key") }, ERR_INVALID, "neither RSA nor EC");
-    cannot_sign((struct jwt_signing){ .private_key_file = rig_path("none.key") }, ERR_IO, "cannot be read");
+    cannot_sign((struct jwt_signing){ .private_key_file = jwt_rig_path("rsa.pub") }, ERR_INVALID, "holds no private key");
+    cannot_sign((struct jwt_signing){ .private_key_file = jwt_rig_path("weak.key") }, ERR_RANGE, "at least 2048 bits");
+    cannot_sign((struct jwt_signing){ .private_key_file = jwt_rig_path("p384.key") }, ERR_INVALID, "neither RSA nor EC");
+    cannot_sign((struct jwt_signing){ .private_key_file = jwt_rig_path("none.key") }, ERR_IO, "cannot be read");
 }
 
 int main(void)
 {
-    rig_keys();
+    jwt_rig_begin();
     test_on();
     test_secret();
     test_pem();
@@ -238,6 +238,6 @@ int main(void)
     test_text();
     test_numbers();
     test_sign();
-    rig_end();
+    jwt_rig_end();
     return done_testing();
 }

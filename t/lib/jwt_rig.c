@@ -23,7 +23,7 @@ static const char *const names[RIG_KEYS] = { "rsa", "rsa2", "weak", "ec", "ec2",
 static EVP_PKEY *keys[RIG_KEYS];
 static char dir[] = "/tmp/tk-jwt-XXXXXX";
 
-const char *rig_path(const char *name)
+const char *jwt_rig_path(const char *name)
 {
     static char paths[8][128];
     static unsigned next;
@@ -33,9 +33,9 @@ const char *rig_path(const char *name)
     return p;
 }
 
-void rig_write(const char *name, const char *text)
+void jwt_rig_write(const char *name, const char *text)
 {
-    FILE *f = fopen(rig_path(name), "w");
+    FILE *f = fopen(jwt_rig_path(name), "w");
 
     if (f == NULL || fputs(text, f) < 0 || fclose(f) != 0)
         bail_out("%s cannot be written", name);
@@ -47,16 +47,16 @@ static void write_pem(enum rig_key i)
     FILE *f;
 
     (void)snprintf(name, sizeof(name), "%s.pub", names[i]);
-    f = fopen(rig_path(name), "w");
+    f = fopen(jwt_rig_path(name), "w");
     if (f == NULL || PEM_write_PUBKEY(f, keys[i]) != 1 || fclose(f) != 0)
         bail_out("no public key");
     (void)snprintf(name, sizeof(name), "%s.key", names[i]);
-    f = fopen(rig_path(name), "w");
+    f = fopen(jwt_rig_path(name), "w");
     if (f == NULL || PEM_write_PrivateKey(f, keys[i], NULL, NULL, 0, NULL, NULL) != 1 || fclose(f) != 0)
         bail_out("no private key");
 }
 
-void rig_keys(void)
+void jwt_rig_begin(void)
 {
     if (mkdtemp(dir) == NULL)
         bail_out("no directory");
@@ -74,7 +74,7 @@ void rig_keys(void)
     }
 }
 
-void rig_end(void)
+void jwt_rig_end(void)
 {
     char command[128];
 

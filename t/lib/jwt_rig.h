@@ -38,11 +38,11 @@ enum rig_how {
 };
 
 /* Makes the keys, and their files in a directory of the test's own. */
-void rig_keys(void);
-void rig_end(void);
+void jwt_rig_begin(void);
+void jwt_rig_end(void);
 /* A file's path: "rsa.pub" and the like, see jwt_rig.c. Good until the next but seven. */
-const char *rig_path(const char *name);
-void rig_write(const char *name, const char *text);
+const char *jwt_rig_path(const char *name);
+void jwt_rig_write(const char *name, const char *text);
 /* A JWK of a key's public numbers with these members besides ("\"kid\":\"a\","), into b. */
 void rig_jwk(struct buf *b, enum rig_key key, const char *members);
 /* The same of a secret. */
