@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * A page is one statement, and so one snapshot. Its keys are looked for in the index alone (messages_history), then the rows of those that are
- * shown are fetched one by one: the LIMIT 1 keeps the planner, who does not know how long a session is, from joining all of it. What stands in a CASE
- * is only counted when it is asked for. */
+ * shown are fetched one by one, as are those that are only asked for: LIMIT 1 keeps the planner, who takes every session for a short one, from
+ * reading all of it. What stands in a CASE is only counted when it is asked for. */
 #include "config.h"
 
 #include "archive/pg_history_sql.h"
@@ -18,8 +18,8 @@
     " ELSE (SELECT count(*) FROM messages WHERE " OF_SESSION " AND \"timestamp\" < $9) END AS ms," \
     " NULL::uuid AS id, NULL::text AS message_id, NULL::text AS sender_id, NULL::text AS content, NULL::text AS reply," \
     " NULL::jsonb AS metadata, NULL::text AS status, NULL::text AS reason, NULL::uuid AS turn_id, NULL::bigint AS received" \
-    " UNION ALL SELECT 1, 0, NULL, message_id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL" \
-    " FROM messages WHERE conversation_id = $1 AND message_id = ANY ($8)" \
+    " UNION ALL SELECT 1, r.at, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM unnest($8::text[]) WITH ORDINALITY AS r (id, at)," \
+    " LATERAL (SELECT FROM messages WHERE conversation_id = $1 AND message_id = r.id LIMIT 1) there" \
     " UNION ALL SELECT 2, m.* FROM (SELECT id FROM messages WHERE " OF_SESSION " AND (\"timestamp\", id) < ($3, $4)" \
     " ORDER BY \"timestamp\" DESC, id DESC OFFSET $5 LIMIT $6) k," \
     " LATERAL (SELECT " MS("\"timestamp\"") ", id, message_id, sender_id, content, CASE WHEN said THEN ai_response ->> 'response_text' END," \
