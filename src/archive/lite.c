@@ -87,6 +87,8 @@ static int bind(sqlite3_stmt *s, int at, const struct lite_arg *a)
         return sqlite3_bind_double(s, at, a->d);
     case LITE_TEXT:
         return sqlite3_bind_text64(s, at, a->s.p, a->s.n, SQLITE_STATIC, SQLITE_UTF8);
+    case LITE_BLOB:
+        return sqlite3_bind_blob64(s, at, a->s.p, a->s.n, SQLITE_STATIC);
     }
     return SQLITE_MISUSE;
 }
@@ -207,6 +209,19 @@ int lite_commit(struct lite *l, bool rest)
     return rc;
 }
 
+/* A rollback journal was cut to nothing by the commit. Readers hold the lock, too, so none is in the way of a checkpoint. */
+int lite_wipe(struct lite *l)
+{
+    int rc;
+
+    l->trouble = LITE_FINE;
+    if (take_lock(l) != 0)
+        return -1;
+    rc = lite_script(l, "PRAGMA wal_checkpoint(TRUNCATE)");
+    let_go(l, false);
+    return rc;
+}
+
 void lite_rollback(struct lite *l)
 {
     undo(l);
@@ -266,7 +281,7 @@ static int set_up(struct lite *l)
         rc = lite_script(l, journal);
     if (rc == 0)
         rc = lite_script(l, "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;"
-                            " PRAGMA secure_delete = FAST");
+                            " PRAGMA secure_delete = ON"); /* FAST would leave whole pages as they were */
     let_go(l, false);
     return rc;
 }

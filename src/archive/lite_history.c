@@ -410,4 +410,6 @@ const struct archive_history_ops lite_history_ops = {
     .preferences = preferences,
     .preferences_put = preferences_put,
     .ids = ids,
+    .erase = lite_erase_call,
+    .receipt = lite_receipt_call,
 };

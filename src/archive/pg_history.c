@@ -10,6 +10,7 @@
 #include "archive/archive_item.h"
 #include "archive/archive_postgres_inside.h"
 #include "archive/history_entry.h"
+#include "archive/pg_erase.h"
 #include "archive/pg_history_sql.h"
 #include "lib/log.h"
 
@@ -366,6 +367,18 @@ static void preferences_put(struct archive *a, struct sv user_id, const struct a
     run(a, PG_WRITE, c, on_done);
 }
 
+/* ---- erasure ---- */
+
+static void erase(struct archive *a, const struct archive_erase *what, archive_erased_fn *fn, void *arg)
+{
+    pg_erase(postgres_of(a)->pool, what, fn, arg);
+}
+
+static void receipt(struct archive *a, struct sv erasure_id, struct sv counts, archive_done_fn *fn, void *arg)
+{
+    pg_receipt(postgres_of(a)->pool, erasure_id, counts, fn, arg);
+}
+
 const struct archive_history_ops pg_history_ops = {
     .page = page,
     .sessions = sessions,
@@ -374,4 +387,6 @@ const struct archive_history_ops pg_history_ops = {
     .preferences = preferences,
     .preferences_put = preferences_put,
     .ids = ids,
+    .erase = erase,
+    .receipt = receipt,
 };
