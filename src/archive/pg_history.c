@@ -11,6 +11,7 @@
 #include "archive/archive_postgres_inside.h"
 #include "archive/history_entry.h"
 #include "archive/pg_erase.h"
+#include "archive/pg_erase_sql.h"
 #include "archive/pg_history_sql.h"
 #include "lib/log.h"
 
@@ -305,7 +306,9 @@ static void figures_put(struct archive *a, const struct archive_figure *list, si
     struct call *c = call_new(PG_HISTORY_FIGURES_PUT, arg);
     struct archive_figure *figures = must_have(arena_array(c->arena, n + 1, sizeof(*figures)));
 
-    (void)read_ms;
+    c->queries[1] = c->queries[0];
+    c->queries[0] = (struct pg_query){ &pg_erase_sql[PG_ERASE_SHARED], NULL };
+    c->queries_n = 2;
     n = history_figures(list, n, figures);
     c->fn.done = fn;
     pg_array_start(&c->arrays[0], PG_TEXT);
@@ -318,6 +321,8 @@ static void figures_put(struct archive *a, const struct archive_figure *list, si
     }
     for (size_t i = 0; i < 3; i++)
         c->params[i] = array(&c->arrays[i]);
+    c->params[3] = bigint(c, read_ms);
+    c->params[4] = time_ms(c, read_ms);
     run(a, PG_WRITE, c, on_done);
 }
 
