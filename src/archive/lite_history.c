@@ -417,4 +417,5 @@ const struct archive_history_ops lite_history_ops = {
     .ids = ids,
     .erase = lite_erase_call,
     .receipt = lite_receipt_call,
+    .export = lite_export_call,
 };

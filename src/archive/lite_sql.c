@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "archive/lite_erase_sql.h"
+#include "archive/lite_export_sql.h"
 #include "archive/lite_history_sql.h"
 #include "archive/lite_sql.h"
 
@@ -152,6 +153,7 @@ const char *const lite_sql[LITE_SQL_N] = {
     [LITE_VERSION] = "SELECT coalesce((SELECT version FROM service_version), 0)",
     LITE_HISTORY_SQL,
     LITE_ERASE_SQL,
+    LITE_EXPORT_SQL,
     SERVICE(0, "bots", "bot_id", BOT_ROW, BOT_LOOK, "", BOT_COLUMNS, BOT_VALUES),
     SERVICE(1, "ai_cores", "name", CORE_ROW, "", IN_USE("ai_core_id"), CORE_COLUMNS, CORE_VALUES),
     SERVICE(2, "platforms", "name", PLATFORM_ROW, "", IN_USE("platform_id"), PLATFORM_COLUMNS, PLATFORM_VALUES),

@@ -69,6 +69,8 @@ enum lite_sql {
     LITE_ERASE_FIGURES,
     LITE_ERASE_DUE,    /* says that the file is to be wiped */
     LITE_ERASE_IS_DUE,
+    LITE_EXPORT, /* seven, in the order of enum export_table: name, key, position, limit: lite_export_sql.h */
+    LITE_EXPORT_LAST = LITE_EXPORT + 6,
     LITE_SQL_N,
 };
 extern const char *const lite_sql[LITE_SQL_N];

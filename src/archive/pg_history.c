@@ -12,6 +12,7 @@
 #include "archive/history_entry.h"
 #include "archive/pg_erase.h"
 #include "archive/pg_erase_sql.h"
+#include "archive/pg_export.h"
 #include "archive/pg_history_sql.h"
 #include "lib/log.h"
 
@@ -372,7 +373,7 @@ static void preferences_put(struct archive *a, struct sv user_id, const struct a
     run(a, PG_WRITE, c, on_done);
 }
 
-/* ---- erasure ---- */
+/* ---- erasure and export ---- */
 
 static void erase(struct archive *a, const struct archive_erase *what, archive_erased_fn *fn, void *arg)
 {
@@ -382,6 +383,11 @@ static void erase(struct archive *a, const struct archive_erase *what, archive_e
 static void receipt(struct archive *a, struct sv erasure_id, struct sv counts, archive_done_fn *fn, void *arg)
 {
     pg_receipt(postgres_of(a)->pool, erasure_id, counts, fn, arg);
+}
+
+static void export_rows(struct archive *a, const struct archive_export *what, archive_export_fn *fn, void *arg)
+{
+    pg_export(postgres_of(a)->pool, what, fn, arg);
 }
 
 const struct archive_history_ops pg_history_ops = {
@@ -394,4 +400,5 @@ const struct archive_history_ops pg_history_ops = {
     .ids = ids,
     .erase = erase,
     .receipt = receipt,
+    .export = export_rows,
 };

@@ -162,6 +162,7 @@ static void closes_in_flight(struct rig *r)
 static void run(struct rig *r)
 {
     erase_rules(r);
+    erase_exports(r);
     race(r);
     closes_in_flight(r);
 }
