@@ -224,11 +224,21 @@ static void leaves_no_trace(struct rig *r)
                                                     .action = "failed", .at = (int64_t)i, .received = (int64_t)i });
     }
     ok(rig_kept(r, items, 60), "%s: later outcomes", NAME);
-    ok(erase_find(r, CANARY "-trace") > 0, "%s: it can be found", NAME);
+    struct sv said = erase_customer(r, "beside", CANARY "-trace", CANARY "-trace", NULL, 500);
+    ok(rig_kept(r, &said, 1), "%s: what is known about the user", NAME);
+    struct archive_figure counted = figure("2026-03-01", "user_" CANARY "-trace_messages", 3000);
+    is_int(erase_figures(r, &counted, 1, 500), ARCHIVE_DONE, "%s: and counted of him", NAME);
+    is_int(erase_preference(r, CANARY "-trace", "note", CANARY "-trace"), ARCHIVE_DONE, "%s: and set by him", NAME);
+    long before = erase_find(r, CANARY "-trace");
     struct erased e = erase(r, ARCHIVE_SESSION, CANARY "-trace", 10000);
     is_int(e.status, ARCHIVE_DONE, "%s: a large session is erased", NAME);
     has_str(e.tables.p, "messages 3000", "%s: all of it", NAME);
-    is_int(erase_find(r, CANARY "-trace"), 0, "%s: and cannot be found any more", NAME);
+    is_sv(erase(r, ARCHIVE_USER, CANARY "-trace", 10000).tables, SV("customers 1, user_preferences 1, daily_analytics 1"), "%s: and its user", NAME);
+    if (before < 0)
+        skip("pg_dump is not installed");
+    else
+        ok(before > 3000 && erase_find(r, CANARY "-trace") == 0, "%s: what was to be found %ld times is not found any more: %ld", NAME, before,
+           erase_find(r, CANARY "-trace"));
     is_str(one(r, "SELECT count(*) FROM messages WHERE conversation_id = '%s'", "beside"), "1500", "%s: its neighbour is whole", NAME);
 }
 

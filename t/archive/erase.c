@@ -186,6 +186,8 @@ long erase_find(struct rig *r, const char *text)
         if (f != NULL)
             (void)fclose(f);
     }
+    if (r->server != NULL && system("command -v pg_dump > /dev/null") != 0)
+        return -1;
     if (r->server != NULL) {
         struct sv command = must(arena_printf(r->arena, "pg_dump --inserts -d \"%s\"", r->place));
         FILE *f = popen(command.p, "r");

@@ -32,7 +32,7 @@ struct sv erase_item(struct rig *r, const char *conversation, const char *user, 
 struct sv erase_customer(struct rig *r, const char *conversation, const char *sender, const char *name, const char *phone, int64_t at);
 struct sv erase_state(struct rig *r, const char *conversation, const char *status, int64_t at);
 
-/* How often `text` is in a dump of the database, or in the file and those beside it. */
+/* How often `text` is in a dump of the database, or in the file and those beside it. -1: no program makes a dump here. */
 long erase_find(struct rig *r, const char *text);
 
 void erase_rules(struct rig *r);  /* contract_erase.c */

@@ -10,7 +10,7 @@
 
 #define NAME r->name
 #define CONVERSATIONS 6
-#define ERASURES 40
+#define ERASURES 120
 #define BATCH 24
 #define MESSAGES_MAX 100000
 #define WRITERS 2
