@@ -3,7 +3,9 @@
 
 CREATE TABLE erasure_salt (
     one             INTEGER NOT NULL PRIMARY KEY DEFAULT 1 CHECK (one = 1),
-    salt            BLOB NOT NULL CHECK (length(salt) >= 32)
+    salt            BLOB NOT NULL CHECK (length(salt) >= 32),
+    wipe_due        INTEGER NOT NULL DEFAULT 0, -- rows of an erasure are gone, but their bytes may still be in the file
+    wiped           INTEGER NOT NULL DEFAULT 0  -- how often they were wiped
 ) STRICT;
 INSERT INTO erasure_salt (salt) VALUES (randomblob(32));
 

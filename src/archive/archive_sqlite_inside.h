@@ -100,6 +100,7 @@ void sqlite_job_submit(struct job *j, bool complete);
 extern const struct archive_history_ops lite_history_ops;
 void lite_erase_call(struct archive *a, const struct archive_erase *what, archive_erased_fn *fn, void *arg);
 void lite_receipt_call(struct archive *a, struct sv erasure_id, struct sv counts, archive_done_fn *fn, void *arg);
+void lite_export_call(struct archive *a, const struct archive_export *what, archive_export_fn *fn, void *arg);
 
 /* The worker's: commits what has been written when that took long, and goes on in a new transaction, with a rest between them for whoever waits. */
 int sqlite_slice(struct sqlite *s, int64_t *began_us) MUST_CHECK;

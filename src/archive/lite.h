@@ -38,8 +38,9 @@ int lite_begin(struct lite *l, bool writes) MUST_CHECK;
 /* -1: nothing was committed. The transaction is over and the lock free in any case; `rest`: more follows at once, so leave the others a
  * moment. */
 int lite_commit(struct lite *l, bool rest) MUST_CHECK;
-/* Outside of transactions, after one that deleted what nobody may find again: it is not left in a file beside this one either. */
-int lite_wipe(struct lite *l) MUST_CHECK;
+/* Outside of transactions, after one that deleted what nobody may find again: what was deleted is neither left in the file nor in one beside it
+ * (lib/scrub.h: one look at each page). `change`: a statement that changes a row, so that other connections read the file anew. */
+int lite_wipe(struct lite *l, const char *change) MUST_CHECK;
 void lite_rollback(struct lite *l);
 /* A part of a transaction that may fail for itself. */
 int lite_item(struct lite *l) MUST_CHECK;

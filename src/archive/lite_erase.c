@@ -225,6 +225,8 @@ static int tell(struct lite *l, struct lite_erasure *e, const char *table, int64
         return -1;
     if (n == 0)
         return 0;
+    if (lite_do(l, LITE_ERASE_DUE, NULL, 0) != 0)
+        return -1;
     counts = arena_printf(e->tally.arena, "{\"%s\":%lld}", table, (long long)n);
     return counts.p != NULL ? lite_erase_receipt(l, sv_from(e->id), counts) : -1;
 }
@@ -243,7 +245,10 @@ int lite_erase_some(struct lite *l, struct lite_erasure *e)
             return 1;
         e->step++;
     }
-    return 0;
+    n = lite_ask(l, LITE_ERASE_IS_DUE, NULL, 0) > 0;
+    e->wipe = n > 0 && lite_int(l, LITE_ERASE_IS_DUE, 0) != 0;
+    lite_end(l, LITE_ERASE_IS_DUE);
+    return n > 0 ? 0 : -1;
 }
 
 int lite_erase_receipt(struct lite *l, struct sv erasure_id, struct sv counts)

@@ -22,6 +22,7 @@ struct lite_erasure {
     char id[ID_UUID_SIZE]; /* of its row */
     int64_t made_ms;
     bool said;
+    bool wipe;   /* when it is done: the file is to be wiped (lite_wipe, LITE_ERASE_WIPED) */
     size_t step; /* the next one */
 };
 /* Zeroed but for `what` and the tally's arena. Says so. -1: lite_trouble, or FINE when memory is short. */

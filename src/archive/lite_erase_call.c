@@ -5,6 +5,7 @@
 
 #include "archive/archive_sqlite_inside.h"
 #include "archive/lite_erase.h"
+#include "archive/lite_erase_sql.h"
 
 #define PATIENCE_ROWS 2000 /* for its deadline */
 
@@ -26,7 +27,9 @@ int sqlite_erase_some(struct sqlite *s, struct lite_erasure *e)
         return -1;
     s->commits++;
     e->said = true;
-    return more > 0 ? 1 : lite_wipe(s->lite);
+    if (more > 0)
+        return 1;
+    return e->wipe ? lite_wipe(s->lite, LITE_ERASE_WIPED) : 0;
 }
 
 struct erase_call {

@@ -61,7 +61,8 @@
                            " status = CASE WHEN status_at > ?2 THEN status ELSE 'active' END, status_at = CASE WHEN status_at > ?2 THEN status_at ELSE -1 END," \
                            " check_reply = check_reply_at <= ?2 OR check_reply," \
                            " check_reply_until = CASE WHEN check_reply_at > ?2 THEN check_reply_until END," \
-                           " check_reply_at = CASE WHEN check_reply_at > ?2 THEN check_reply_at ELSE -1 END WHERE session_id = ?1 AND created_at <= ?2", \
+                           " check_reply_at = CASE WHEN check_reply_at > ?2 THEN check_reply_at ELSE -1 END WHERE session_id = ?1" \
+                           " AND (created_at <= ?2 OR user_seq <= ?2 * 1000 + 999)", \
     [LITE_ERASE_SAID_HERE] = LITE_ERASE_CUSTOMERS(LITE_ERASE_ANY_FROM_HERE, LITE_ERASE_HERE), \
     [LITE_ERASE_SAID_HERE_TOO] = LITE_ERASE_CUSTOMERS_TOO(LITE_ERASE_ANY_FROM_HERE, LITE_ERASE_HERE), \
     [LITE_ERASE_LETTERS] = "DELETE FROM dead_letters WHERE dead_at <= ?4 AND (conversation_id = ?1" \
@@ -72,6 +73,10 @@
     [LITE_ERASE_FOLD] = "INSERT INTO daily_analytics AS o (day, metric, value) SELECT day, 'erased_users_messages', value FROM daily_analytics" \
                         " WHERE metric = 'user_' || ?1 || '_messages' ON CONFLICT (day, metric) DO UPDATE SET value = o.value + excluded.value" \
                         " WHERE o.read_ms < ?2", \
-    [LITE_ERASE_FIGURES] = "DELETE FROM daily_analytics WHERE metric = 'user_' || ?1 || '_messages'"
+    [LITE_ERASE_FIGURES] = "DELETE FROM daily_analytics WHERE metric = 'user_' || ?1 || '_messages'", \
+    [LITE_ERASE_DUE] = "UPDATE erasure_salt SET wipe_due = 1 WHERE wipe_due = 0", \
+    [LITE_ERASE_IS_DUE] = "SELECT wipe_due FROM erasure_salt"
+
+#define LITE_ERASE_WIPED "UPDATE erasure_salt SET wipe_due = 0, wiped = wiped + 1"
 
 #endif

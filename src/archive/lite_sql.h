@@ -40,7 +40,7 @@ enum lite_sql {
     LITE_USER_SESSIONS,          /* user, max */
     LITE_USER_IDS,               /* user, behind, max */
     LITE_FIGURES,                /* from, to, whether those of users, too */
-    LITE_FIGURE_PUT,             /* day, metric, value */
+    LITE_FIGURE_PUT,             /* day, metric, value, when it was read */
     LITE_PREFERENCES,            /* user */
     LITE_PREFERENCES_CLEAR,      /* user */
     LITE_PREFERENCE,             /* user, key, value, milliseconds */
@@ -67,6 +67,10 @@ enum lite_sql {
     LITE_ERASE_PREFERENCES,
     LITE_ERASE_FOLD, /* before the figures */
     LITE_ERASE_FIGURES,
+    LITE_ERASE_DUE,    /* says that the file is to be wiped */
+    LITE_ERASE_IS_DUE,
+    LITE_EXPORT, /* seven, in the order of enum export_table: name, key, position, limit: lite_export_sql.h */
+    LITE_EXPORT_LAST = LITE_EXPORT + 6,
     LITE_SQL_N,
 };
 extern const char *const lite_sql[LITE_SQL_N];

@@ -21,7 +21,9 @@
     " CROSS JOIN erasure_salt s JOIN erasures e ON e.subject_hash = " HASHED("s.salt", "n.subject", "n.name") \
     " AND e.erased_at >= n.since WHERE $4 IS NOT NULL GROUP BY n.at"
 
-#define ALONE_TEXT "SELECT pg_advisory_xact_lock(8388348718371205)" /* the lock of erasure_guard() */
+#define LOCK "8388348718371205" /* as in erasure_guard() */
+#define SHARED_TEXT "SELECT pg_advisory_xact_lock_shared(" LOCK ")"
+#define ALONE_TEXT "SELECT pg_advisory_xact_lock(" LOCK ")"
 #define SAY_TEXT \
     "INSERT INTO erasures (id, subject, subject_hash, salt, erased_at) SELECT $1::uuid, $2, " HASHED("s.salt", "$2", "$3") ", s.salt, $4" \
     " FROM erasure_salt s ON CONFLICT (subject_hash, erased_at) DO UPDATE SET subject = excluded.subject RETURNING id"
@@ -79,7 +81,7 @@
     " check_reply_at = CASE WHEN check_reply_at > " AT_MS " THEN check_reply_at ELSE -1 END" \
     " FROM (SELECT) AS one LEFT JOIN LATERAL (SELECT sender_id, " MS_OF("received_at") " * 1000 +" \
     " CASE WHEN seq > 0 AND seq < 999 THEN seq ELSE 999 END AS seq FROM messages WHERE conversation_id = $1 AND sender_type = 'user'" \
-    " ORDER BY 2 LIMIT 1) u ON true WHERE s.session_id = $1 AND s.created_at <= $2"
+    " ORDER BY 2 LIMIT 1) u ON true WHERE s.session_id = $1 AND (s.created_at <= $2 OR s.user_seq <= " AT_MS " * 1000 + 999)"
 
 /* An id inside an item stands there as a JSON string. */
 #define LETTERS_TEXT \
@@ -129,6 +131,7 @@ _Static_assert(PG_SQL_N + PG_HISTORY_SQL_N + PG_ERASE_SQL_N <= PG_STATEMENTS_MAX
 const struct pg_statement pg_erase_sql[PG_ERASE_SQL_N] = {
     [PG_ERASE_GUARD] = { "tk_erase_guard", GUARD_TEXT, NUMBER(PG_ERASE_GUARD), 4, { TEXTS, TEXTS, TIMES, PG_TIMESTAMPTZ } },
     [PG_ERASE_WHEN] = { "tk_erase_when", WHEN_TEXT, NUMBER(PG_ERASE_WHEN), 4, { TEXTS, TEXTS, TIMES, PG_TIMESTAMPTZ } },
+    [PG_ERASE_SHARED] = { "tk_erase_shared", SHARED_TEXT, NUMBER(PG_ERASE_SHARED), 0, { 0 } },
     [PG_ERASE_ALONE] = { "tk_erase_alone", ALONE_TEXT, NUMBER(PG_ERASE_ALONE), 0, { 0 } },
     [PG_ERASE_SAY] = { "tk_erase_say", SAY_TEXT, NUMBER(PG_ERASE_SAY), 4, { PG_TEXT, PG_TEXT, PG_TEXT, PG_TIMESTAMPTZ } },
     [PG_ERASE_RECEIPT] = { "tk_erase_receipt", RECEIPT_TEXT, NUMBER(PG_ERASE_RECEIPT), 2, { PG_TEXT, PG_TEXT } },

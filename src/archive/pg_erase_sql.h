@@ -10,6 +10,7 @@
 enum pg_erase_sql {
     PG_ERASE_GUARD, /* subjects, names, times, the first of these */
     PG_ERASE_WHEN,  /* the same: place in the list from 1, and milliseconds, of each that was erased at its time or later */
+    PG_ERASE_SHARED, /* for writers that look for themselves */
     PG_ERASE_ALONE,
     PG_ERASE_SAY,     /* id as text, subject, name, time: the id that it has */
     PG_ERASE_RECEIPT, /* id as text, JSON as text */
