@@ -458,9 +458,14 @@ static int wipe_file(struct db *d, struct err *e)
 int db_wipe(struct db *d, struct err *e)
 {
     bool wal = sqlite3_libversion_number() >= WAL_IS_SAFE;
+    int64_t busy = 0;
     if (d->lock == NULL)
         return 0;
-    if (run(d, wal ? "PRAGMA wal_checkpoint(TRUNCATE); BEGIN EXCLUSIVE" : "BEGIN EXCLUSIVE", e) != 0)
+    if (wal && read_number(d, "PRAGMA wal_checkpoint(TRUNCATE)", &busy, e) != 0)
+        return -1;
+    if (busy != 0)
+        return err_set(e, ERR_UNAVAILABLE, "%s: somebody reads the log", d->path);
+    if (run(d, "BEGIN EXCLUSIVE", e) != 0)
         return -1;
     if (wipe_file(d, e) != 0 ||
         run(d, "INSERT INTO state_meta VALUES('wiped', 1) ON CONFLICT DO UPDATE SET value = value + 1;"

@@ -22,6 +22,7 @@
 #define SWEEP_EVERY_MS 1000
 #define SWEEP_ROWS 200
 #define SWEEP_LOGS 10 /* each may have some hundred rows */
+#define WIPE_AGAIN_MS 5000
 #define REOPEN_AFTER 20 /* polls without success, then the file is opened anew */
 #define NOT_BEGUN -2
 
@@ -46,6 +47,7 @@ struct sqlite_thread {
     struct session x; /* from here on the thread's own */
     int64_t data_version, event_seen;
     int64_t sweep_at_ms; /* monotonic */
+    int64_t wipe_at_ms;  /* the same: not again before that, when it went wrong */
     bool more_to_sweep, told_trouble, told_unwiped;
     unsigned polls_down;
 };
@@ -184,12 +186,13 @@ static void up(struct sqlite_thread *t)
 static void wipe(struct sqlite_thread *t)
 {
     struct err e;
-    if (!t->x.wipe)
+    if (!t->x.wipe || (t->told_unwiped && clock_mono_ms() < t->wipe_at_ms))
         return;
     t->x.wipe = db_wipe(t->x.db, &e) != 0;
     if (t->x.wipe && !t->told_unwiped)
         log_error("state file: what was erased could not be wiped, it is tried again", "path", t->o.path, "why", e.text, NULL);
     t->told_unwiped = t->x.wipe;
+    t->wipe_at_ms = clock_mono_ms() + WIPE_AGAIN_MS;
 }
 
 /* Runs operations from `first` up to, not with, `end`. -1: nothing was done; NOT_BEGUN: the file cannot be had. *events
