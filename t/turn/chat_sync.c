@@ -7,9 +7,11 @@
 
 #include "archive/archive_item.h"
 #include "lib/clock.h"
+#include "store/store_ops.h"
 #include "t/tap.h"
 #include "t/turn/control_ask.h"
 #include "t/turn/history_ask.h"
+#include "t/turn/job_ask.h"
 #include "turn/chat.h"
 #include "turn/session.h"
 
@@ -397,6 +399,21 @@ static void cut_off(void)
     }
 }
 
+/* A job that brings the exchange with its history. */
+static void beside_a_history(void)
+{
+    struct rig r;
+    open_rig(&r);
+    is_str(sync_one(&r, made("x1", 0)), DONE("x1", "false"), "first it is told of");
+    struct told t = post(&r, "c1", "<USER>ask-x1</USER><br><BOT>answer-x1</BOT><br><USER>and now?</USER>");
+    is_int(t.outcome, HISTORY_STARTED, "then it comes with a history");
+    is_int(t.consolidated, 1, "of which one message is new");
+    rig_visit(&r, "c1");
+    is_str(r.ai.seen, "user:ask-x1|assistant:answer-x1|user:and now?|", "which the AI is asked");
+    is_str(history_field(&r, "c1", "messageCount"), "2", "two messages");
+    rig_close(&r);
+}
+
 /* ---- what is current ---- */
 
 static void old_ones(void)
@@ -525,6 +542,23 @@ static void unknown_to_all(void)
     rig_close(&r);
 }
 
+/* Another store stands in, or only takes messages in. */
+static void standing_in(void)
+{
+    struct rig r;
+    open_archived(&r);
+    say(&r, "m1");
+    known.session = PAST("customer");
+    known.messages = " x1 ";
+    r.store->standing_in = true;
+    is_str(sync_one(&r, made("x1", 0)), DONE("x1", "true"), "what this store does not know, the other one may have known");
+    is_str(sync_one(&r, made("x2", 0)), DONE("x2", "false"), "or not");
+    is_int(known.messages_asked, 2, "says the archive, however new it is");
+    r.store->spooling = true;
+    is_str(sync_one(&r, made("x3", 0)), "503 store_unavailable null", "while messages are only taken in, this has time");
+    rig_close(&r);
+}
+
 /* The store has forgotten the conversation; first an exchange is told of, then the customer writes: the AI knows everything once. */
 static void recalled(void)
 {
@@ -574,11 +608,13 @@ int main(void)
     beside_a_turn();
     beside_each_other();
     cut_off();
+    beside_a_history();
     old_ones();
     ahead();
     closed();
     forgotten();
     unknown_to_all();
+    standing_in();
     recalled();
     counted_after_a_turn();
     clock_real();
