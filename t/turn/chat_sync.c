@@ -375,6 +375,32 @@ static void beside_each_other(void)
     rig_close(&r);
 }
 
+/* Many tell of one session at once, in two processes. */
+static void crowd(void)
+{
+    static struct asked q[120];
+    static char ids[120][8];
+    struct rig r;
+    struct err e;
+    size_t done = 0;
+    open_rig(&r);
+    struct turns *other = turns_new(&r.options, &e);
+    for (size_t i = 0; i < ARRAY_LEN(q); i++) {
+        (void)snprintf(ids[i], sizeof(ids[i]), "x%zu", i);
+        const struct chat_exchange x = made(ids[i], 0);
+        chat_sync(i % 2 == 0 ? r.turns : other, &x, 1, false, asked_fn, &q[i]);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(q); i++) {
+        asked_wait(&r, &q[i]);
+        done += q[i].http_status == 200 && !asked_bool(&q[i], "duplicate");
+        asked_forget(&q[i]);
+    }
+    is_int(done, 120, "a hundred and twenty at once: all are taken");
+    is_str(history_field(&r, "c1", "messageCount"), "120", "and counted");
+    turns_free(other);
+    rig_close(&r);
+}
+
 /* The store fails at its n-th call, before or after it has done it: told of again, everything is there once. */
 static void cut_off(void)
 {
@@ -607,6 +633,7 @@ int main(void)
     of_another();
     beside_a_turn();
     beside_each_other();
+    crowd();
     cut_off();
     beside_a_history();
     old_ones();
