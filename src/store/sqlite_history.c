@@ -8,8 +8,6 @@
 #include "lib/clock.h"
 #include "store/sqlite_op.h"
 
-#define SWEEP_AT_ONCE 10 /* each may have a thousand entries */
-
 /* ---- what a change does ---- */
 
 static int write_entries(struct session *x, const struct store_history_change *h, int64_t n, int64_t next)
@@ -87,19 +85,18 @@ int op_history_write(struct session *x, const struct store_change *c, int64_t no
     return rc;
 }
 
-int op_history_sweep(struct session *x, int64_t now_ms)
+int op_history_sweep(struct session *x, int64_t now_ms, int64_t max)
 {
     static const enum sql which[] = { SQL_ENTRIES_SWEEP, SQL_USERS_SWEEP, SQL_FIELDS_SWEEP, SQL_INFOS_SWEEP, SQL_FIGURES_SWEEP, SQL_DAYS_SWEEP };
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < ARRAY_LEN(which); i++)
-        rc = db_do(x->db, which[i], DB_ARGS(db_i(now_ms), db_i(SWEEP_AT_ONCE)));
+        rc = db_do(x->db, which[i], DB_ARGS(db_i(now_ms), db_i(max)));
     return rc;
 }
 
 /* ---- reading ---- */
 
-/* Room for one more member of an array of n, in the arena of `a`; NULL: memory is short. */
-static void *room(struct answer *a, void *at, size_t n, size_t size)
+void *op_room(struct answer *a, void *at, size_t n, size_t size)
 {
     if (n > 0 && (n < 16 || (n & (n - 1)) != 0))
         return at;
@@ -110,13 +107,12 @@ static void *room(struct answer *a, void *at, size_t n, size_t size)
     return more;
 }
 
-/* The rows of a statement that was asked with result `rc`: two texts each. */
-static int read_pairs(struct session *x, enum sql which, int rc, struct answer *a, const struct store_pair **pairs, size_t *n)
+int op_pairs(struct session *x, enum sql which, int rc, struct answer *a, const struct store_pair **pairs, size_t *n)
 {
     struct store_pair *at = NULL;
     *n = 0;
     for (; rc == 1; rc = db_next(x->db, which)) {
-        at = room(a, at, *n, sizeof *at);
+        at = op_room(a, at, *n, sizeof *at);
         if (at == NULL)
             return db_no_memory(x->db);
         struct store_pair *one = &at[(*n)++];
@@ -128,19 +124,20 @@ static int read_pairs(struct session *x, enum sql which, int rc, struct answer *
     return rc;
 }
 
-static int read_entries(struct session *x, struct op *op, struct store_history *h)
+int op_entries(struct session *x, struct sv id, struct sv user_id, int64_t now_ms, struct answer *a, const struct sv **entries, size_t *n)
 {
     struct sv *at = NULL;
-    int rc = db_ask(x->db, SQL_USER_ENTRIES, DB_ARGS(db_s(op->ask.history.user_id), db_s(op->ask.history.id), db_i(h->now_ms)));
+    *n = 0;
+    int rc = db_ask(x->db, SQL_USER_ENTRIES, DB_ARGS(db_s(user_id), db_s(id), db_i(now_ms)));
     for (; rc == 1; rc = db_next(x->db, SQL_USER_ENTRIES)) {
-        at = room(op->answer, at, h->entries_n, sizeof *at);
+        at = op_room(a, at, *n, sizeof *at);
         if (at == NULL)
             return db_no_memory(x->db);
-        at[h->entries_n] = db_text(x->db, SQL_USER_ENTRIES, 0);
-        if (!answer_keep(op->answer, &at[h->entries_n++]))
+        at[*n] = db_text(x->db, SQL_USER_ENTRIES, 0);
+        if (!answer_keep(a, &at[(*n)++]))
             return db_no_memory(x->db);
     }
-    h->entries = at;
+    *entries = at;
     return rc;
 }
 
@@ -156,9 +153,10 @@ int op_history(struct session *x, struct op *op)
     h->record = c.record;
     h->pending_n = (size_t)(c.pending_next - c.pending_first);
     if (op_items(x, SQL_PENDING, c.n, h->pending_n, op->answer, &h->pending) != 0 ||
-        (op->ask.history.user_id.p != NULL && read_entries(x, op, h) != 0))
+        (op->ask.history.user_id.p != NULL &&
+         op_entries(x, op->ask.history.id, op->ask.history.user_id, h->now_ms, op->answer, &h->entries, &h->entries_n) != 0))
         return -1;
-    return read_pairs(x, SQL_FIELDS, db_ask(x->db, SQL_FIELDS, DB_ARGS(db_s(op->ask.history.id), db_i(h->now_ms))), op->answer,
+    return op_pairs(x, SQL_FIELDS, db_ask(x->db, SQL_FIELDS, DB_ARGS(db_s(op->ask.history.id), db_i(h->now_ms))), op->answer,
                       &h->fields, &h->fields_n);
 }
 
@@ -174,14 +172,14 @@ int op_user(struct session *x, struct op *op)
     for (; rc == 1; rc = db_next(x->db, SQL_USER_SESSIONS)) {
         struct sv id = db_text(x->db, SQL_USER_SESSIONS, 0);
         if (one == NULL || !sv_eq(one->id, id)) {
-            at = room(a, at, n, sizeof *at);
+            at = op_room(a, at, n, sizeof *at);
             if (at == NULL || !answer_keep(a, &id))
                 return db_no_memory(x->db);
             one = &at[n++];
             *one = (struct store_user_session){ .id = id };
             fields = NULL;
         }
-        fields = room(a, fields, one->fields_n, sizeof *fields);
+        fields = op_room(a, fields, one->fields_n, sizeof *fields);
         if (fields == NULL)
             return db_no_memory(x->db);
         struct store_pair *field = &fields[one->fields_n++];
@@ -198,7 +196,7 @@ int op_figures(struct session *x, struct op *op)
 {
     struct answer_pairs *p = &op->answer->is.pairs;
     op->answer->status = STORE_DONE;
-    return read_pairs(x, SQL_FIGURES, db_ask(x->db, SQL_FIGURES, DB_ARGS(db_s(op->ask.history.id), db_i(clock_wall_ms()))), op->answer,
+    return op_pairs(x, SQL_FIGURES, db_ask(x->db, SQL_FIGURES, DB_ARGS(db_s(op->ask.history.id), db_i(clock_wall_ms()))), op->answer,
                       &p->at, &p->n);
 }
 
@@ -219,6 +217,6 @@ int op_preferences(struct session *x, struct op *op)
 {
     struct answer_pairs *p = &op->answer->is.pairs;
     op->answer->status = STORE_DONE;
-    return read_pairs(x, SQL_PREFERENCES, db_ask(x->db, SQL_PREFERENCES, DB_ARGS(db_s(op->ask.history.user_id))), op->answer, &p->at,
+    return op_pairs(x, SQL_PREFERENCES, db_ask(x->db, SQL_PREFERENCES, DB_ARGS(db_s(op->ask.history.user_id))), op->answer, &p->at,
                       &p->n);
 }

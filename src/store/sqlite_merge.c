@@ -61,29 +61,26 @@ static int64_t stock(const struct session *x)
     return n;
 }
 
-/* "merge:<file>:<conversation>:<version>:<number>": no two states of any file ever get the same. */
-static int make_key(struct session *x, struct answer *a, const struct row *c, struct sv *key)
+int merge_make_key(struct session *x, struct answer *a, int64_t n, uint64_t version, int64_t number, struct sv *key)
 {
     struct arena *arena = answer_arena(a);
     if (db_ask(x->db, SQL_FILE_TOKEN, DB_NO_ARGS) != 1)
         return -1;
     int64_t file = db_int(x->db, SQL_FILE_TOKEN, 0);
     db_end(x->db, SQL_FILE_TOKEN);
-    int64_t number = stock(x) > 0 ? x->counts.batch_next++ : 0;
-    *key = arena != NULL ? arena_printf(arena, "merge:%lld:%lld:%llu:%lld", (long long)file, (long long)c->n,
-                                        (unsigned long long)c->version, (long long)number)
+    *key = arena != NULL ? arena_printf(arena, "merge:%lld:%lld:%llu:%lld", (long long)file, (long long)n, (unsigned long long)version,
+                                        (long long)number)
                          : SV_NONE;
     return key->p != NULL ? 0 : db_no_memory(x->db);
 }
 
-static bool key_fits(struct sv key, const struct row *c)
+bool merge_key_fits(struct sv key, int64_t n, uint64_t version)
 {
-    int64_t n = -1;
-    uint64_t version = 0;
+    int64_t key_n = -1;
+    uint64_t key_version = 0;
     (void)sv_split(&key, ':');
     (void)sv_split(&key, ':');
-    return sv_to_i64(sv_split(&key, ':'), &n) && sv_to_u64(sv_split(&key, ':'), &version) && n == c->n &&
-           version == c->version;
+    return sv_to_i64(sv_split(&key, ':'), &key_n) && sv_to_u64(sv_split(&key, ':'), &key_version) && key_n == n && key_version == version;
 }
 
 static int64_t key_conversation(struct sv key)
@@ -128,7 +125,9 @@ static int read_whole(struct session *x, struct answer *a, const struct row *c, 
     w->context_n = (size_t)(c->context_next - c->context_first);
     if (read_marks(x, c->n, a, w) != 0 || op_items(x, SQL_PENDING, c->n, w->pending_n, a, &w->pending) != 0)
         return -1;
-    return op_items(x, SQL_CONTEXT, c->n, w->context_n, a, &w->context);
+    if (op_items(x, SQL_CONTEXT, c->n, w->context_n, a, &w->context) != 0)
+        return -1;
+    return merge_read_history(x, a, w);
 }
 
 static int read_bound_of(struct session *x, struct answer *a, struct sqlite_whole *w, enum store_queue q)
@@ -178,7 +177,7 @@ static int read_letters(struct session *x, struct answer *a, struct sqlite_whole
 
 static int bind_items(struct session *x, struct answer *a, const struct row *c, struct sqlite_whole *w)
 {
-    if (make_key(x, a, c, &w->key) != 0)
+    if (merge_make_key(x, a, c->n, c->version, stock(x) > 0 ? x->counts.batch_next++ : 0, &w->key) != 0)
         return -1;
     for (enum store_queue q = STORE_QUEUE_MESSAGES; q < STORE_QUEUES; q++) {
         struct store_batch b = { 0 };
@@ -187,6 +186,20 @@ static int bind_items(struct session *x, struct answer *a, const struct row *c, 
         w->queues[q] = (struct sqlite_items){ b.items, b.n };
     }
     return db_do(x->db, SQL_LETTERS_BIND, DB_ARGS(db_s(w->key), db_i(LETTERS_MAX)));
+}
+
+/* is.other stays NULL: all is done; views are not taken along. */
+static int whole_rest(struct session *x, struct answer *a, struct sqlite_whole *w)
+{
+    struct row none;
+    if (merge_read_rest(x, a, w) != 0)
+        return -1;
+    if (w->key.p == NULL)
+        return db_do(x->db, SQL_TEXTS_DROP_ALL, DB_NO_ARGS);
+    a->is.other = w;
+    if (op_row(x, w->id, a, &none) != 0)
+        return -1;
+    return op_session_last(x, w->id, &none, &w->last);
 }
 
 int op_whole(struct session *x, struct op *op)
@@ -207,8 +220,8 @@ int op_whole(struct session *x, struct op *op)
                       : one_text(x, SQL_FIRST_CONVERSATION, 0, a, &w->id);
     if (rc != 0)
         return -1;
-    if (!is_bound && w->id.p == NULL && stock(x) == 0) /* is.other stays NULL: all is done; views are not taken along */
-        return db_do(x->db, SQL_TEXTS_DROP_ALL, DB_NO_ARGS);
+    if (!is_bound && w->id.p == NULL && stock(x) == 0)
+        return whole_rest(x, a, w);
     if ((w->id.p != NULL && op_row(x, w->id, a, &c) != 0) || (is_bound ? read_bound(x, a, w) : bind_items(x, a, &c, w)) != 0 ||
         read_letters(x, a, w) != 0)
         return -1;
@@ -216,7 +229,7 @@ int op_whole(struct session *x, struct op *op)
         return 0; /* rows were removed by hand: there is less than was counted */
     if (w->id.p == NULL)
         w->id = w->key; /* items without any conversation go with one that is forgotten at once */
-    w->is_stale = !key_fits(w->key, &c);
+    w->is_stale = !merge_key_fits(w->key, c.n, c.version);
     a->is.other = w;
     if (op_session_last(x, w->id, &c, &w->last) != 0)
         return -1;
@@ -264,7 +277,10 @@ int op_forget(struct session *x, struct op *op)
         return db_do(x->db, SQL_LETTERS_FREE, DB_ARGS(db_s(key)));
     if (drop_letters(x, key) != 0 || op_row(x, op->ask.forget.id, op->answer, &c) != 0)
         return -1;
-    return c.n > 0 && key_fits(key, &c) ? drop_conversation(x, op->ask.forget.id, &c) : 0;
+    bool fits = c.n > 0 && merge_key_fits(key, c.n, c.version);
+    if (merge_drop_history(x, op->ask.forget.id, key, fits) != 0)
+        return -1;
+    return fits ? drop_conversation(x, op->ask.forget.id, &c) : 0;
 }
 
 /* ---- OP_STOCK ---- */

@@ -29,6 +29,15 @@ struct sqlite_whole {
     } queues[STORE_QUEUES]; /* what goes along of each */
     const struct store_letter *letters;
     size_t pending_n, context_n, letters_n;
+    struct sv user_id; /* whose history it has; SV_NONE: nobody's */
+    const struct sv *entries; /* newest first */
+    const struct store_pair *fields;
+    size_t entries_n, fields_n;
+    int64_t history_left_ms;
+    struct sv day; /* of figures, which go without a conversation; SV_NONE: none */
+    const struct store_count *counts;
+    size_t counts_n;
+    int64_t counts_left_ms;
 };
 
 /* Answer of OP_STOCK: some small values that have not expired. */
@@ -36,9 +45,27 @@ struct sqlite_value {
     struct sv name, value;
     int64_t left_ms;
 };
+/* Answer of OP_TASTES: one user's preferences; NULL: there are none left. */
+struct sqlite_tastes {
+    struct sv user_id;
+    const struct store_pair *pairs;
+    size_t n;
+};
 struct sqlite_values {
     const struct sqlite_value *at;
     size_t n;
 };
+
+/* ---- between sqlite_merge.c and sqlite_merge_history.c ---- */
+
+/* "merge:<file>:<n>:<version>:<number>", in the arena of `a`: no two states of any file ever get the same. */
+int merge_make_key(struct session *x, struct answer *a, int64_t n, uint64_t version, int64_t number, struct sv *key) MUST_CHECK;
+bool merge_key_fits(struct sv key, int64_t n, uint64_t version);
+/* The history of w->id. */
+int merge_read_history(struct session *x, struct answer *a, struct sqlite_whole *w) MUST_CHECK;
+/* What is left when there is no conversation and no item: w->key SV_NONE: nothing. */
+int merge_read_rest(struct session *x, struct answer *a, struct sqlite_whole *w) MUST_CHECK;
+/* What went over under that key; `whole`: the conversation is as it was then, or there is none. */
+int merge_drop_history(struct session *x, struct sv id, struct sv key, bool whole) MUST_CHECK;
 
 #endif

@@ -153,6 +153,7 @@ static bool keep_ask(struct op *op)
     case OP_STAT:
     case OP_WHOLE:
     case OP_STOCK:
+    case OP_TASTES:
         return true;
     }
     return false;
@@ -200,8 +201,9 @@ static const struct {
     [OP_WHOLE] = { true, op_whole },
     [OP_FORGET] = { true, op_forget },
     [OP_STOCK] = { false, op_stock },
+    [OP_TASTES] = { false, op_tastes },
 };
-_Static_assert(ARRAY_LEN(kinds) == OP_STOCK + 1, "one line for each kind");
+_Static_assert(ARRAY_LEN(kinds) == OP_TASTES + 1, "one line for each kind");
 
 bool op_writes(const struct op *op)
 {

@@ -35,6 +35,7 @@ enum op_kind {
     OP_WHOLE, /* for store_merge, see sqlite_merge.h */
     OP_FORGET,
     OP_STOCK,
+    OP_TASTES,
 };
 
 struct op {
@@ -139,6 +140,7 @@ int op_erased_at(struct session *x, struct op *op) MUST_CHECK;
 int op_whole(struct session *x, struct op *op) MUST_CHECK;
 int op_forget(struct session *x, struct op *op) MUST_CHECK;
 int op_stock(struct session *x, struct op *op) MUST_CHECK;
+int op_tastes(struct session *x, struct op *op) MUST_CHECK;
 
 struct owners {
     const struct sv *at;
@@ -189,8 +191,16 @@ int op_session_forget(struct session *x, struct sv id, const struct row *old, in
 
 /* What c->history asks for; it may be NULL. */
 int op_history_write(struct session *x, const struct store_change *c, int64_t now_ms) MUST_CHECK;
-/* Removes some of what is past its time. */
-int op_history_sweep(struct session *x, int64_t now_ms) MUST_CHECK;
+/* Removes what is past its time. */
+int op_history_sweep(struct session *x, int64_t now_ms, int64_t max) MUST_CHECK; /* max -1: all */
+#define HISTORY_SWEEP 10 /* at a time: each may have a thousand entries */
+/* Room for one more member of an array of n, in the arena of `a`; NULL: memory is short. */
+void *op_room(struct answer *a, void *at, size_t n, size_t size) MUST_CHECK;
+/* The rows of a statement that was asked with result `rc`: two texts each. */
+int op_pairs(struct session *x, enum sql which, int rc, struct answer *a, const struct store_pair **pairs, size_t *n) MUST_CHECK;
+/* Newest first. */
+int op_entries(struct session *x, struct sv id, struct sv user_id, int64_t now_ms, struct answer *a, const struct sv **entries,
+               size_t *n) MUST_CHECK;
 /* Entries, fields and the place in the listing; *entries is added to. user_id may be SV_NONE. */
 int op_history_drop(struct session *x, struct sv id, struct sv user_id, int64_t now_ms, int64_t *entries) MUST_CHECK;
 /* 0: not, or longer ago than is known. */

@@ -17,7 +17,7 @@
  *  state_user          one row for each user and conversation with a history: number and bound of its entries; listed 0: it has left the user's set
  *  state_entry         its entries, numbered without gaps, the newest highest
  *  state_info, state_field   fields of a session, and until when
- *  state_day, state_figure   figures of a day, and until when
+ *  state_day, state_figure   figures of a day, and until when; day "<day> <key>": bound to a step of store_merge
  *  state_preference    preferences of a user
  *  state_event         the last events, numbered without gaps, read by all processes; push: the conversation that has logged
  *                      events; told 0: there is nothing else to it
@@ -91,6 +91,7 @@ const char sqlite_schema[] =
     " n INTEGER PRIMARY KEY, user TEXT NOT NULL, id TEXT NOT NULL, until INTEGER NOT NULL, next INTEGER NOT NULL,"
     " listed INTEGER NOT NULL, UNIQUE(user, id));"
     "CREATE INDEX IF NOT EXISTS state_user_until ON state_user(until);"
+    "CREATE INDEX IF NOT EXISTS state_user_id ON state_user(id);"
     "CREATE TABLE IF NOT EXISTS state_entry("
     " n INTEGER NOT NULL, seq INTEGER NOT NULL, item TEXT NOT NULL, PRIMARY KEY(n, seq)) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS state_info(id TEXT PRIMARY KEY, until INTEGER NOT NULL) WITHOUT ROWID;"
@@ -337,5 +338,16 @@ const char *const sqlite_sql[SQL_N] = {
     [SQL_LETTERS_BOUND] = "SELECT id, item FROM state_letter WHERE bound = ?1 ORDER BY id LIMIT ?2",
     [SQL_LETTERS_BOUND_DROP] = "DELETE FROM state_letter WHERE bound = ?1",
     [SQL_LETTERS_FREE] = "UPDATE state_letter SET bound = NULL WHERE bound = ?1",
+    [SQL_USER_OF] = "SELECT n, user, until FROM state_user WHERE id = ?1 ORDER BY n LIMIT 1",
+    [SQL_USER_FIRST] = "SELECT n, until, id FROM state_user ORDER BY n LIMIT 1",
+    /* those that are bound first */
+    [SQL_DAY_FIRST] = "SELECT day, until FROM state_day WHERE until > ?1 ORDER BY length(day) DESC, day LIMIT 1",
+    [SQL_DAY_BIND] = "UPDATE state_day SET day = ?2 WHERE day = ?1",
+    [SQL_FIGURES_BIND] = "UPDATE state_figure SET day = ?2 WHERE day = ?1",
+    [SQL_DAY_BOUND_DROP] = "DELETE FROM state_day WHERE substr(day, 12) = ?1",
+    [SQL_FIGURES_BOUND_DROP] = "DELETE FROM state_figure WHERE substr(day, 12) = ?1",
+    [SQL_INFOS_DROP_ALL] = "DELETE FROM state_info",
+    [SQL_FIELDS_DROP_ALL] = "DELETE FROM state_field",
+    [SQL_PREFERENCES_FIRST] = "SELECT user FROM state_preference ORDER BY user LIMIT 1",
     [SQL_FIRST_VALUES] = "SELECT name, until, value FROM state_value WHERE until > ?1 ORDER BY name LIMIT ?2",
 };

@@ -145,7 +145,7 @@ static int sweep(struct sqlite_thread *t)
         return -1;
     const struct db_arg logs[] = { args[0], db_i(SWEEP_LOGS) };
     if (db_do(t->x.db, SQL_TEXTS_SWEEP, args, 2) != 0 || db_do(t->x.db, SQL_LOGS_SWEEP, logs, 2) != 0 ||
-        db_do(t->x.db, SQL_LOGS_SWEPT, logs, 2) != 0 || op_history_sweep(&t->x, args[0].i) != 0)
+        db_do(t->x.db, SQL_LOGS_SWEPT, logs, 2) != 0 || op_history_sweep(&t->x, args[0].i, HISTORY_SWEEP) != 0)
         return -1;
     return db_do(t->x.db, SQL_FORGOTTEN_SWEEP, args, 2);
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT
  * Going back from the host's state file to the shared store, as a chain of asynchronous steps:
  *
- *   values:        some small values of `from` -> put into `to`, removed from `from`      until there are none
+ *   values:        some small values of `from` -> put into `to`, removed from `from`      until there are none (store_merge_values.c)
+ *   preferences:   those of one user, the same
  *   conversation:  the next whole one of `from`, with a part of each queue                until there is none
  *     seen:        the same in `to`, with the mark that says whether this very state was taken over before
  *     marks:       what `to` knows of each message that `from` knows
+ *     history:     what `to` knows of it, and whether it was erased there (store_merge_history.c)
  *     apply:       everything in one step, with that mark
  *     forget:      removed from `from`
  *
@@ -17,9 +19,7 @@
 
 #include "lib/json.h"
 #include "lib/log.h"
-#include "store/sqlite_merge.h"
-#include "store/store_backends.h"
-#include "store/store_sqlite.h"
+#include "store/store_merge_inside.h"
 
 #define ARENA_MAX (256u << 20)
 #define MARK_TTL_MS (48 * 3600 * INT64_C(1000)) /* of the merge's own mark */
@@ -27,44 +27,15 @@
 #define TRIES_MAX 10                            /* other hosts may work on the same conversation */
 #define PLACEHOLDER 1                           /* version of a record that is made only to be forgotten at once */
 
-/* A message that `from` knows: its mark there (SV_NONE: only pending) and in `to`. */
-struct known {
-    struct sv message_id, ours, theirs;
-};
-
-struct merge {
-    struct store *from, *to;
-    store_join_fn *join;
-    void *join_arg;
-    store_status_fn *fn;
-    void *arg;
-
-    struct arena *arena; /* of one conversation, or one portion of values */
-    enum store_status trouble;
-    size_t under_way; /* calls that run side by side */
-
-    struct sqlite_value *values;
-    size_t values_n;
-
-    struct sqlite_whole whole;
-    int64_t mark_ttl_ms;
-    struct store_view seen;
-    struct known *known;
-    size_t known_n, asked_n;
-    unsigned tries;
-};
-
 /* One of several loads that run side by side. */
 struct lookup {
     struct merge *m;
     struct known *known;
 };
 
-static void next_values(struct merge *m);
-static void next_conversation(struct merge *m);
 static void look_at_target(struct merge *m);
 
-static void finish(struct merge *m, enum store_status status)
+void merge_finish(struct merge *m, enum store_status status)
 {
     store_status_fn *fn = m->fn;
     void *arg = m->arg;
@@ -73,8 +44,7 @@ static void finish(struct merge *m, enum store_status status)
     fn(arg, status);
 }
 
-/* Once in the arena, borrowed bytes stay until the next conversation. False: memory is short. */
-static bool keep(struct merge *m, struct sv *s)
+bool merge_keep(struct merge *m, struct sv *s)
 {
     if (s->p == NULL)
         return true;
@@ -82,12 +52,12 @@ static bool keep(struct merge *m, struct sv *s)
     return s->p != NULL;
 }
 
-static bool keep_all(struct merge *m, const struct sv **items, size_t n)
+bool merge_keep_all(struct merge *m, const struct sv **items, size_t n)
 {
     struct sv *kept = arena_array(m->arena, n + 1, sizeof *kept);
     for (size_t i = 0; kept != NULL && i < n; i++) {
         kept[i] = (*items)[i];
-        if (!keep(m, &kept[i]))
+        if (!merge_keep(m, &kept[i]))
             return false;
     }
     *items = kept;
@@ -98,7 +68,7 @@ static bool keep_queues(struct merge *m, struct sqlite_whole *w)
 {
     bool kept = true;
     for (size_t q = 0; kept && q < STORE_QUEUES; q++)
-        kept = keep_all(m, &w->queues[q].at, w->queues[q].n);
+        kept = merge_keep_all(m, &w->queues[q].at, w->queues[q].n);
     return kept;
 }
 
@@ -107,77 +77,11 @@ static bool keep_letters(struct merge *m, const struct store_letter **letters, s
     struct store_letter *kept = arena_array(m->arena, n + 1, sizeof *kept);
     for (size_t i = 0; kept != NULL && i < n; i++) {
         kept[i] = (*letters)[i];
-        if (!keep(m, &kept[i].id) || !keep(m, &kept[i].item))
+        if (!merge_keep(m, &kept[i].id) || !merge_keep(m, &kept[i].item))
             return false;
     }
     *letters = kept;
     return kept != NULL;
-}
-
-/* ---- small values ---- */
-
-static void value_removed(void *arg, enum store_status status)
-{
-    struct merge *m = arg;
-    if (status != STORE_DONE)
-        m->trouble = status;
-    if (--m->under_way > 0)
-        return;
-    if (m->trouble != STORE_DONE)
-        finish(m, m->trouble);
-    else
-        next_values(m);
-}
-
-static void value_put(void *arg, enum store_status status)
-{
-    struct merge *m = arg;
-    if (status != STORE_DONE)
-        m->trouble = status;
-    if (--m->under_way > 0)
-        return;
-    if (m->trouble != STORE_DONE) {
-        finish(m, m->trouble);
-        return;
-    }
-    m->under_way = m->values_n;
-    for (size_t i = 0, n = m->values_n; i < n; i++)
-        store_put(m->from, m->values[i].name, SV_NONE, 0, value_removed, m);
-}
-
-static void values_read(void *arg, enum store_status status, const void *what)
-{
-    struct merge *m = arg;
-    const struct sqlite_values *v = what;
-    if (status != STORE_DONE) {
-        finish(m, status);
-        return;
-    }
-    m->values_n = v->n;
-    if (v->n == 0) {
-        next_conversation(m);
-        return;
-    }
-    m->values = arena_array(m->arena, v->n, sizeof *m->values);
-    bool kept = m->values != NULL;
-    for (size_t i = 0; kept && i < v->n; i++) {
-        m->values[i] = v->at[i];
-        kept = keep(m, &m->values[i].name) && keep(m, &m->values[i].value);
-    }
-    if (!kept) {
-        finish(m, STORE_FULL);
-        return;
-    }
-    m->under_way = v->n;
-    for (size_t i = 0, n = v->n; i < n; i++)
-        store_put(m->to, m->values[i].name, m->values[i].value, m->values[i].left_ms, value_put, m);
-}
-
-static void next_values(struct merge *m)
-{
-    arena_reset(m->arena);
-    store_sqlite_ask(m->from, &(struct op){ .kind = OP_STOCK },
-                     &(struct answer){ .kind = ANSWER_OTHER, .fn.other = values_read, .arg = m });
 }
 
 /* ---- the end of a conversation's step ---- */
@@ -186,9 +90,9 @@ static void forgotten(void *arg, enum store_status status)
 {
     struct merge *m = arg;
     if (status != STORE_DONE)
-        finish(m, status);
+        merge_finish(m, status);
     else
-        next_conversation(m);
+        merge_next_conversation(m);
 }
 
 /* merged false: it never was, its key is given up. */
@@ -205,7 +109,7 @@ static void unmade(void *arg, enum store_status status, const struct store_appli
     if (status == STORE_DONE || status == STORE_CONFLICT) /* CONFLICT: somebody has come back to it at once */
         forget(m, true);
     else
-        finish(m, status);
+        merge_finish(m, status);
 }
 
 /* Neither side has a record: the one that was needed to bring marks and items over goes again. */
@@ -226,12 +130,12 @@ static void applied(void *arg, enum store_status status, const struct store_appl
     else if (status == STORE_CONFLICT && ++m->tries < TRIES_MAX)
         look_at_target(m);
     else
-        finish(m, status == STORE_CONFLICT ? STORE_DOWN : status);
+        merge_finish(m, status == STORE_CONFLICT ? STORE_DOWN : status);
 }
 
 /* ---- what goes over ---- */
 
-static struct sv member(struct merge *m, struct sv item, const char *name)
+struct sv merge_member(struct merge *m, struct sv item, const char *name)
 {
     json_t *o = json_read_in(m->arena, item, false, NULL);
     return o != NULL ? json_sv(o, name) : SV_NONE;
@@ -268,12 +172,12 @@ static bool look_at_pending(struct merge *m, struct pending *p)
     if (p->ours == NULL || p->theirs == NULL || ids == NULL)
         return false;
     for (size_t i = 0; i < theirs_n; i++) {
-        ids[i] = member(m, m->seen.pending[i], "message_id");
+        ids[i] = merge_member(m, m->seen.pending[i], "message_id");
         const struct known *k = find_known(m, ids[i]);
         p->theirs[i] = (struct store_waiting){ .answered = k != NULL && is_answered(m, k->ours), .same = SIZE_MAX };
     }
     for (size_t i = 0; i < ours_n; i++) {
-        struct sv id = member(m, w->pending[i], "message_id");
+        struct sv id = merge_member(m, w->pending[i], "message_id");
         const struct known *k = find_known(m, id);
         p->ours[i] = (struct store_waiting){ .answered = k != NULL && is_answered(m, k->theirs), .same = SIZE_MAX };
         for (size_t j = 0; id.p != NULL && j < theirs_n; j++) {
@@ -306,8 +210,8 @@ static bool select_marks(struct merge *m, struct store_change *c)
 /* What a context item is about: a message, or the reply of a turn. */
 static struct sv subject(struct merge *m, struct sv item)
 {
-    struct sv id = member(m, item, "message_id");
-    return id.p != NULL ? id : member(m, item, "turn_id");
+    struct sv id = merge_member(m, item, "message_id");
+    return id.p != NULL ? id : merge_member(m, item, "turn_id");
 }
 
 /* Context of ours that theirs does not have. */
@@ -416,7 +320,7 @@ static struct store_joined join_records(struct merge *m, const struct pending *p
     return out;
 }
 
-static void apply_all(struct merge *m)
+void merge_apply_all(struct merge *m)
 {
     const struct sqlite_items *items = &m->whole.queues[STORE_QUEUE_MESSAGES];
     const struct sqlite_items *callbacks = &m->whole.queues[STORE_QUEUE_CALLBACKS];
@@ -435,15 +339,16 @@ static void apply_all(struct merge *m)
                               .letters = m->whole.letters,
                               .letters_n = m->whole.letters_n,
                               .session = &session,
+                              .decided_ms = m->erased_ms + 1,
                               .finishing = true };
-    bool ready = look_at_pending(m, &p) && select_marks(m, &c) && select_context(m, &c);
+    bool ready = look_at_pending(m, &p) && select_marks(m, &c) && select_context(m, &c) && merge_history(m, &c.history);
     struct store_joined joined = { 0 };
     if (ready) {
         joined = join_records(m, &p);
         ready = write_pending(m, &c, &p, &joined);
     }
     if (!ready) {
-        finish(m, STORE_FULL);
+        merge_finish(m, STORE_FULL);
         return;
     }
     c.record = joined.record;
@@ -466,7 +371,7 @@ static void mark_read(void *arg, enum store_status status, const struct store_vi
     struct merge *m = l->m;
     if (status == STORE_DONE) {
         l->known->theirs = v->mark;
-        if (!keep(m, &l->known->theirs))
+        if (!merge_keep(m, &l->known->theirs))
             m->trouble = STORE_FULL;
     } else {
         m->trouble = status;
@@ -474,7 +379,7 @@ static void mark_read(void *arg, enum store_status status, const struct store_vi
     if (--m->under_way > 0)
         return;
     if (m->trouble != STORE_DONE)
-        finish(m, m->trouble);
+        merge_finish(m, m->trouble);
     else
         ask_marks(m);
 }
@@ -485,11 +390,11 @@ static void ask_marks(struct merge *m)
     size_t n = m->known_n - m->asked_n < LOADS_MAX ? m->known_n - m->asked_n : LOADS_MAX;
     struct lookup *l = arena_array(m->arena, n + 1, sizeof *l);
     if (l == NULL) {
-        finish(m, STORE_FULL);
+        merge_finish(m, STORE_FULL);
         return;
     }
     if (n == 0) {
-        apply_all(m);
+        merge_see_history(m);
         return;
     }
     m->under_way = n;
@@ -503,7 +408,7 @@ static void target_seen(void *arg, enum store_status status, const struct store_
 {
     struct merge *m = arg;
     if (status != STORE_DONE) {
-        finish(m, status);
+        merge_finish(m, status);
         return;
     }
     m->seen = *v;
@@ -515,9 +420,9 @@ static void target_seen(void *arg, enum store_status status, const struct store_
         forget(m, v->mark.p != NULL);
         return;
     }
-    if (!keep(m, &m->seen.record) || !keep_all(m, &m->seen.pending, v->pending_n) ||
-        !keep_all(m, &m->seen.context, v->context_n)) {
-        finish(m, STORE_FULL);
+    if (!merge_keep(m, &m->seen.record) || !merge_keep_all(m, &m->seen.pending, v->pending_n) ||
+        !merge_keep_all(m, &m->seen.context, v->context_n)) {
+        merge_finish(m, STORE_FULL);
         return;
     }
     m->asked_n = 0;
@@ -541,13 +446,13 @@ static bool list_known(struct merge *m)
     for (size_t i = 0; i < w->marks_n; i++) {
         struct known *k = &m->known[m->known_n++];
         *k = (struct known){ .message_id = w->marks[i].message_id, .ours = w->marks[i].value };
-        if (!keep(m, &k->message_id) || !keep(m, &k->ours))
+        if (!merge_keep(m, &k->message_id) || !merge_keep(m, &k->ours))
             return false;
         if (w->marks[i].left_ms > m->mark_ttl_ms)
             m->mark_ttl_ms = w->marks[i].left_ms;
     }
     for (size_t i = 0; i < w->pending_n; i++) {
-        struct sv id = member(m, w->pending[i], "message_id");
+        struct sv id = merge_member(m, w->pending[i], "message_id");
         if (id.n > 0 && id.n <= STORE_ID_MAX && find_known(m, id) == NULL)
             m->known[m->known_n++] = (struct known){ .message_id = id };
     }
@@ -559,21 +464,21 @@ static void conversation_read(void *arg, enum store_status status, const void *w
     struct merge *m = arg;
     struct sqlite_whole *w = &m->whole;
     if (status != STORE_DONE || what == NULL) {
-        finish(m, status);
+        merge_finish(m, status);
         return;
     }
     *w = *(const struct sqlite_whole *)what;
     m->tries = 0;
-    if (!keep(m, &w->id) || !keep(m, &w->record) || !keep(m, &w->key) || !keep_all(m, &w->pending, w->pending_n) ||
-        !keep_all(m, &w->context, w->context_n) || !keep_queues(m, w) ||
-        !keep_letters(m, &w->letters, w->letters_n) || !list_known(m)) {
-        finish(m, STORE_FULL);
+    if (!merge_keep(m, &w->id) || !merge_keep(m, &w->record) || !merge_keep(m, &w->key) || !merge_keep_all(m, &w->pending, w->pending_n) ||
+        !merge_keep_all(m, &w->context, w->context_n) || !keep_queues(m, w) ||
+        !keep_letters(m, &w->letters, w->letters_n) || !merge_keep_history(m, w) || !list_known(m)) {
+        merge_finish(m, STORE_FULL);
         return;
     }
     look_at_target(m);
 }
 
-static void next_conversation(struct merge *m)
+void merge_next_conversation(struct merge *m)
 {
     arena_reset(m->arena);
     store_sqlite_ask(m->from, &(struct op){ .kind = OP_WHOLE },
@@ -596,5 +501,5 @@ void store_merge(struct store *from, struct store *to, store_join_fn *join, void
     m->join_arg = join_arg;
     m->fn = fn;
     m->arg = arg;
-    next_values(m);
+    merge_next_values(m);
 }

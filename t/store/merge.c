@@ -297,8 +297,8 @@ static void test_goes_on(struct rig *r)
         (void)apply(r, &CHANGE("c", 0, .record = SV("one"), .pending_add = PENDING("m1"), .queue_add = LIST(SV("q1")),
                                .queue_add_n = 1, .callbacks_add = LIST(SV("b1")), .callbacks_add_n = 1,
                                .marks = &(struct store_pair){ SV("m1"), OPEN }, .marks_n = 1));
-        /* look, look up m1, apply: the third call */
-        struct store *to = store_fail_open(r->loop, inner, 3, false, lost == 1);
+        /* look, look up m1, erased?, apply: the fourth call */
+        struct store *to = store_fail_open(r->loop, inner, 4, false, lost == 1);
         is_int(merge(r, from, to), STORE_DOWN, "cut off %s the step", lost == 1 ? "after" : "before");
         on(r, from);
         (void)apply(r, &CHANGE("c", 1, .record = SV("two"), .pending_add = PENDING("m2"), .pending_drop = 1,

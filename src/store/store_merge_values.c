@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT
+ * Going back, first part (store_merge.c has the whole of it): small values, and preferences, of which the younger copy is the one that the
+ * store that stood in was given. Both may be put twice. */
+#include "config.h"
+
+#include "store/store_merge_inside.h"
+
+static void merge_next_tastes(struct merge *m);
+
+/* ---- small values ---- */
+
+static void value_removed(void *arg, enum store_status status)
+{
+    struct merge *m = arg;
+    if (status != STORE_DONE)
+        m->trouble = status;
+    if (--m->under_way > 0)
+        return;
+    if (m->trouble != STORE_DONE)
+        merge_finish(m, m->trouble);
+    else
+        merge_next_values(m);
+}
+
+static void value_put(void *arg, enum store_status status)
+{
+    struct merge *m = arg;
+    if (status != STORE_DONE)
+        m->trouble = status;
+    if (--m->under_way > 0)
+        return;
+    if (m->trouble != STORE_DONE) {
+        merge_finish(m, m->trouble);
+        return;
+    }
+    m->under_way = m->values_n;
+    for (size_t i = 0, n = m->values_n; i < n; i++)
+        store_put(m->from, m->values[i].name, SV_NONE, 0, value_removed, m);
+}
+
+static void values_read(void *arg, enum store_status status, const void *what)
+{
+    struct merge *m = arg;
+    const struct sqlite_values *v = what;
+    if (status != STORE_DONE) {
+        merge_finish(m, status);
+        return;
+    }
+    m->values_n = v->n;
+    if (v->n == 0) {
+        merge_next_tastes(m);
+        return;
+    }
+    m->values = arena_array(m->arena, v->n, sizeof *m->values);
+    bool kept = m->values != NULL;
+    for (size_t i = 0; kept && i < v->n; i++) {
+        m->values[i] = v->at[i];
+        kept = merge_keep(m, &m->values[i].name) && merge_keep(m, &m->values[i].value);
+    }
+    if (!kept) {
+        merge_finish(m, STORE_FULL);
+        return;
+    }
+    m->under_way = v->n;
+    for (size_t i = 0, n = v->n; i < n; i++)
+        store_put(m->to, m->values[i].name, m->values[i].value, m->values[i].left_ms, value_put, m);
+}
+
+void merge_next_values(struct merge *m)
+{
+    arena_reset(m->arena);
+    store_sqlite_ask(m->from, &(struct op){ .kind = OP_STOCK },
+                     &(struct answer){ .kind = ANSWER_OTHER, .fn.other = values_read, .arg = m });
+}
+
+/* ---- preferences ---- */
+
+static void tastes_removed(void *arg, enum store_status status)
+{
+    struct merge *m = arg;
+    if (status != STORE_DONE)
+        merge_finish(m, status);
+    else
+        merge_next_tastes(m);
+}
+
+static void tastes_put(void *arg, enum store_status status)
+{
+    struct merge *m = arg;
+    if (status != STORE_DONE)
+        merge_finish(m, status);
+    else
+        store_preferences_put(m->from, m->user_id, NULL, 0, tastes_removed, m);
+}
+
+static void tastes_read(void *arg, enum store_status status, const void *what)
+{
+    struct merge *m = arg;
+    const struct sqlite_tastes *t = what;
+    if (status != STORE_DONE) {
+        merge_finish(m, status);
+        return;
+    }
+    if (t == NULL) {
+        merge_next_conversation(m);
+        return;
+    }
+    m->user_id = t->user_id;
+    if (merge_keep(m, &m->user_id))
+        store_preferences_put(m->to, t->user_id, t->pairs, t->n, tastes_put, m);
+    else
+        merge_finish(m, STORE_FULL);
+}
+
+static void merge_next_tastes(struct merge *m)
+{
+    arena_reset(m->arena);
+    store_sqlite_ask(m->from, &(struct op){ .kind = OP_TASTES },
+                     &(struct answer){ .kind = ANSWER_OTHER, .fn.other = tastes_read, .arg = m });
+}
