@@ -191,8 +191,10 @@ static void on_archive(void *arg, enum archive_status status, struct sv session,
 
     (void)customer;
     f->archive_down = status != ARCHIVE_DONE;
-    if (!f->archive_down)
+    if (!f->archive_down) {
         use_archived(f, session);
+        f->asks_before = false;
+    }
     decide(f);
 }
 

@@ -115,7 +115,7 @@ static void tell_alone(struct page *q)
     if (q->f.store_down) {
         control_unavailable(&q->f.c);
         end(q);
-    } else if (q->f.c.t->o.archive != NULL && (int64_t)q->known_n < q->f.info.messages) {
+    } else if (q->f.c.t->o.archive != NULL && (q->f.asks_before || (int64_t)q->known_n < q->f.info.messages)) {
         chat_refuse_archive(&q->f.c);
         end(q);
     } else if (chat_merge(q->f.c.a, &q->wish, &p, &m) != 0) {
