@@ -155,9 +155,15 @@ static int take_entries(struct chat_find *f, const struct store_history *h)
 
 /* ---- the way ---- */
 
-static void refuse_down(struct chat_find *f)
+/* It may be there, and his: one of those who would know is away. */
+static bool is_unsure(const struct chat_find *f)
 {
-    if (f->store_down)
+    return f->info.user_id.n == 0 && (f->archive_down || f->store_down || store_is_standing_in(f->c.t->o.store));
+}
+
+static void refuse_unsure(struct chat_find *f)
+{
+    if (f->store_down || !f->archive_down)
         control_unavailable(&f->c);
     else
         chat_refuse_archive(&f->c);
@@ -176,8 +182,8 @@ static void decide(struct chat_find *f)
         f->found(f);
         return;
     }
-    if (f->archive_down && f->info.user_id.n == 0) /* it may be there, and his */
-        refuse_down(f);
+    if (is_unsure(f))
+        refuse_unsure(f);
     else if (f->who.admin)
         control_refuse(&f->c, 404, f->unknown_code, f->unknown_text, NULL);
     else
