@@ -6,7 +6,8 @@
  * there is room for it when the disk is full.
  * synchronous FULL: a message that was accepted survives a power cut, not only a kill. That is five fdatasync a
  * transaction where NORMAL has four; a transaction is shared by all operations that wait, so the price is paid once for
- * many. Every transaction, reading ones too, runs under the lock file beside the state file: SQLite's own busy handler
+ * many. What is deleted in the usual course is overwritten where that costs nothing; after an erasure the whole file is wiped
+ * (lib/scrub.h), and the journal goes. Every transaction, reading ones too, runs under the lock file beside the state file: SQLite's own busy handler
  * starves. */
 #include "config.h"
 
@@ -22,6 +23,7 @@
 #include "lib/clock.h"
 #include "lib/filelock.h"
 #include "lib/id.h"
+#include "lib/scrub.h"
 #include "store/sqlite_db.h"
 
 #define WAL_IS_SAFE 3051003
@@ -424,4 +426,52 @@ void db_close(struct db *d)
     filelock_close(d->lock);
     free(d->path);
     free(d);
+}
+
+/* ---- wiping ---- */
+
+static int read_file(void *arg, void *to, size_t n, int64_t at)
+{
+    sqlite3_file *f = arg;
+    return f->pMethods->xRead(f, to, (int)n, at);
+}
+
+static int write_file(void *arg, const void *from, size_t n, int64_t at)
+{
+    sqlite3_file *f = arg;
+    return f->pMethods->xWrite(f, from, (int)n, at);
+}
+
+/* In an exclusive transaction. On SQLite's own descriptor: to close another one would drop SQLite's locks. */
+static int wipe_file(struct db *d, struct err *e)
+{
+    sqlite3_file *f = NULL;
+    sqlite3_int64 size = 0;
+    (void)sqlite3_db_release_memory(d->handle); /* pages in memory still have what is wiped in the file */
+    if (sqlite3_file_control(d->handle, "main", SQLITE_FCNTL_FILE_POINTER, &f) != SQLITE_OK || f == NULL || f->pMethods == NULL ||
+        f->pMethods->xFileSize(f, &size) != SQLITE_OK)
+        return err_set(e, ERR_IO, "%s: no access", d->path);
+    return scrub(&(struct scrub_file){ .arg = f, .read = read_file, .write = write_file, .size = size }, e);
+}
+
+/* What others have in memory is dropped there since this one has committed a change. The journal, which has the rows as they were, goes. */
+int db_wipe(struct db *d, struct err *e)
+{
+    bool wal = sqlite3_libversion_number() >= WAL_IS_SAFE;
+    int64_t busy = 0;
+    if (d->lock == NULL)
+        return 0;
+    if (wal && read_number(d, "PRAGMA wal_checkpoint(TRUNCATE)", &busy, e) != 0)
+        return -1;
+    if (busy != 0)
+        return err_set(e, ERR_UNAVAILABLE, "%s: somebody reads the log", d->path);
+    if (run(d, "BEGIN EXCLUSIVE", e) != 0)
+        return -1;
+    if (wipe_file(d, e) != 0 ||
+        run(d, "INSERT INTO state_meta VALUES('wiped', 1) ON CONFLICT DO UPDATE SET value = value + 1;"
+               "DELETE FROM state_meta WHERE key = 'wipe'; COMMIT", e) != 0) {
+        (void)sqlite3_exec(d->handle, "ROLLBACK", NULL, NULL, NULL);
+        return -1;
+    }
+    return wal ? 0 : run(d, "PRAGMA journal_mode = DELETE; PRAGMA journal_mode = PERSIST", e);
 }

@@ -68,6 +68,9 @@ struct sv db_text(const struct db *d, enum sql which, int column); /* NULL: SV_N
 /* As an error of the database: memory is short. Returns -1. */
 int db_no_memory(struct db *d);
 
+/* Between two transactions, with the lock still held: nothing that was deleted is left in the file and its journal. A note that this is to be
+ * done (state_meta "wipe") goes with it. -1: it is not done, or not all of it. */
+int db_wipe(struct db *d, struct err *e) MUST_CHECK;
 int64_t db_changes(const struct db *d); /* rows of the last statement */
 bool db_is_file(const struct db *d);    /* not ":memory:" */
 int64_t db_size_bytes(const struct db *d);

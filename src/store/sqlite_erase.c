@@ -124,8 +124,9 @@ int op_erase(struct session *x, struct op *op, const struct row *old, int64_t no
         op_history_drop(x, c->conversation_id, e->user_id, now_ms, &n->messages) != 0 ||
         op_session_forget(x, c->conversation_id, old, now_ms) != 0 || op_forget_row(x, old, now_ms) != 0 ||
         write_marks(x, op, now_ms) != 0 || op_queue_add(x, STORE_QUEUE_MESSAGES, c->queue_add, c->queue_add_n) != 0 ||
-        note(x, op, now_ms) != 0)
+        note(x, op, now_ms) != 0 || db_do(x->db, SQL_WIPE_SET, DB_NO_ARGS) != 0)
         return -1;
+    x->wipe = true;
     if (e->day_metric.p == NULL)
         return 0;
     if (db_do(x->db, SQL_FIGURE_MOVE, DB_ARGS(db_s(e->day_metric), db_s(e->day_into))) != 0)

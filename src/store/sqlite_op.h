@@ -106,6 +106,7 @@ struct session {
     struct db *db;
     union counts counts; /* read at its begin, written at its end when changed */
     int64_t queue_max_bytes;
+    bool wipe; /* something was erased: the file is to be wiped after the transaction */
 };
 
 /* Copies the arguments that `op` points to into its arena. -1: memory is short. */

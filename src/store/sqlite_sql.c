@@ -300,6 +300,8 @@ const char *const sqlite_sql[SQL_N] = {
                            " ON CONFLICT DO UPDATE SET value = excluded.value",
     [SQL_PREFERENCES_DROP] = "DELETE FROM state_preference WHERE user = ?1",
     [SQL_LOG_COUNT] = "SELECT count(*) FROM state_log WHERE conversation = ?1",
+    [SQL_WIPE] = "SELECT value FROM state_meta WHERE key = 'wipe'",
+    [SQL_WIPE_SET] = "INSERT OR REPLACE INTO state_meta VALUES('wipe', 1)",
 #define ENDED(what, table) "(SELECT " what " FROM " table " WHERE until <= ?1 ORDER BY until LIMIT ?2)"
     [SQL_ENTRIES_SWEEP] = "DELETE FROM state_entry WHERE n IN " ENDED("n", "state_user"),
     [SQL_USERS_SWEEP] = "DELETE FROM state_user WHERE n IN " ENDED("n", "state_user"),

@@ -22,6 +22,7 @@
 #define SWEEP_EVERY_MS 1000
 #define SWEEP_ROWS 200
 #define SWEEP_LOGS 10 /* each may have some hundred rows */
+#define WIPE_AGAIN_MS 5000
 #define REOPEN_AFTER 20 /* polls without success, then the file is opened anew */
 #define NOT_BEGUN -2
 
@@ -46,7 +47,8 @@ struct sqlite_thread {
     struct session x; /* from here on the thread's own */
     int64_t data_version, event_seen;
     int64_t sweep_at_ms; /* monotonic */
-    bool more_to_sweep, told_trouble;
+    int64_t wipe_at_ms;  /* the same: not again before that, when it went wrong */
+    bool more_to_sweep, told_trouble, told_unwiped;
     unsigned polls_down;
 };
 
@@ -180,6 +182,19 @@ static void up(struct sqlite_thread *t)
         log_info("state file: usable", "path", t->o.path, NULL);
 }
 
+/* Noted in the file, so whoever opens it next does it when this process cannot. */
+static void wipe(struct sqlite_thread *t)
+{
+    struct err e;
+    if (!t->x.wipe || (t->told_unwiped && clock_mono_ms() < t->wipe_at_ms))
+        return;
+    t->x.wipe = db_wipe(t->x.db, &e) != 0;
+    if (t->x.wipe && !t->told_unwiped)
+        log_error("state file: what was erased could not be wiped, it is tried again", "path", t->o.path, "why", e.text, NULL);
+    t->told_unwiped = t->x.wipe;
+    t->wipe_at_ms = clock_mono_ms() + WIPE_AGAIN_MS;
+}
+
 /* Runs operations from `first` up to, not with, `end`. -1: nothing was done; NOT_BEGUN: the file cannot be had. *events
  * gets what was heard. The lock may still be held when it returns. */
 static int transaction(struct sqlite_thread *t, struct op *first, const struct op *end, struct answer **events)
@@ -193,6 +208,7 @@ static int transaction(struct sqlite_thread *t, struct op *first, const struct o
     if (rc == 0) {
         t->event_seen = seen;
         up(t);
+        wipe(t);
         if (!was_up) { /* whoever waits for something shall read it again */
             struct answer *a = event_of(ANSWER_EVENT, SV_NONE);
             a->next = *events;
@@ -297,7 +313,7 @@ static void poll_file(struct sqlite_thread *t)
         db_rollback(t->x.db);
         return;
     }
-    if (is_up && version == t->data_version)
+    if (is_up && version == t->data_version && !t->x.wipe)
         return;
     if (transaction(t, NULL, NULL, &events) == 0) {
         t->data_version = version;
@@ -358,6 +374,12 @@ static int first_look(struct sqlite_thread *t, struct err *e)
     int rc = db_begin(t->x.db, false);
     if (rc == 0)
         rc = read_counts(&t->x);
+    int to_wipe = rc == 0 ? db_ask(t->x.db, SQL_WIPE, DB_NO_ARGS) : 0;
+    if (to_wipe == 1)
+        db_end(t->x.db, SQL_WIPE);
+    if (to_wipe < 0)
+        rc = -1;
+    t->x.wipe = to_wipe == 1;
     if (rc == 0)
         rc = db_commit(t->x.db);
     if (rc != 0) {

@@ -9,67 +9,12 @@
 #include <unistd.h>
 
 #include "store/sqlite_sql.h"
-#include "t/store/contract.h"
+#include "t/store/sqlite_rig.h"
 
 #define EVENT SV("{\"type\":\"a\"}")
 #define SESSION(...) .session = &(struct store_session_change){ __VA_ARGS__ }
 #define VIEW_AND_EVENT(ms)                                                                                             \
     .view_op = STORE_VIEW_SET, .view = SV("v"), .events = LIST(EVENT), .events_n = 1, .events_max = 9, .ttl_ms = (ms)
-
-static const struct backend plain = { .name = "sqlite", .real_clock = true };
-static char dir[64], path[80];
-
-static struct store *open_one(struct rig *r)
-{
-    struct err e;
-    struct store *s = store_sqlite_open(r->loop, &(struct store_sqlite_options){ .path = path, .poll_ms = 5 }, &e);
-    if (s == NULL)
-        bail_out("%s", e.text);
-    return s;
-}
-
-static void open_file(struct rig *r)
-{
-    r->heard = r->pushes = 0;
-    r->s = open_one(r);
-    store_subscribe(r->s, rig_event, r);
-    store_on_push(r->s, rig_push, r);
-}
-
-static void close_and_wipe(struct rig *r)
-{
-    static const char *const ends[] = { "", "-journal", "-wal", "-shm", ".lock" };
-    store_close(r->s);
-    for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
-        char name[100];
-        (void)snprintf(name, sizeof name, "%s%s", path, ends[i]);
-        (void)unlink(name);
-    }
-    loop_turn(r->loop, false);
-    r->calls = NULL;
-    arena_reset(r->arena);
-}
-
-static int take_number(void *arg, int n, char **values, char **names)
-{
-    (void)names;
-    if (n > 0 && values[0] != NULL)
-        *(long *)arg = strtol(values[0], NULL, 10);
-    return 0;
-}
-
-/* As somebody with the sqlite3 program. Returns the first column of the last row, or 0. */
-static long by_hand(const char *sql)
-{
-    sqlite3 *db = NULL;
-    long number = 0;
-    char *error = NULL;
-    if (sqlite3_open(path, &db) != SQLITE_OK || sqlite3_busy_timeout(db, 10000) != SQLITE_OK ||
-        sqlite3_exec(db, sql, take_number, &number, &error) != SQLITE_OK)
-        bail_out("%s: %s", sql, error);
-    (void)sqlite3_close(db);
-    return number;
-}
 
 /* ---- a file of version 3 ---- */
 
@@ -114,7 +59,7 @@ static void test_upgrade(struct rig *r)
 {
     (void)by_hand(version_3);
     for (unsigned again = 0; again < 2; again++) {
-        open_file(r);
+        open_file(r, 0);
         is_int(by_hand("SELECT value FROM state_meta WHERE key = 'version'"), SQLITE_SCHEMA_VERSION,
                "a file of version 3 becomes one of today");
         is_int(by_hand("SELECT value FROM state_meta WHERE key = 'file'"), 7, "and stays the file that it was");
@@ -142,7 +87,7 @@ static bool is_swept(struct rig *r, void *arg)
 
 static void test_sweep(struct rig *r)
 {
-    open_file(r);
+    open_file(r, 0);
     (void)apply(r, &CHANGE("short", 0, SESSION(VIEW_AND_EVENT(SHORT_MS))));
     (void)apply(r, &CHANGE("long", 0, SESSION(VIEW_AND_EVENT(LONG_MS))));
     (void)session_fill(r, &(struct store_session_fill){ .conversation_id = SV("none"), .view = SV("v"), .customer = SV("w"),
@@ -161,7 +106,7 @@ static void test_sweep(struct rig *r)
 
 static void test_forget(struct rig *r)
 {
-    open_file(r);
+    open_file(r, 0);
     (void)apply(r, &CHANGE("c", 0, .mark_new = { SV("m"), SV("x") }, SESSION(VIEW_AND_EVENT(LONG_MS))));
     (void)apply(r, &CHANGE("c", 1, .forget = true));
     is_int(by_hand("SELECT count(*) FROM state_log"), 0, "of a conversation that is forgotten no event is left");
@@ -178,7 +123,7 @@ static void test_forget(struct rig *r)
 
 static void test_rows(struct rig *r)
 {
-    open_file(r);
+    open_file(r, 0);
     long before = by_hand("SELECT count(*) FROM state_event");
     (void)apply(r, &CHANGE("c", 0, .event = SV("told"), SESSION(VIEW_AND_EVENT(LONG_MS))));
     is_int(by_hand("SELECT count(*) FROM state_event"), before + 1, "an event that all are told carries the news");
@@ -192,17 +137,12 @@ static void test_rows(struct rig *r)
 
 int main(void)
 {
-    struct rig r = { .backend = &plain, .loop = loop_new(), .arena = arena_new(0, 1u << 30) };
-    (void)snprintf(dir, sizeof dir, "/tmp/sqlite_session.XXXXXX");
-    if (r.loop == NULL || r.arena == NULL || mkdtemp(dir) == NULL)
-        bail_out("no memory or directory");
-    (void)snprintf(path, sizeof path, "%s/state.db", dir);
+    struct rig r;
+    place_open(&r, "sqlite_session");
     test_upgrade(&r);
     test_sweep(&r);
     test_forget(&r);
     test_rows(&r);
-    ok(rmdir(dir) == 0, "no file was left");
-    arena_free(r.arena);
-    loop_free(r.loop);
+    place_close(&r);
     return done_testing();
 }

@@ -18,62 +18,7 @@
 #include "lib/clock.h"
 #include "lib/filelock.h"
 #include "store/sqlite_sql.h"
-#include "t/store/contract.h"
-
-static const struct backend plain = { .name = "sqlite", .real_clock = true };
-static char dir[64], path[80];
-
-static struct store *try_open(struct rig *r, const struct store_sqlite_options *o, struct err *e)
-{
-    r->heard = r->connected = 0;
-    r->s = store_sqlite_open(r->loop, o, e);
-    if (r->s != NULL)
-        store_subscribe(r->s, rig_event, r);
-    return r->s;
-}
-
-static void open_file(struct rig *r, int64_t timeout_ms)
-{
-    struct err e;
-    if (try_open(r, &(struct store_sqlite_options){ .path = path, .poll_ms = 5, .timeout_ms = timeout_ms }, &e) == NULL)
-        bail_out("%s", e.text);
-}
-
-static void close_and_wipe(struct rig *r)
-{
-    static const char *const ends[] = { "", "-journal", "-wal", "-shm", ".lock" };
-    store_close(r->s);
-    r->s = NULL;
-    for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
-        char name[100];
-        (void)snprintf(name, sizeof name, "%s%s", path, ends[i]);
-        (void)unlink(name);
-    }
-    loop_turn(r->loop, false);
-    r->calls = NULL;
-    arena_reset(r->arena);
-}
-
-/* As somebody with the sqlite3 program. Returns the first column of the last row, or 0. */
-static int take_number(void *arg, int n, char **values, char **names)
-{
-    (void)names;
-    if (n > 0 && values[0] != NULL)
-        *(long *)arg = strtol(values[0], NULL, 10);
-    return 0;
-}
-
-static long by_hand(const char *sql)
-{
-    sqlite3 *db = NULL;
-    long number = 0;
-    char *error = NULL;
-    if (sqlite3_open(path, &db) != SQLITE_OK || sqlite3_busy_timeout(db, 10000) != SQLITE_OK ||
-        sqlite3_exec(db, sql, take_number, &number, &error) != SQLITE_OK)
-        bail_out("%s: %s", sql, error);
-    (void)sqlite3_close(db);
-    return number;
-}
+#include "t/store/sqlite_rig.h"
 
 static unsigned mode_of(const char *end)
 {
@@ -537,11 +482,8 @@ static void test_forgotten(struct rig *r)
 
 int main(void)
 {
-    struct rig r = { .backend = &plain, .loop = loop_new(), .arena = arena_new(0, 1u << 30) };
-    (void)snprintf(dir, sizeof dir, "/tmp/store_sqlite.XXXXXX");
-    if (r.loop == NULL || r.arena == NULL || mkdtemp(dir) == NULL)
-        bail_out("no memory or directory");
-    (void)snprintf(path, sizeof path, "%s/state.db", dir);
+    struct rig r;
+    place_open(&r, "store_sqlite");
     test_open(&r);
     test_lock(&r);
     test_lock_without_calls(&r);
@@ -554,8 +496,6 @@ int main(void)
     test_plans(&r);
     test_forgotten(&r);
     test_full_disk(&r);
-    ok(rmdir(dir) == 0, "no file was left");
-    arena_free(r.arena);
-    loop_free(r.loop);
+    place_close(&r);
     return done_testing();
 }
