@@ -10,7 +10,8 @@ use Stack;
 use Test::More (); # Stack speaks through it when something goes wrong
 use Time::HiRes qw(sleep time);
 
-GetOptions('seconds=i' => \(my $seconds = 10), 'waiting=i' => \my $waiting, 'jobs=i' => \(my $jobs = 5000), 'only=s' => \(my $only = 'messages,jobs,waiting,sessions'))
+GetOptions('seconds=i' => \(my $seconds = 10), 'waiting=i' => \my $waiting, 'jobs=i' => \(my $jobs = 5000), 'history=i' => \(my $exchanges = 10_000_000),
+    'only=s' => \(my $only = 'messages,jobs,waiting,sessions'))
     or exit 64;
 my %wanted = map { $_ => 1 } split /,/, $only;
 $| = 1;
@@ -446,11 +447,49 @@ sub messages {
     return;
 }
 
+# ---- histories ----
+
+# Milliseconds of each of n requests, one after another.
+sub asked {
+    my ($s, $path, $n) = @_;
+    my @took;
+    for (1 .. $n) {
+        my $answer = $s->admin($path);
+        die "$path: " . $answer->text if $answer->status != 200;
+        push @took, 1000 * $answer->took;
+    }
+    return @took;
+}
+
+# An archive of so many exchanges, nothing of which the store knows (contrib/history-load).
+sub history {
+    my $s = Stack->start(store => 'redis', responders => 2, double_options => ['--quiet'], env => {LOG_LEVEL => 'WARNING'});
+    print "Histories of an archive of $exchanges exchanges:\n";
+    system("$Stack::source/contrib/history-load", '--messages', $exchanges, "host=127.0.0.1 port=$s->{postgres_port} user=postgres dbname=turnkeeper") == 0
+        or die 'history-load';
+    my $session = '/api/chathistory/load-heavy/sessions/load-million?pageSize=50';
+    my $before = $s->admin("$session&page=1");
+    my $pages = $before->json->{totalPages} or die 'no page: ' . $before->text;
+    my $last = $s->admin("$session&page=" . ($pages - 1))->json->{nextCursor} // die 'no cursor';
+    my @first = asked($s, "$session&cursor=", 500);
+    my @last = asked($s, "$session&cursor=$last", 500);
+    row("a page of 50 by cursor, the first of a session of $before->{json}{totalCount}, p50 / p99", ms(map { part($_, @first) } 0.5, 0.99), 'p99 <= 50 ms');
+    row('  the last one, p50 / p99', ms(map { part($_, @last) } 0.5, 0.99));
+    row('  the last to the first, p50', sprintf('%.2f', part(0.5, @last) / part(0.5, @first)), '<= 2');
+    row('a page of 50 by number, the first, p50 / p99', do { my @n = asked($s, "$session&page=1", 500); ms(map { part($_, @n) } 0.5, 0.99) });
+    row('  the last one, p50', ms(part(0.5, asked($s, "$session&page=$pages", 5))));
+    row('sessions of a user who has 100, p50 / p99', do { my @n = asked($s, '/api/chathistory/load-hundred/sessions', 500); ms(map { part($_, @n) } 0.5, 0.99) });
+    row('GET /health one after another, p50 / p99', do { my @n = asked($s, '/health', 500); ms(map { part($_, @n) } 0.5, 0.99) });
+    $s->finish;
+    return;
+}
+
 print machine(), "\n";
 messages() if $wanted{messages};
 jobs()     if $wanted{jobs};
 waiting()  if $wanted{waiting};
 sessions() if $wanted{sessions};
+history()  if $wanted{history};
 
 print "\n", machine(), "\n\n| figure | here | bar |\n|---|---|---|\n";
 print '| ', join(' | ', map { s/^ +/&nbsp; /r } @$_), " |\n" for @table;

@@ -22,10 +22,9 @@ struct call {
     struct arena *arena;
     struct pg_query queries[QUERIES_MAX];
     size_t queries_n;
-    struct sv params[PARAMS_MAX], user;
+    struct sv params[PARAMS_MAX];
     struct pg_array arrays[ARRAYS_MAX];
-    const struct sv *recent; /* copies */
-    size_t recent_n;
+    size_t recent_n; /* messages of which it is to be said whether they are there */
     union {
         archive_page_fn *page;
         archive_sessions_fn *sessions;
@@ -154,12 +153,6 @@ static void read_exchange(const struct pg_outcome *o, size_t row, struct archive
     (void)item_uuid_parse(pg_value(o, row, 2), x->id);
 }
 
-static void mark(const struct call *c, struct sv id, bool *known)
-{
-    for (size_t i = 0; i < c->recent_n; i++)
-        known[i] = known[i] || sv_eq(c->recent[i], id);
-}
-
 static int collect(struct call *c, const struct pg_outcome *o, struct archive_pages *p)
 {
     size_t rows = pg_rows(o);
@@ -170,12 +163,12 @@ static int collect(struct call *c, const struct pg_outcome *o, struct archive_pa
         return -1;
     *p = (struct archive_pages){ .list = list, .known = known, .total = -1 };
     for (size_t row = 0; row < rows; row++) {
-        int64_t kind = number(o, row, 0);
+        int64_t kind = number(o, row, 0), value = number(o, row, 1);
         if (kind == PG_ROW_TOTAL)
-            p->total = number(o, row, 1);
-        else if (kind == PG_ROW_KNOWN)
-            mark(c, pg_value(o, row, 3), known);
-        else
+            p->total = value;
+        else if (kind == PG_ROW_KNOWN && value >= 1 && (size_t)value <= c->recent_n)
+            known[value - 1] = true;
+        else if (kind == PG_ROW_EXCHANGE)
             read_exchange(o, row, &list[p->n++]);
     }
     return 0;
@@ -196,18 +189,14 @@ static void on_page(void *arg, const struct pg_outcome *o)
 static void page(struct archive *a, const struct archive_page *what, archive_page_fn *fn, void *arg)
 {
     struct call *c = call_new(PG_HISTORY_PAGE, arg);
-    struct sv *recent = must_have(arena_array(c->arena, what->recent_n + 1, sizeof(*recent)));
     struct history_key end = history_end(what);
     bool bounded = what->from_ms != INT64_MIN || what->to_ms != INT64_MAX;
 
     c->fn.page = fn;
-    c->recent = recent;
     c->recent_n = what->recent_n;
     pg_array_start(&c->arrays[0], PG_TEXT);
-    for (size_t i = 0; i < what->recent_n; i++) {
-        recent[i] = keep_id(c, what->recent[i]);
-        pg_array_text(&c->arrays[0], recent[i]);
-    }
+    for (size_t i = 0; i < what->recent_n; i++)
+        pg_array_text(&c->arrays[0], item_is_id(what->recent[i]) ? what->recent[i] : SV_NONE);
     c->params[0] = keep_id(c, what->session_id);
     c->params[1] = time_ms(c, what->from_ms);
     c->params[2] = time_ms(c, end.ms);

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT
  * A page is one statement, and so one snapshot. Its keys are looked for in the index alone (messages_history), then the rows of those that are
- * shown are fetched one by one: the LIMIT 1 keeps the planner, who does not know how long a session is, from joining all of it. What stands in a CASE
- * is only counted when it is asked for. */
+ * shown are fetched one by one, as are those that are only asked for. What stands in a CASE is only counted when it is asked for.
+ *
+ * The planner takes every session for a short one, and where that has about one row every index is as good as another that begins with the conversation:
+ * it would read all of a session of a million for each row. So where one index is right, an order is asked for that this one alone has (with
+ * "=" instead of ">= and <=" there would be nothing to order), and LIMIT 1 keeps what is inside from being joined in another way. */
 #include "config.h"
 
 #include "archive/pg_history_sql.h"
@@ -15,15 +18,16 @@
 #define PAGE_TEXT \
     "SELECT 0 AS kind, CASE $7 WHEN 0 THEN -1" \
     " WHEN 1 THEN coalesce((SELECT customer_messages - forgotten_messages FROM conversations WHERE conversation_id = $1), 0)" \
-    " ELSE (SELECT count(*) FROM messages WHERE " OF_SESSION " AND \"timestamp\" < $9) END AS ms," \
+    " ELSE (SELECT count(*) FROM (SELECT FROM messages WHERE " OF_SESSION " AND \"timestamp\" < $9 ORDER BY \"timestamp\" DESC) w) END AS ms," \
     " NULL::uuid AS id, NULL::text AS message_id, NULL::text AS sender_id, NULL::text AS content, NULL::text AS reply," \
     " NULL::jsonb AS metadata, NULL::text AS status, NULL::text AS reason, NULL::uuid AS turn_id, NULL::bigint AS received" \
-    " UNION ALL SELECT 1, 0, NULL, message_id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL" \
-    " FROM messages WHERE conversation_id = $1 AND message_id = ANY ($8)" \
+    " UNION ALL SELECT 1, r.at, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM unnest($8::text[]) WITH ORDINALITY AS r (id, at)," \
+    " LATERAL (SELECT FROM messages WHERE conversation_id = $1 AND message_id >= r.id AND message_id <= r.id ORDER BY message_id LIMIT 1) there" \
     " UNION ALL SELECT 2, m.* FROM (SELECT id FROM messages WHERE " OF_SESSION " AND (\"timestamp\", id) < ($3, $4)" \
     " ORDER BY \"timestamp\" DESC, id DESC OFFSET $5 LIMIT $6) k," \
     " LATERAL (SELECT " MS("\"timestamp\"") ", id, message_id, sender_id, content, CASE WHEN said THEN ai_response ->> 'response_text' END," \
-    " metadata, status, reason, turn_id, " MS("received_at") " FROM messages WHERE conversation_id = $1 AND messages.id = k.id LIMIT 1) m" \
+    " metadata, status, reason, turn_id, " MS("received_at") " FROM messages WHERE conversation_id = $1 AND messages.id >= k.id AND messages.id <= k.id" \
+    " ORDER BY messages.id LIMIT 1) m" \
     " ORDER BY 1, 2 DESC, 3 DESC"
 
 /* When a session was active: as of its newest message of any sender; without one, when it was made. */

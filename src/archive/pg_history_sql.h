@@ -20,7 +20,7 @@ enum pg_history_sql {
 /* What is asked about how many there are. */
 enum pg_total { PG_TOTAL_NONE, PG_TOTAL_ALL, PG_TOTAL_WITHIN };
 
-/* Rows of PAGE: what it is, then the columns of that. */
+/* Rows of PAGE: what it is; then the total, or which of the message ids is there (from 1), or an exchange. */
 enum pg_page_row { PG_ROW_TOTAL, PG_ROW_KNOWN, PG_ROW_EXCHANGE };
 
 extern const struct pg_statement pg_history_sql[PG_HISTORY_SQL_N];

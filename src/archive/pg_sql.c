@@ -126,7 +126,10 @@
     " (extract(epoch FROM answered_at) * 1000)::bigint" \
     " FROM messages WHERE conversation_id = $1 AND sender_type <> 'bot' ORDER BY id DESC LIMIT $2"
 
-#define MESSAGE_TEXT "SELECT status, turn_id, reason FROM messages WHERE conversation_id = $1 AND message_id = $2"
+/* The order keeps the planner from taking another index than the one that has both: pg_history_sql.c. */
+#define MESSAGE_TEXT \
+    "SELECT status, turn_id, reason FROM messages WHERE conversation_id = $1 AND message_id >= $2 AND message_id <= $2" \
+    " ORDER BY message_id LIMIT 1"
 
 #define STAT_TEXT \
     "SELECT (SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend')," \

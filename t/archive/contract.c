@@ -409,6 +409,7 @@ int main(void)
     } else {
         rig_open(&r, server, "contract");
         run(&r);
+        history_plans(&r);
         services_postgres(&r);
         services_die(&r);
         postgres_faults(&r);

@@ -11,6 +11,7 @@
 void retention(struct rig *r);
 void jobs(struct rig *r);
 void history(struct rig *r); /* contract_history.c, contract_users.c */
+void history_plans(struct rig *r); /* of a server, afterwards */
 void sessions(struct rig *r);
 void services(struct rig *r);
 void services_editors(struct rig *r);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "archive/archive_item.h"
+#include "archive/pg_history_sql.h"
 #include "t/archive/history.h"
 
 #define NAME r->name
@@ -331,6 +332,37 @@ static void synced(struct rig *r)
     has_str(context->entries[4].p, "today", "%s: to the end", NAME);
     got = history_sessions(r, "user_t", 5);
     ok(got->n == 1 && got->sessions[0].activity_ms == RIG_NOW && got->sessions[0].messages == 3, "%s: the session was active today", NAME);
+}
+
+/* ---- how PostgreSQL goes about it ---- */
+
+/* The planner takes every session for a short one. Whatever it makes of the statement, there is no step that reads a session to throw away most of it. */
+void history_plans(struct rig *r)
+{
+    static const struct { const struct pg_statement *statement; const char *types, *values; } asked[] = {
+        { &pg_sql[PG_SQL_MESSAGE], "text, text", "'history', 'h1'" },
+        { &pg_history_sql[PG_HISTORY_PAGE], "text, timestamptz, timestamptz, uuid, bigint, bigint, bigint, text[], timestamptz",
+          "'history', '-infinity', 'infinity', '01890000-0000-7000-8000-000000000001', 0, 50, 2, '{h1,h2}', 'infinity'" },
+        { &pg_history_sql[PG_HISTORY_SESSIONS], "text, bigint", "'owner', 100" },
+        { &pg_history_sql[PG_HISTORY_IDS], "text, text, bigint", "'owner', '', 100" },
+    };
+
+    (void)rig_query(r, "INSERT INTO conversations (id, conversation_id, last_message_timestamp) SELECT gen_random_uuid(), 'plans-' || i, now() FROM generate_series(1, 20000) i;"
+                       " INSERT INTO messages (conversation_id, id, message_id, seq, sender_id, sender_type, content, \"timestamp\", received_at, status)"
+                       " SELECT 'plans-' || i, gen_random_uuid(), 'm', 1, 'u', 'user', repeat('x', 100), now(), now(), 'completed' FROM generate_series(1, 20000) i;"
+                       " INSERT INTO chat_sessions (id, session_id, user_id, created_at) SELECT gen_random_uuid(), 'plans-' || i, 'plans-' || i, now() FROM generate_series(1, 20000) i");
+    (void)rig_query(r, "VACUUM ANALYZE");
+    for (size_t i = 0; i < ARRAY_LEN(asked); i++) {
+        const char *name = asked[i].statement->name;
+        struct sv sql = arena_printf(r->arena, "SET enable_seqscan = off; SET enable_bitmapscan = off; SET plan_cache_mode = force_generic_plan;"
+                                               " PREPARE p (%s) AS %s; EXPLAIN EXECUTE p (%s)", asked[i].types, asked[i].statement->sql, asked[i].values);
+        const char *plan = rig_query(r, sql.p);
+        bool fine = strstr(plan, "Index") != NULL && strstr(plan, "Filter:") == NULL && strstr(plan, "Seq Scan") == NULL && strstr(plan, "Hash") == NULL;
+        ok(fine, "%s: %s looks for rows by indexes alone", NAME, name);
+        if (!fine)
+            diag("%s", plan);
+    }
+    (void)rig_query(r, "DELETE FROM conversations WHERE conversation_id LIKE 'plans-%'");
 }
 
 void history(struct rig *r)
