@@ -2,6 +2,7 @@
  * Exchanges that were made elsewhere come in (chat.h, docs/history.md): an AI service had them with the customer itself and tells of them.
  *
  *   chat_sync   copies, and sorts them by session; some sessions at a time
+ *   entered     the only one of this process that tells of that session
  *   load_marks  what of a session's exchanges is known: its dedupe marks, and the record's version with each of them
  *   ask_past    a session that the store does not know: whose it is, and what there was, says the archive
  *   ask_archive exchanges that are older than the marks may be
@@ -23,7 +24,9 @@
 #define EXCHANGES_MAX 1000   /* of one call */
 #define SESSIONS_AT_ONCE 16  /* of one call */
 #define LOOKUPS_AT_ONCE 32   /* of one session, in the archive */
-#define TRIES_MAX 20
+#define TRIES_MAX 40
+#define TRIES_AT_ONCE 3      /* then with a pause before each */
+#define PAUSE_STEP_MS 2
 #define OLD_MS (24 * 3600 * INT64_C(1000)) /* dedupe marks live for twice as long */
 
 enum sync_end { END_NONE, END_DONE, END_OTHER_USER, END_STORE_DOWN, END_ARCHIVE_DOWN, END_FULL };
@@ -47,6 +50,10 @@ struct session {
     size_t n, open, asked_n;
     enum sync_end end;
     unsigned tries;
+    struct sv lane; /* those of one process that tell of the same session go one after another, or each would be in the way of all others */
+    struct lane_place place;
+    bool inside; /* the lane */
+    struct loop_timer *pause;
 
     /* of the marks that were loaded last */
     uint64_t version;
@@ -149,6 +156,10 @@ static void answer(struct call *q)
 static void session_end(struct session *s, enum sync_end end)
 {
     s->end = end;
+    loop_timer_free(s->pause);
+    s->pause = NULL;
+    if (s->inside)
+        lanes_leave(s->q->c.t->lanes, s->lane);
     s->q->open--;
     pump(s->q);
 }
@@ -165,12 +176,23 @@ static int fill(struct transact *x, struct store_change *c)
     return synced_fill(x, c, s->news, s->news_n);
 }
 
+static void after_pause(void *arg)
+{
+    load_marks(arg);
+}
+
 static void again(struct session *s)
 {
-    if (++s->tries < TRIES_MAX)
-        load_marks(s);
-    else
+    if (++s->tries >= TRIES_MAX) {
         session_end(s, END_STORE_DOWN);
+        return;
+    }
+    if (s->tries > TRIES_AT_ONCE && s->pause == NULL)
+        s->pause = loop_timer_new(s->q->c.t->o.loop, after_pause, s);
+    if (s->pause != NULL)
+        loop_timer_set(s->pause, (int64_t)id_random_below(PAUSE_STEP_MS * s->tries));
+    else
+        load_marks(s);
 }
 
 static void told(struct transact *x)
@@ -382,17 +404,25 @@ static bool sort(struct session *s)
     return one_user;
 }
 
+static void entered(void *arg)
+{
+    struct session *s = arg;
+    s->inside = true;
+    load_marks(s);
+}
+
 static void start(struct session *s)
 {
     struct arena *a = s->q->c.a;
     s->sorted = arena_array(a, s->n, sizeof(*s->sorted));
     s->news = arena_array(a, s->n, sizeof(*s->news));
-    if (s->sorted == NULL || s->news == NULL)
+    s->lane = arena_printf(a, "\x01%.*s", SV_FMT(s->id)); /* the name of no conversation */
+    if (s->sorted == NULL || s->news == NULL || s->lane.p == NULL)
         session_end(s, END_FULL);
     else if (!sort(s))
         session_end(s, END_OTHER_USER);
-    else
-        load_marks(s);
+    else if (lanes_enter(s->q->c.t->lanes, s->lane, &s->place, entered, s) != 0)
+        session_end(s, END_FULL);
 }
 
 static void pump(struct call *q)

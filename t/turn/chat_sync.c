@@ -10,157 +10,9 @@
 #include "t/tap.h"
 #include "t/turn/control_ask.h"
 #include "t/turn/history_ask.h"
-#include "turn/chat.h"
+#include "t/turn/job_ask.h"
+#include "t/turn/sync_rig.h"
 #include "turn/session.h"
-
-#define NOON INT64_C(1699963200000) /* 2023-11-14T12:00:00Z */
-#define HOUR INT64_C(3600000)
-
-/* ---- an archive that knows one session ---- */
-
-struct known {
-    struct archive archive;
-    struct loop *loop;
-    bool down;
-    const char *session, *messages; /* NULL: it knows nothing; ids, with blanks around each */
-    const struct sv *context;
-    size_t context_n;
-    int sessions_asked, messages_asked;
-};
-
-struct question {
-    struct known *k;
-    archive_context_fn *context;
-    archive_message_fn *message;
-    archive_session_fn *session;
-    void *arg;
-    char id[64];
-};
-
-static void tell(void *arg)
-{
-    struct question *q = arg;
-    struct known *k = q->k;
-    enum archive_status status = k->down ? ARCHIVE_DOWN : ARCHIVE_DONE;
-    bool there = !k->down && k->session != NULL;
-    if (q->context != NULL)
-        q->context(q->arg, status, k->context, k->down ? 0 : k->context_n);
-    else if (q->session != NULL)
-        q->session(q->arg, status, there ? sv_from(k->session) : SV_NONE, SV_NONE);
-    else
-        q->message(q->arg, status, there && strstr(k->messages, q->id) != NULL ? SV("{\"status\":\"completed\"}") : SV_NONE);
-    free(q);
-}
-
-static struct question *question(struct archive *a, void *arg)
-{
-    struct question *q = calloc(1, sizeof(*q));
-    q->k = CONTAINER_OF(a, struct known, archive);
-    q->arg = arg;
-    loop_soon(q->k->loop, tell, q);
-    return q;
-}
-
-static void context(struct archive *a, struct sv id, size_t max, archive_context_fn *fn, void *arg)
-{
-    (void)id, (void)max;
-    question(a, arg)->context = fn;
-}
-
-static void message(struct archive *a, struct sv id, struct sv message_id, archive_message_fn *fn, void *arg)
-{
-    struct question *q = question(a, arg);
-    (void)id;
-    q->message = fn;
-    q->k->messages_asked++;
-    (void)snprintf(q->id, sizeof(q->id), " %.*s ", SV_FMT(message_id));
-}
-
-static void session(struct archive *a, struct sv id, int64_t before_ms, archive_session_fn *fn, void *arg)
-{
-    struct question *q = question(a, arg);
-    (void)id, (void)before_ms;
-    q->session = fn;
-    q->k->sessions_asked++;
-}
-
-static bool is_up(const struct archive *a)
-{
-    (void)a;
-    return true;
-}
-
-static const struct archive_ops ops = { .name = "known", .context = context, .message = message, .session = session, .is_up = is_up };
-static struct known known;
-
-static void open_rig(struct rig *r)
-{
-    clock_fake(NOON);
-    rig_open(r, &rig_policy);
-}
-
-static void open_archived(struct rig *r)
-{
-    struct err e;
-    open_rig(r);
-    turns_free(r->turns);
-    known = (struct known){ .archive = { .ops = &ops }, .loop = r->loop, .messages = "" };
-    r->options.archive = &known.archive;
-    r->turns = turns_new(&r->options, &e);
-}
-
-/* ---- asking ---- */
-
-/* An exchange of "customer" in c1, made `before` milliseconds ago; what it says is made of its id. */
-static struct chat_exchange made(const char *id, int64_t before)
-{
-    static char texts[64][2][40];
-    static size_t next;
-    char *q = texts[next % 64][0], *a = texts[next % 64][1];
-    next++;
-    (void)snprintf(q, 40, "ask-%s", id);
-    (void)snprintf(a, 40, "answer-%s", id);
-    return (struct chat_exchange){ .message_id = sv_from(id), .user_id = SV("customer"), .session_id = SV("c1"), .user_message = sv_from(q),
-                                   .ai_response = sv_from(a), .timestamp_ms = clock_wall_ms() - before, .metadata = SV_NONE };
-}
-
-static const char *sync_with(struct rig *r, struct turns *t, const struct chat_exchange *list, size_t n, bool several)
-{
-    static char text[1000];
-    struct asked q = { 0 };
-    struct buf b = { 0 };
-    chat_sync(t, list, n, several, asked_fn, &q);
-    if (q.http_status != 0)
-        bail_out("an answer from inside the call");
-    asked_wait(r, &q);
-    buf_printf(&b, "%d%s%s ", q.http_status, q.code[0] != '\0' ? " " : "", q.code);
-    json_dump_to(&b, q.result != NULL ? q.result : json_null());
-    (void)snprintf(text, sizeof(text), "%.*s", (int)b.n, b.p);
-    buf_fini(&b);
-    asked_forget(&q);
-    return text;
-}
-
-static const char *sync_many(struct rig *r, const struct chat_exchange *list, size_t n)
-{
-    return sync_with(r, r->turns, list, n, true);
-}
-
-static const char *sync_one(struct rig *r, struct chat_exchange e)
-{
-    return sync_with(r, r->turns, &e, 1, false);
-}
-
-#define DONE(id, known) "200 {\"message\":\"Chat message synced successfully\",\"messageId\":\"" id "\",\"sessionId\":\"c1\",\"duplicate\":" known "}"
-#define MANY(synced, known) "200 {\"message\":\"Chat messages synced successfully\",\"synced\":" synced ",\"duplicates\":" known "}"
-
-static void say(struct rig *r, const char *id)
-{
-    struct rig_answer a;
-    rig_send(r, "c1", id, id, "user", &a);
-    rig_until(r, &a);
-    rig_forget(&a);
-}
 
 /* What a daemon makes of the items that wait. */
 static void archived(struct rig *r, size_t n)
@@ -187,8 +39,8 @@ static void one(void)
 {
     struct rig r;
     struct rig_answer a;
-    open_rig(&r);
-    struct chat_exchange e = made("x1", 1500);
+    sync_open(&r);
+    struct chat_exchange e = sync_made("x1", 1500);
     e.metadata = SV("{\"k\":1}");
     is_str(sync_one(&r, e), DONE("x1", "false"), "one is told of");
     is_str(history_entries(&r, "c1", "customer"), "x1:completed=answer-x1", "its entry");
@@ -216,7 +68,7 @@ static void one(void)
     is_str(rig_str(&a, "status"), "completed", "delivered by the platform as well it is known, too");
     is_int(r.ai.calls, 0, "and nobody is asked");
     rig_forget(&a);
-    say(&r, "m1");
+    sync_say(&r, "m1");
     is_str(r.ai.seen, "user:ask-x1|assistant:answer-x1|user:m1|", "the next turn knows it");
     is_int(history_figure(&r, "total_messages"), 2, "two messages");
     rig_close(&r);
@@ -225,18 +77,18 @@ static void one(void)
 static void without(void)
 {
     struct rig r;
-    open_rig(&r);
-    struct chat_exchange e = made("x1", 1000);
+    sync_open(&r);
+    struct chat_exchange e = sync_made("x1", 1000);
     e.ai_response = SV_NONE;
     is_str(sync_one(&r, e), DONE("x1", "false"), "one without a reply");
     is_str(history_entries(&r, "c1", "customer"), "x1:recorded/synced", "is recorded");
-    e = made("x2", 500);
+    e = sync_made("x2", 500);
     e.user_message = SV_NONE;
     is_str(sync_one(&r, e), DONE("x2", "false"), "one without a question");
     is_str(history_entries(&r, "c1", "customer"), "x1:recorded/synced x2:completed=answer-x2", "is an exchange all the same");
     is_str(history_context(&r, "c1"), "x1:user=ask-x1 -:assistant=answer-x2", "the AI is told what was said, not what was not");
     is_int(history_figure(&r, "ai_responses"), 1, "one reply");
-    e = made("", 0);
+    e = sync_made("", 0);
     e.timestamp_ms = -1;
     e.message_id = SV_NONE;
     has_str(sync_one(&r, e), "\"duplicate\":false", "one without a name gets one");
@@ -250,8 +102,8 @@ static void without(void)
 static void many(void)
 {
     struct rig r;
-    open_rig(&r);
-    struct chat_exchange list[] = { made("x3", 1000), made("x1", 3000), made("x2", 2000), made("x1", 3000), made("x9", 500) };
+    sync_open(&r);
+    struct chat_exchange list[] = { sync_made("x3", 1000), sync_made("x1", 3000), sync_made("x2", 2000), sync_made("x1", 3000), sync_made("x9", 500) };
     list[4].session_id = SV("c2");
     is_str(sync_many(&r, list, ARRAY_LEN(list)), MANY("4", "1"), "five, one of them twice");
     is_str(history_entries(&r, "c1", "customer"), "x1:completed=answer-x1 x2:completed=answer-x2 x3:completed=answer-x3", "in the order of their time");
@@ -259,7 +111,7 @@ static void many(void)
            "as the AI is told");
     is_str(history_entries(&r, "c2", "customer"), "x9:completed=answer-x9", "the other session has its own");
     is_int(history_sessions(&r, "customer"), 2, "both are his");
-    list[0] = made("x4", 100);
+    list[0] = sync_made("x4", 100);
     is_str(sync_many(&r, list, ARRAY_LEN(list)), MANY("1", "4"), "most of them again, and one more");
     is_str(history_field(&r, "c1", "messageCount"), "4", "four are counted");
     is_int(history_items(&r), 5, "five items for the archive");
@@ -272,11 +124,11 @@ static void very_many(void)
     static struct chat_exchange list[1001];
     static char names[1001][2][8];
     struct rig r;
-    open_rig(&r);
+    sync_open(&r);
     for (size_t i = 0; i < 1001; i++) {
         (void)snprintf(names[i][0], 8, "x%zu", i);
         (void)snprintf(names[i][1], 8, "s%zu", i % 40);
-        list[i] = made(names[i][0], 0);
+        list[i] = sync_made(names[i][0], 0);
         list[i].session_id = sv_from(names[i][1]);
     }
     is_str(sync_many(&r, list, 1001), "413 too_many_messages null", "more than a thousand");
@@ -291,9 +143,9 @@ static void very_many(void)
 static void of_another(void)
 {
     struct rig r;
-    open_rig(&r);
-    say(&r, "m1");
-    struct chat_exchange list[] = { made("x1", 0), made("x2", 0), made("x3", 0), made("x4", 0) };
+    sync_open(&r);
+    sync_say(&r, "m1");
+    struct chat_exchange list[] = { sync_made("x1", 0), sync_made("x2", 0), sync_made("x3", 0), sync_made("x4", 0) };
     list[0].user_id = SV("somebody");
     is_str(sync_one(&r, list[0]), "409 session_of_another_user null", "a session of another user");
     list[1].session_id = list[2].session_id = SV("c2");
@@ -314,11 +166,11 @@ static void beside_a_turn(void)
 {
     struct rig r;
     struct rig_answer a;
-    open_rig(&r);
+    sync_open(&r);
     r.ai.hold = true;
     rig_send(&r, "c1", "m1", "m1", "user", &a);
     rig_settle(&r);
-    is_str(sync_one(&r, made("x1", 0)), DONE("x1", "false"), "while a turn runs");
+    is_str(sync_one(&r, sync_made("x1", 0)), DONE("x1", "false"), "while a turn runs");
     rig_ai_release(&r);
     rig_until(&r, &a);
     is_str(rig_str(&a, "status"), "completed", "which goes on: it has nothing newer to answer");
@@ -330,7 +182,7 @@ static void beside_a_turn(void)
     r.platform.hold = true;
     rig_send(&r, "c1", "m2", "m2", "user", &a);
     rig_settle(&r);
-    is_str(sync_one(&r, made("x2", 0)), DONE("x2", "false"), "while its reply is being sent");
+    is_str(sync_one(&r, sync_made("x2", 0)), DONE("x2", "false"), "while its reply is being sent");
     rig_platform_release(&r);
     rig_until(&r, &a);
     is_str(rig_str(&a, "status"), "completed", "which goes out");
@@ -346,9 +198,9 @@ static void beside_each_other(void)
     struct err e;
     struct asked q[6] = { 0 };
     struct rig_answer a[2];
-    open_rig(&r);
+    sync_open(&r);
     struct turns *other = turns_new(&r.options, &e);
-    struct chat_exchange list[] = { made("x1", 3), made("x2", 2), made("x3", 1) };
+    struct chat_exchange list[] = { sync_made("x1", 3), sync_made("x2", 2), sync_made("x3", 1) };
     int64_t synced = 0;
     for (size_t i = 0; i < ARRAY_LEN(q); i++)
         chat_sync(i % 2 == 0 ? r.turns : other, list + i % 3, 3 - i % 3, true, asked_fn, &q[i]);
@@ -373,6 +225,32 @@ static void beside_each_other(void)
     rig_close(&r);
 }
 
+/* Many tell of one session at once, in two processes. */
+static void crowd(void)
+{
+    static struct asked q[120];
+    static char ids[120][8];
+    struct rig r;
+    struct err e;
+    size_t done = 0;
+    sync_open(&r);
+    struct turns *other = turns_new(&r.options, &e);
+    for (size_t i = 0; i < ARRAY_LEN(q); i++) {
+        (void)snprintf(ids[i], sizeof(ids[i]), "x%zu", i);
+        const struct chat_exchange x = sync_made(ids[i], 0);
+        chat_sync(i % 2 == 0 ? r.turns : other, &x, 1, false, asked_fn, &q[i]);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(q); i++) {
+        asked_wait(&r, &q[i]);
+        done += q[i].http_status == 200 && !asked_bool(&q[i], "duplicate");
+        asked_forget(&q[i]);
+    }
+    is_int(done, 120, "a hundred and twenty at once: all are taken");
+    is_str(history_field(&r, "c1", "messageCount"), "120", "and counted");
+    turns_free(other);
+    rig_close(&r);
+}
+
 /* The store fails at its n-th call, before or after it has done it: told of again, everything is there once. */
 static void cut_off(void)
 {
@@ -382,7 +260,7 @@ static void cut_off(void)
             char first[1000];
             clock_fake(NOON);
             rig_open_failing(&r, &rig_policy, n, after);
-            struct chat_exchange list[] = { made("x1", 3), made("x2", 2), made("x3", 1), made("y1", 1) };
+            struct chat_exchange list[] = { sync_made("x1", 3), sync_made("x2", 2), sync_made("x3", 1), sync_made("y1", 1) };
             list[3].session_id = SV("c2");
             (void)snprintf(first, sizeof(first), "%s", sync_many(&r, list, 4));
             bool down = strncmp(first, "503 store_unavailable", 21) == 0;
@@ -397,26 +275,41 @@ static void cut_off(void)
     }
 }
 
+/* A job that brings the exchange with its history. */
+static void beside_a_history(void)
+{
+    struct rig r;
+    sync_open(&r);
+    is_str(sync_one(&r, sync_made("x1", 0)), DONE("x1", "false"), "first it is told of");
+    struct told t = post(&r, "c1", "<USER>ask-x1</USER><br><BOT>answer-x1</BOT><br><USER>and now?</USER>");
+    is_int(t.outcome, HISTORY_STARTED, "then it comes with a history");
+    is_int(t.consolidated, 1, "of which one message is new");
+    rig_visit(&r, "c1");
+    is_str(r.ai.seen, "user:ask-x1|assistant:answer-x1|user:and now?|", "which the AI is asked");
+    is_str(history_field(&r, "c1", "messageCount"), "2", "two messages");
+    rig_close(&r);
+}
+
 /* ---- what is current ---- */
 
 static void old_ones(void)
 {
     struct rig r;
-    open_rig(&r);
-    say(&r, "m1");
-    struct chat_exchange list[] = { made("x1", 900 * 24 * HOUR), made("x2", HOUR), made("x3", 60000), made("x4", 0) };
+    sync_open(&r);
+    sync_say(&r, "m1");
+    struct chat_exchange list[] = { sync_made("x1", 900 * 24 * HOUR), sync_made("x2", HOUR), sync_made("x3", 60000), sync_made("x4", 0) };
     is_str(sync_many(&r, list, 4), MANY("4", "0"), "of long ago, of an hour ago, of a minute ago, of now");
     is_str(history_context(&r, "c1"), "m1:user=m1 -:assistant=answer 1 x3:user=ask-x3 -:assistant=answer-x3 x4:user=ask-x4 -:assistant=answer-x4",
            "what is older than what stands there is not told to the AI; what is only late is");
     is_str(history_entries(&r, "c1", "customer"), "m1:completed=answer 1 x1:completed=answer-x1 x2:completed=answer-x2 x3:completed=answer-x3 x4:completed=answer-x4",
            "all are in the history");
-    say(&r, "m2");
+    sync_say(&r, "m2");
     is_str(r.ai.seen, "user:ask-x3|assistant:answer-x3|user:m1|assistant:answer 1|user:ask-x4|assistant:answer-x4|user:m2|", "in the order of their time");
     rig_close(&r);
-    open_rig(&r);
-    struct chat_exchange moved[] = { made("x1", 900 * 24 * HOUR), made("x2", 800 * 24 * HOUR) };
+    sync_open(&r);
+    struct chat_exchange moved[] = { sync_made("x1", 900 * 24 * HOUR), sync_made("x2", 800 * 24 * HOUR) };
     is_str(sync_many(&r, moved, 2), MANY("2", "0"), "a history that moves in from elsewhere");
-    say(&r, "m1");
+    sync_say(&r, "m1");
     is_str(r.ai.seen, "user:ask-x1|assistant:answer-x1|user:ask-x2|assistant:answer-x2|user:m1|", "is what the AI knows of, however old");
     rig_close(&r);
 }
@@ -425,13 +318,13 @@ static void old_ones(void)
 static void ahead(void)
 {
     struct rig r;
-    open_rig(&r);
-    is_str(sync_one(&r, made("x1", -365 * 24 * HOUR)), DONE("x1", "false"), "from next year");
+    sync_open(&r);
+    is_str(sync_one(&r, sync_made("x1", -365 * 24 * HOUR)), DONE("x1", "false"), "from next year");
     clock_fake(NOON + 60000);
-    is_str(sync_one(&r, made("x2", 0)), DONE("x2", "false"), "from now");
+    is_str(sync_one(&r, sync_made("x2", 0)), DONE("x2", "false"), "from now");
     is_str(history_context(&r, "c1"), "x1:user=ask-x1 -:assistant=answer-x1 x2:user=ask-x2 -:assistant=answer-x2", "both are told to the AI");
     clock_fake(NOON + 120000);
-    say(&r, "m1");
+    sync_say(&r, "m1");
     is_str(r.ai.seen, "user:ask-x1|assistant:answer-x1|user:ask-x2|assistant:answer-x2|user:m1|", "in the order in which they came");
     has_str(history_entry(&r, "c1", "customer", 2), "\"timestamp\":\"2024-11-13T12:00:00.000Z\"", "shown as it was said");
     rig_close(&r);
@@ -449,13 +342,13 @@ static void closed(void)
     struct rig r;
     struct asked q = { 0 };
     long due = -2;
-    open_rig(&r);
-    say(&r, "m1");
+    sync_open(&r);
+    sync_say(&r, "m1");
     const struct session_change change = { .status = SESSION_CLOSED };
     session_patch(r.turns, SV("c1"), &change, asked_fn, &q);
     asked_wait(&r, &q);
     asked_forget(&q);
-    is_str(sync_one(&r, made("x1", 0)), DONE("x1", "false"), "in a closed session");
+    is_str(sync_one(&r, sync_made("x1", 0)), DONE("x1", "false"), "in a closed session");
     is_str(history_field(&r, "c1", "status"), "closed", "which stays closed");
     store_list(r.store, &listing, on_due, &due);
     rig_settle(&r);
@@ -466,101 +359,13 @@ static void closed(void)
     is_str(asked_str(&q, "last_message/content"), "answer-x1", "the session shows what was said last");
     is_int(asked_int(&q, "message_count"), 2, "and counts it");
     asked_forget(&q);
-    is_str(sync_one(&r, made("x0", 9 * HOUR)), DONE("x0", "false"), "an older one");
+    is_str(sync_one(&r, sync_made("x0", 9 * HOUR)), DONE("x0", "false"), "an older one");
     q = (struct asked){ 0 };
     session_get(r.turns, SV("c1"), asked_fn, &q);
     asked_wait(&r, &q);
     is_str(asked_str(&q, "last_message/content"), "answer-x1", "is not the last one");
     is_int(asked_int(&q, "message_count"), 3, "but counted");
     asked_forget(&q);
-    rig_close(&r);
-}
-
-/* ---- what only the archive knows ---- */
-
-#define PAST(user) \
-    "{\"session_id\":\"c1\",\"user_id\":\"" user "\",\"status\":\"active\",\"check_reply\":true,\"check_reply_until\":null,\"created_at\":1600000000.500," \
-    "\"last_activity\":1600000009.000,\"message_count\":9,\"customer_messages\":5,\"last_message\":null}"
-
-static void forgotten(void)
-{
-    struct rig r;
-    open_archived(&r);
-    known.session = PAST("somebody");
-    is_str(sync_one(&r, made("x1", 0)), "409 session_of_another_user null", "a forgotten session of another user");
-    known.session = PAST("customer");
-    known.messages = " x1 x2 ";
-    known.down = true;
-    is_str(sync_one(&r, made("x1", 0)), "503 archive_unavailable null", "whose it is, nobody says");
-    known.down = false;
-    struct chat_exchange list[] = { made("x1", 25 * HOUR), made("x2", 23 * HOUR), made("x3", 25 * HOUR) };
-    known.messages_asked = 0;
-    is_str(sync_many(&r, list, 3), MANY("2", "1"), "a forgotten session: what the archive has is known");
-    is_int(known.messages_asked, 2, "it is asked about what is older than a day");
-    is_str(history_field(&r, "c1", "messageCount"), "7", "all of the customer's messages are counted");
-    is_str(history_field(&r, "c1", "createdAt"), "2020-09-13T12:26:40.500Z", "and the session is as old as it is");
-    int sessions = known.sessions_asked;
-    is_str(sync_one(&r, made("x4", 0)), DONE("x4", "false"), "one more");
-    is_int(known.sessions_asked, sessions, "needs no archive");
-    is_str(history_field(&r, "c1", "messageCount"), "8", "and counts");
-    rig_close(&r);
-}
-
-static void unknown_to_all(void)
-{
-    struct rig r;
-    open_archived(&r);
-    struct chat_exchange list[] = { made("x1", 99 * HOUR), made("x2", 98 * HOUR) };
-    is_str(sync_many(&r, list, 2), MANY("2", "0"), "a session that nobody knows");
-    is_int(known.messages_asked, 0, "has no messages in the archive to ask for");
-    is_str(sync_many(&r, list, 2), MANY("0", "2"), "again");
-    is_int(known.messages_asked, 0, "what has a mark is not asked for either");
-    known.session = PAST("customer");
-    known.messages = " x0 ";
-    is_str(sync_one(&r, made("x0", 99 * HOUR)), DONE("x0", "true"), "an old one without a mark");
-    is_int(known.messages_asked, 1, "is");
-    known.down = true;
-    is_str(sync_one(&r, made("x5", 99 * HOUR)), "503 archive_unavailable null", "and not taken unless there is an answer");
-    is_str(sync_one(&r, made("x6", 0)), DONE("x6", "false"), "which a new one does not need");
-    rig_close(&r);
-}
-
-/* The store has forgotten the conversation; first an exchange is told of, then the customer writes: the AI knows everything once. */
-static void recalled(void)
-{
-    const struct sv entries[] = { SV("{\"role\":\"user\",\"content\":\"long ago\",\"timestamp\":1600000001000,\"message_id\":\"m1\"}"),
-                                  SV("{\"role\":\"assistant\",\"content\":\"indeed\",\"timestamp\":1600000002000}"),
-                                  SV("{\"role\":\"user\",\"content\":\"ask-x1\",\"timestamp\":1699963200000,\"message_id\":\"x1\"}"),
-                                  SV("{\"role\":\"assistant\",\"content\":\"answer-x1\",\"timestamp\":1699963200000}"),
-                                  SV("{\"role\":\"user\",\"content\":\"\",\"timestamp\":1699963200000,\"message_id\":\"x2\"}") };
-    struct rig r;
-    open_archived(&r);
-    known.session = PAST("customer");
-    is_str(sync_one(&r, made("x1", 0)), DONE("x1", "false"), "in a forgotten conversation");
-    known.context = entries; /* what was told of has been archived meanwhile */
-    known.context_n = ARRAY_LEN(entries);
-    say(&r, "m2");
-    is_str(r.ai.seen, "user:long ago|assistant:indeed|user:ask-x1|assistant:answer-x1|user:m2|", "the AI knows all of it, once");
-    is_str(history_field(&r, "c1", "messageCount"), "7", "and it is counted once");
-    say(&r, "m3");
-    is_str(history_field(&r, "c1", "messageCount"), "8", "as is the next");
-    rig_close(&r);
-}
-
-/* A message is accepted before the archive says what was. */
-static void counted_after_a_turn(void)
-{
-    const struct sv entries[] = { SV("{\"role\":\"user\",\"content\":\"long ago\",\"timestamp\":1600000001000,\"message_id\":\"m1\"}") };
-    struct rig r;
-    open_archived(&r);
-    known.session = PAST("customer");
-    known.context = entries;
-    known.context_n = 1;
-    say(&r, "m2");
-    is_str(history_field(&r, "c1", "messageCount"), "6", "a forgotten conversation counts what was before, too");
-    is_str(history_field(&r, "c1", "createdAt"), "2020-09-13T12:26:40.500Z", "and is as old as it is");
-    say(&r, "m3");
-    is_str(history_field(&r, "c1", "messageCount"), "7", "once");
     rig_close(&r);
 }
 
@@ -573,14 +378,12 @@ int main(void)
     of_another();
     beside_a_turn();
     beside_each_other();
+    crowd();
     cut_off();
+    beside_a_history();
     old_ones();
     ahead();
     closed();
-    forgotten();
-    unknown_to_all();
-    recalled();
-    counted_after_a_turn();
     clock_real();
     return done_testing();
 }

@@ -199,6 +199,78 @@ static void proposed(struct rig *r)
     say(r, "m1");
 }
 
+/* Its process dies; another one comes after the lease. */
+static void lose_owner(struct rig *r)
+{
+    struct err e;
+    turns_free(r->turns);
+    r->ai.held = NULL;
+    r->platform.held = NULL;
+    alive_close(r->alive);
+    r->alive = r->options.alive = alive_open(r->dir, &e);
+    r->turns = turns_new(&r->options, &e);
+    r->ai.hold = r->platform.hold = false;
+    at(now_ms + 60000);
+    rig_visit(r, "c1");
+}
+
+static void lost_while_sending(struct rig *r)
+{
+    struct rig_answer a;
+    r->platform.hold = true;
+    rig_send(r, "c1", "m1", "m1", "user", &a);
+    rig_settle(r);
+    lose_owner(r);
+}
+
+static void lost_too_often(struct rig *r)
+{
+    struct rig_answer a;
+    r->ai.hold = true;
+    rig_send(r, "c1", "m1", "m1", "user", &a);
+    rig_settle(r);
+    for (int i = 0; i < 2; i++) {
+        lose_owner(r);
+        if (r->ai.calls == 2)
+            break;
+    }
+}
+
+static void cancelled_while_it_waits(struct rig *r)
+{
+    struct rig_answer one, two;
+    struct asked q = { 0 };
+    char job[64];
+    r->platform.hold = true;
+    rig_send(r, "c1", "m1", "m1", "user", &one);
+    rig_settle(r);
+    rig_send(r, "c1", "m2", "m2", "user", &two);
+    rig_until(r, &two);
+    (void)snprintf(job, sizeof(job), "%s", rig_str(&two, "turn_id"));
+    control_cancel_job(r->turns, sv_from(job), asked_fn, &q);
+    asked_wait(r, &q);
+    asked_forget(&q);
+    rig_platform_release(r);
+    rig_until(r, &one);
+    visit_until(r, 10);
+    rig_forget(&one);
+    rig_forget(&two);
+}
+
+static void silenced_in_a_burst(struct rig *r)
+{
+    struct turns_change change = { .policy = rig_policy, .bot_name = "Default Bot", .context_max = 40 };
+    struct rig_answer a;
+    change.policy.debounce_ms = 30;
+    turns_set(r->turns, &change);
+    rig_send(r, "c1", "m1", "m1", "user", &a);
+    rig_settle(r);
+    pause_c1(r);
+    at(now_ms + 1000);
+    rig_until(r, &a);
+    rig_forget(&a);
+}
+
 static const struct way {
     const char *name;
     void (*go)(struct rig *r);
@@ -218,6 +290,10 @@ static const struct way {
     { "its reply withheld", withheld, "m1:recorded/bot_paused", 1, 0, 0, 0, 0, 1 },
     { "taken over while it waits", taken_over, "m1:recorded/bot_paused", 1, 0, 0, 0, 0, 0 },
     { "cancelled", cancelled, "m1:cancelled/cancelled", 1, 0, 0, 0, 0, 0 },
+    { "cancelled while it waits for a turn", cancelled_while_it_waits, "m1:completed=answer 1 m2:cancelled/cancelled", 2, 1, 1, 1, 0, 1 },
+    { "its owner lost while it sends", lost_while_sending, "m1:completed/owner_lost=answer 1", 1, 1, 1, 0, 0, 0 },
+    { "its owner lost while the AI thinks", lost_too_often, "m1:completed=answer 2", 1, 1, 1, 0, 0, 1 },
+    { "silenced in a burst", silenced_in_a_burst, "m1:recorded/bot_paused", 1, 0, 0, 0, 0, 0 },
     { "what others say", others, "", 0, 0, 0, 0, 0, 0 },
     { "a person between", between_others, "m1:completed=answer 1 m3:recorded/bot_paused", 2, 1, 1, 0, 0, 1 },
     { "with its past", with_a_past, "*:recorded/history *:completed=answer 1", 2, 1, 1, 0, 0, 1 },
