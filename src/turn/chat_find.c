@@ -124,6 +124,14 @@ static void strip(struct chat_entry *e)
     e->message_json = e->message_id_json = e->user_id_json = e->response_json = e->metadata_json = e->status_json = e->reason_json = SV_NONE;
 }
 
+/* The archive deletes such messages; what the store still has of them is not shown instead. */
+static bool is_past_retention(const struct chat_find *f, const struct chat_entry *e)
+{
+    int64_t ms = f->c.t->o.retention_ms;
+
+    return ms > 0 && e->received_ms < f->now_ms - ms;
+}
+
 static void take_entry(struct chat_find *f, struct sv text, bool pending, size_t *bytes)
 {
     struct chat_entry *e = &f->entries[f->entries_n];
@@ -131,6 +139,8 @@ static void take_entry(struct chat_find *f, struct sv text, bool pending, size_t
     struct sv copy = kept ? arena_sv(f->c.a, text) : text;
 
     if (copy.p == NULL || (pending ? chat_entry_read_pending(f->c.a, f->session_id, copy, e) : chat_entry_read(f->c.a, f->session_id, copy, e)) != 0)
+        return;
+    if (!pending && is_past_retention(f, e))
         return;
     *bytes += text.n;
     if (!kept)
