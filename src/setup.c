@@ -155,7 +155,7 @@ static int open_turns(struct setup *u, size_t turns_max, struct err *e)
         .loop = u->loop, .store = u->store, .ai = u->ai, .platform = u->platform, .archive = u->archive, .alive = u->alive,
         .metrics = u->metrics, .recent = u->recent, .log_content = u->settings->log_content,
         .bots = u->bots, .job_ttl_ms = u->settings->job_ttl_s * 1000, .session_ttl_ms = u->settings->session_cache_ttl_s * 1000,
-        .history_days = u->settings->max_history_days, .sessions_max = (size_t)u->settings->max_sessions_per_user, .page_size = u->settings->page_size,
+        .history_days = u->settings->max_history_days, .sessions_max = (size_t)u->settings->max_sessions_per_user, .page_size = u->settings->page_size, .retention_ms = u->settings->retention_days * INT64_C(86400000),
         .policy = setup_policy(u->settings), .bot_id = "default", .bot_name = u->settings->bot_name,
         .context_max = (size_t)u->settings->context_messages, .mark_ttl_ms = 48 * HOUR_MS, .answer_ttl_ms = HOUR_MS,
         .turns_max = turns_max, .stuck_after_ms = u->settings->stuck_after_s * 1000,

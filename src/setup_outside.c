@@ -119,7 +119,7 @@ int setup_change(struct setup *u, const struct settings *s, struct err *e)
     const struct platform_actions_options actions = actions_options(s);
     const struct callback_options callbacks = callback_options(s);
     const struct turns_change turns = { .policy = setup_policy(s), .bot_name = s->bot_name, .job_ttl_ms = s->job_ttl_s * 1000, .session_ttl_ms = s->session_cache_ttl_s * 1000,
-                                        .history_days = s->max_history_days, .sessions_max = (size_t)s->max_sessions_per_user, .page_size = s->page_size,
+                                        .history_days = s->max_history_days, .sessions_max = (size_t)s->max_sessions_per_user, .page_size = s->page_size, .retention_ms = s->retention_days * INT64_C(86400000),
                                         .context_max = (size_t)s->context_messages, .log_content = s->log_content };
     int rc = 0;
     turns_set(u->turns, &turns);

@@ -19,7 +19,7 @@ struct chat_who {
 struct chat_page {
     struct chat_who who;
     struct sv user_id, session_id;
-    int64_t page, page_size; /* from 1 */
+    int64_t page, page_size; /* from 1; page_size 0: PAGE_SIZE */
     int64_t from_ms, to_ms;  /* INT64_MIN, INT64_MAX: no bound */
     bool by_cursor;
     struct sv cursor;        /* by_cursor: "" is the newest page */

@@ -124,6 +124,14 @@ static void strip(struct chat_entry *e)
     e->message_json = e->message_id_json = e->user_id_json = e->response_json = e->metadata_json = e->status_json = e->reason_json = SV_NONE;
 }
 
+/* The archive deletes such messages; what the store still has of them is not shown instead. */
+static bool is_past_retention(const struct chat_find *f, const struct chat_entry *e)
+{
+    int64_t ms = f->c.t->o.retention_ms;
+
+    return ms > 0 && e->received_ms < f->now_ms - ms;
+}
+
 static void take_entry(struct chat_find *f, struct sv text, bool pending, size_t *bytes)
 {
     struct chat_entry *e = &f->entries[f->entries_n];
@@ -131,6 +139,8 @@ static void take_entry(struct chat_find *f, struct sv text, bool pending, size_t
     struct sv copy = kept ? arena_sv(f->c.a, text) : text;
 
     if (copy.p == NULL || (pending ? chat_entry_read_pending(f->c.a, f->session_id, copy, e) : chat_entry_read(f->c.a, f->session_id, copy, e)) != 0)
+        return;
+    if (!pending && is_past_retention(f, e))
         return;
     *bytes += text.n;
     if (!kept)
@@ -155,9 +165,15 @@ static int take_entries(struct chat_find *f, const struct store_history *h)
 
 /* ---- the way ---- */
 
-static void refuse_down(struct chat_find *f)
+/* It may be there, and his: one of those who would know is away. */
+static bool is_unsure(const struct chat_find *f)
 {
-    if (f->store_down)
+    return f->info.user_id.n == 0 && (f->archive_down || f->store_down || store_is_standing_in(f->c.t->o.store));
+}
+
+static void refuse_unsure(struct chat_find *f)
+{
+    if (f->store_down || !f->archive_down)
         control_unavailable(&f->c);
     else
         chat_refuse_archive(&f->c);
@@ -176,8 +192,8 @@ static void decide(struct chat_find *f)
         f->found(f);
         return;
     }
-    if (f->archive_down && f->info.user_id.n == 0) /* it may be there, and his */
-        refuse_down(f);
+    if (is_unsure(f))
+        refuse_unsure(f);
     else if (f->who.admin)
         control_refuse(&f->c, 404, f->unknown_code, f->unknown_text, NULL);
     else
@@ -191,8 +207,10 @@ static void on_archive(void *arg, enum archive_status status, struct sv session,
 
     (void)customer;
     f->archive_down = status != ARCHIVE_DONE;
-    if (!f->archive_down)
+    if (!f->archive_down) {
         use_archived(f, session);
+        f->asks_before = false;
+    }
     decide(f);
 }
 

@@ -38,9 +38,7 @@ struct chat_find {
     size_t entries_n;
     int64_t now_ms; /* of the store; 0: not known */
     bool store_down, archive_down;
-
-    /* inside */
-    bool asks_before; /* the record counts its own messages alone, which began ... */
+    bool asks_before; /* the record counts its own messages alone: whether there was something before `before_ms` only the archive knows */
     int64_t before_ms;
 };
 /* Everything is copied. NULL: as control_begin. */

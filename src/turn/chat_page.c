@@ -14,7 +14,8 @@ struct page {
     struct chat_wish wish;
     bool filtered;
     struct sv cursor;
-    struct chat_recent *recent;
+    size_t known_n; /* exchanges that the store has */
+    struct chat_recent *recent; /* those of them that this page is about */
     struct sv *ids; /* theirs */
     size_t recent_n;
     struct chat_ask ask;
@@ -114,7 +115,7 @@ static void tell_alone(struct page *q)
     if (q->f.store_down) {
         control_unavailable(&q->f.c);
         end(q);
-    } else if (q->f.c.t->o.archive != NULL && (int64_t)q->recent_n < q->f.info.messages) {
+    } else if (q->f.c.t->o.archive != NULL && (q->f.asks_before || (int64_t)q->known_n < q->f.info.messages)) {
         chat_refuse_archive(&q->f.c);
         end(q);
     } else if (chat_merge(q->f.c.a, &q->wish, &p, &m) != 0) {
@@ -187,20 +188,32 @@ static size_t guess(const struct page *q)
     return n;
 }
 
+/* Could it be on this page, or be counted for it? */
+static bool is_wanted(const struct page *q, const struct chat_key *key)
+{
+    bool within = key->ms >= q->wish.from_ms && key->ms <= q->wish.to_ms;
+
+    return within && (!q->wish.after || chat_key_compare(key, &q->wish.last) < 0);
+}
+
 static int order_recent(struct page *q)
 {
-    size_t n = q->f.entries_n;
+    size_t n = 0;
     int64_t left;
 
-    q->recent = arena_array(q->f.c.a, n + 1, sizeof(*q->recent));
-    q->ids = arena_array(q->f.c.a, n + 1, sizeof(*q->ids));
+    q->recent = arena_array(q->f.c.a, q->f.entries_n + 1, sizeof(*q->recent));
+    q->ids = arena_array(q->f.c.a, q->f.entries_n + 1, sizeof(*q->ids));
     if (q->recent == NULL || q->ids == NULL)
         return -1;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < q->f.entries_n; i++)
         q->recent[i] = (struct chat_recent){ .key = q->f.entries[i].key, .message_id = q->f.entries[i].message_id, .from = i };
-    left = chat_recent_order(q->f.c.a, q->recent, n);
-    q->recent_n = left > 0 ? (size_t)left : 0;
-    for (size_t i = 0; i < q->recent_n; i++)
+    left = chat_recent_order(q->f.c.a, q->recent, q->f.entries_n);
+    q->known_n = left > 0 ? (size_t)left : 0;
+    for (size_t i = 0; i < q->known_n; i++)
+        if (is_wanted(q, &q->recent[i].key))
+            q->recent[n++] = q->recent[i];
+    q->recent_n = n;
+    for (size_t i = 0; i < n; i++)
         q->ids[i] = q->recent[i].message_id;
     return left < 0 ? -1 : 0;
 }

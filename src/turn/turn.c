@@ -56,6 +56,7 @@ void turns_set(struct turns *t, const struct turns_change *change)
     t->o.history_days = change->history_days;
     t->o.sessions_max = change->sessions_max;
     t->o.page_size = change->page_size;
+    t->o.retention_ms = change->retention_ms;
     set_base(t);
 }
 

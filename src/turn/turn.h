@@ -42,6 +42,7 @@ struct turns_options {
     int64_t session_ttl_ms;  /* SESSION_CACHE_TTL; 0: an hour */
     int64_t history_days;    /* MAX_HISTORY_DAYS; 0: 30 */
     size_t sessions_max;     /* MAX_SESSIONS_PER_USER: of one user, those of the newest activity; 0: 100 */
+    int64_t retention_ms;    /* RETENTION_DAYS: what was received before is not shown any more; 0: for ever */
     int64_t page_size;       /* PAGE_SIZE: exchanges of a page where nobody says; 0: 20 */
     int64_t stuck_after_ms;  /* STUCK_AFTER_SECONDS: a message that waits longer is shown as stuck; 0: two minutes */
     size_t turns_max;        /* running at once in this process; 0: no bound */
@@ -56,7 +57,7 @@ struct turns_change {
     const char *bot_name;
     size_t context_max;
     int64_t job_ttl_ms, session_ttl_ms;
-    int64_t history_days, page_size;
+    int64_t history_days, page_size, retention_ms;
     size_t sessions_max;
     bool log_content;
 };

@@ -14,6 +14,9 @@ static const struct route table[] = {
     { .method = CGI_DELETE, .path = "/api/things/{id}" },
     { .method = CGI_GET, .path = "/api/{user}/sessions/{id}" },
     { .method = CGI_GET, .path = "/api/things/all" },
+    { .method = CGI_GET, .path = "/api/logs/of/{id}", .any_case = true },
+    { .method = CGI_GET, .path = "/api/logs/{user}/of", .any_case = true },
+    { .method = CGI_PUT, .path = "/api/logs/{user}/of", .any_case = true },
 };
 
 #define F ROUTE_FOUND
@@ -84,6 +87,12 @@ static void test_find(void)
         { __LINE__, CGI_GET, "/api/things/7/x", U, 0, NULL, NULL },
         { __LINE__, CGI_GET, "/api/u1/sessions/s1", F, 4, "u1", "s1" },
         { __LINE__, CGI_GET, "/api//sessions/s1", U, 0, NULL, NULL },
+        { __LINE__, CGI_GET, "/Api/LOGS/U1/Of", F, 7, "U1", NULL },
+        { __LINE__, CGI_GET, "/api/logs/of/Of", F, 6, "Of", NULL }, /* the first in the table of those that fit */
+        { __LINE__, CGI_PUT, "/api/logs/of/Of", F, 8, "of", NULL },
+        { __LINE__, CGI_GET, "/api/Logs/%6Ff/%4Ff", F, 6, "Of", NULL },
+        { __LINE__, CGI_POST, "/API/logs/of/x", W, 0, NULL, NULL },
+        { __LINE__, CGI_GET, "/api/logs/o/f", U, 0, NULL, NULL },
         { __LINE__, CGI_GET, "/1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16/17", U, 0, NULL, NULL },
     };
 

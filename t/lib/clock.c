@@ -82,12 +82,38 @@ static void test_format(void)
     is_str(got, "0000-01-01T00:00:00.000Z", "so is the far past");
 }
 
+static void test_day(void)
+{
+    static const struct { const char *text; bool valid; int64_t ms; } table[] = {
+        { "1970-01-01", true, 0 },
+        { "2024-02-29", true, 1709164800000 },
+        { "0000-01-01", true, -62167219200000 },
+        { "9999-12-31", true, 253402214400000 },
+        { "2023-02-29", false, 0 },
+        { "2024-00-01", false, 0 },
+        { "2024-13-01", false, 0 },
+        { "2024-01-32", false, 0 },
+        { "2024-1-1", false, 0 },
+        { "2024-01-01 ", false, 0 },
+        { "2024-01-01T00:00:00Z", false, 0 },
+        { "24-01-01", false, 0 },
+        { "", false, 0 },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+        int64_t got = 0;
+        is_int(clock_parse_day(table[i].text, &got), table[i].valid, "the day \"%s\"", table[i].text);
+        is_int(got, table[i].ms, "its first moment");
+    }
+}
+
 int main(void)
 {
     int64_t before = clock_mono_us(), wall = clock_wall_ms();
 
     test_parse();
     test_format();
+    test_day();
     ok(wall > 1700000000000 && clock_mono_us() >= before, "real clocks run");
     clock_fake(1000);
     before = clock_mono_ms();

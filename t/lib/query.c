@@ -170,6 +170,59 @@ static void test_wrong(void)
     }
 }
 
+/* ---- names in any case, empty texts, dates, and what belongs together ---- */
+
+struct span { int64_t from, to, day; struct sv text; };
+
+static void in_order(struct check *c, const void *target)
+{
+    const struct span *s = target;
+
+    if (s->from > s->to)
+        validate_wrong(c, "to", "order", "Too early");
+}
+
+#define SPAN(label, type, member) .name = label, .kind = type, .offset = offsetof(struct span, member)
+static const struct field span_fields[] = {
+    { SPAN("fromDate", FIELD_TIME, from), .day_too = true },
+    { SPAN("to", FIELD_TIME, to) },
+    { SPAN("day", FIELD_DAY, day) },
+    { SPAN("text", FIELD_TEXT, text), .empty_too = true, .max = 3 },
+};
+static const struct span no_span = { .from = -1, .to = 5000, .day = -1 };
+static const struct input span_input = { .fields = span_fields, .fields_n = ARRAY_LEN(span_fields), .size = sizeof(struct span), .defaults = &no_span,
+                                         .any_case = true, .also = in_order };
+
+static void test_spans(void)
+{
+    static const struct { int line; const char *uri, *values; } table[] = {
+        { __LINE__, "/x", "-1 5000 -1 (none) []" },
+        { __LINE__, "/x?FROMDATE=1970-01-01T00:00:01Z&To=1970-01-01T00:00:02Z", "1000 2000 -1 (none) []" },
+        { __LINE__, "/x?fromdate=1970-01-01&Day=1970-01-02", "0 5000 86400000 (none) []" },
+        { __LINE__, "/x?text=", "-1 5000 -1 () []" },
+        { __LINE__, "/x?TEXT", "-1 5000 -1 () []" },
+        { __LINE__, "/x?text=abc&to=", "-1 5000 -1 (abc) []" },
+        { __LINE__, "/x?fromDate=1970-01-02", "86400000 5000 -1 (none) [" WRONG("to", "Too early", "order") "]" },
+        { __LINE__, "/x?to=1970-01-01", "-1 5000 -1 (none) [" WRONG("to", "Input should be a number of seconds or an ISO 8601 string", "timestamp_parsing") "]" },
+        { __LINE__, "/x?day=1970-01-01T00:00:00Z", "-1 5000 -1 (none) [" WRONG("day", "Input should be a date, yyyy-MM-dd", "date_parsing") "]" },
+        { __LINE__, "/x?day=1969-12-31", "-1 5000 -1 (none) [" WRONG("day", "Input should be between 1970-01-01 and the year 9999", "date_range") "]" },
+        { __LINE__, "/x?text=a&Text=b", "-1 5000 -1 (none) [" WRONG("text", ONCE, "repeated") "]" },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+        struct arena *a = arena_new(0, 1 << 20);
+        struct buf line = { 0 }, detail = { 0 };
+        struct span s;
+        int wrong = validate_query(&span_input, sv_from(table[i].uri), a, &s, &detail);
+        buf_printf(&line, "%lld %lld %lld (%.*s) %s", (long long)s.from, (long long)s.to, (long long)s.day, SV_FMT(s.text.p != NULL ? s.text : SV("none")), detail.p);
+        is_str(line.p, table[i].values, "line %d: %s", table[i].line, table[i].uri);
+        is_int(wrong, strstr(table[i].values, "[]") == NULL, "line %d: so many are wrong", table[i].line);
+        buf_fini(&line);
+        buf_fini(&detail);
+        arena_free(a);
+    }
+}
+
 static void test_needed(void)
 {
     static const char *const absent[] = { "/x", "/x?id", "/x?id=", "/x?ID=a", "/x?x#&id=a" };
@@ -200,6 +253,7 @@ int main(void)
 {
     test_right();
     test_wrong();
+    test_spans();
     test_needed();
     test_memory();
     return done_testing();

@@ -278,6 +278,43 @@ static void walking(void)
     asked_forget(&q);
 }
 
+/* More than one would think is not archived: the archive is asked a second time. */
+static void unarchived(void)
+{
+    struct chat_rig c;
+    struct asked q = { 0 };
+    struct chat_page p = chat_page_of("u1", "u1", "s4", 2, 2);
+    const int64_t now_ms = clock_wall_ms();
+
+    chat_open(&c, file, 0);
+    clock_fake(now_ms - 60000); /* they were received a minute ago */
+    for (int i = 1; i <= 6; i++) {
+        char id[8];
+        (void)snprintf(id, sizeof(id), "o%d", i);
+        chat_say(&c, "u1", "s4", id, "old", now_ms - 100000 + i * 1000);
+        if (i == 2) {
+            clock_real();
+            chat_write_archive(&c);
+            clock_fake(now_ms - 60000);
+        }
+    }
+    clock_real();
+    ask_page(&c, &p, &q);
+    is_str(page_text(&q), "o3=answer 3 o4=answer 4", "a page of what has waited for the archive for long");
+    p.page = 3;
+    ask_page(&c, &p, &q);
+    is_str(page_text(&q), "o1=answer 1 o2=answer 2", "and the page behind it");
+    is_int(asked_int(&q, "totalCount"), 6, "of all there are");
+
+    struct turns_change change = { .policy = rig_policy, .bot_name = "Default Bot", .context_max = 40, .retention_ms = 30000 };
+    turns_set(c.r.turns, &change);
+    p.page = 1;
+    ask_page(&c, &p, &q);
+    is_str(page_text(&q), "o1=answer 1 o2=answer 2", "what is past its retention is not shown from the store");
+    chat_close(&c);
+    asked_forget(&q);
+}
+
 /* ---- sessions ---- */
 
 static void listing(void)
@@ -381,6 +418,7 @@ int main(void)
     rights();
     filters();
     walking();
+    unarchived();
     listing();
     nothing_there();
     chat_file_remove(file);
