@@ -136,7 +136,9 @@ const char *const lite_sql[LITE_SQL_N] = {
         " max(c.last_message_timestamp, CASE WHEN m.said THEN coalesce(m.answered_at, 0) ELSE 0 END) ELSE c.created_at END,"
         " CASE WHEN ?2 = 0 THEN c.total_messages ELSE (SELECT count(*) FROM messages b WHERE b.conversation_id = ?1"
         " AND b.received_at < ?2) END, m.message_id, m.content, m.sender_type, m.\"timestamp\","
-        " CASE WHEN m.said THEN json_extract(m.ai_response, '$.response_text') END, m.answered_at, " CUSTOMER_ROW
+        " CASE WHEN m.said THEN json_extract(m.ai_response, '$.response_text') END, m.answered_at,"
+        " CASE WHEN ?2 = 0 THEN c.customer_messages ELSE (SELECT count(*) FROM messages b WHERE b.conversation_id = ?1"
+        " AND b.sender_type = 'user' AND b.received_at < ?2) END, " CUSTOMER_ROW
         " FROM conversations c LEFT JOIN chat_sessions s ON s.session_id = c.conversation_id"
         " LEFT JOIN customers k ON k.sender_id = s.user_id"
         " LEFT JOIN messages m ON m.conversation_id = c.conversation_id"
