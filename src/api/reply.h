@@ -37,6 +37,7 @@ struct reply {
     int64_t retry_after_ms; /* of 409 and 503 */
     bool head;              /* the answer to HEAD: headers only */
     bool events;            /* server-sent events follow; nobody knows how many */
+    bool lines;             /* JSON lines follow, the same */
     bool preflight;         /* the answer to a CORS preflight (https://fetch.spec.whatwg.org/#http-cors-protocol) */
     const char *cache;      /* X-Cache; NULL: not said */
     bool async;             /* respond-async was heeded (RFC 7240 3) */
