@@ -38,6 +38,38 @@ static void value_put(void *arg, enum store_status status)
         store_put(m->from, m->values[i].name, SV_NONE, 0, value_removed, m);
 }
 
+/* One that says when a conversation was erased: the later one stands. */
+struct erasure {
+    struct merge *m;
+    const struct sqlite_value *value;
+};
+
+static void erasure_there(void *arg, enum store_status status, int64_t at_ms)
+{
+    const struct erasure *x = arg;
+    int64_t ours_ms = 0;
+    if (status != STORE_DONE || (at_ms > 0 && (!sv_to_i64(x->value->value, &ours_ms) || ours_ms <= at_ms)))
+        value_put(x->m, status);
+    else
+        store_put(x->m->to, x->value->name, x->value->value, x->value->left_ms, value_put, x->m);
+}
+
+/* False: memory is short. */
+static bool put_one(struct merge *m, const struct sqlite_value *v)
+{
+    const struct sv head = SV("erased:");
+    if (!sv_starts(v->name, head) || v->name.n == head.n || v->name.n > head.n + STORE_ID_MAX) {
+        store_put(m->to, v->name, v->value, v->left_ms, value_put, m);
+        return true;
+    }
+    struct erasure *x = arena_alloc(m->arena, sizeof *x);
+    if (x == NULL)
+        return false;
+    *x = (struct erasure){ m, v };
+    store_erased_at(m->to, (struct sv){ v->name.p + head.n, v->name.n - head.n }, erasure_there, x);
+    return true;
+}
+
 static void values_read(void *arg, enum store_status status, const void *what)
 {
     struct merge *m = arg;
@@ -61,9 +93,14 @@ static void values_read(void *arg, enum store_status status, const void *what)
         merge_finish(m, STORE_FULL);
         return;
     }
-    m->under_way = v->n;
-    for (size_t i = 0, n = v->n; i < n; i++)
-        store_put(m->to, m->values[i].name, m->values[i].value, m->values[i].left_ms, value_put, m);
+    m->under_way = v->n + 1; /* one for this function, so that no answer ends it before all are asked */
+    for (size_t i = 0, n = v->n; i < n; i++) {
+        if (!put_one(m, &m->values[i])) {
+            m->trouble = STORE_FULL;
+            m->under_way--;
+        }
+    }
+    value_put(m, STORE_DONE);
 }
 
 void merge_next_values(struct merge *m)

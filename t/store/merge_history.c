@@ -231,6 +231,35 @@ static void test_erased(struct rig *r)
     remove_file();
 }
 
+/* Both sides know of an erasure: the later one stands. */
+static void test_notes(struct rig *r)
+{
+    static const struct {
+        const char *id;
+        int64_t local_ms, shared_ms, expected_ms;
+    } rows[] = { { "a", 100, 200, 200 }, { "b", 200, 100, 200 }, { "c", 100, 0, 100 } };
+    struct store *from = open_file(r), *to = store_memory_open(r->loop, 0);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct store_erase e = { .at_ms = rows[i].local_ms };
+        r->s = from;
+        (void)apply(r, &CHANGE(rows[i].id, 0, .forget = true, .erase = &e));
+        e.at_ms = rows[i].shared_ms;
+        r->s = to;
+        if (e.at_ms > 0)
+            (void)apply(r, &CHANGE(rows[i].id, 0, .forget = true, .erase = &e));
+    }
+    is_int(merge(r, from, to), STORE_DONE, "merged");
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        is_int(erased_at(r, rows[i].id), rows[i].expected_ms, "%s was erased when it was last", rows[i].id);
+        r->s = from;
+        is_int(erased_at(r, rows[i].id), 0, "which the other store need not know any more");
+        r->s = to;
+    }
+    store_close(from);
+    store_close(to);
+    remove_file();
+}
+
 int main(void)
 {
     struct rig r = { .backend = &(const struct backend){ .name = "merge", .real_clock = true },
@@ -243,6 +272,7 @@ int main(void)
     test_failures(&r);
     test_goes_on(&r);
     test_erased(&r);
+    test_notes(&r);
     for (int i = 0; i < 3; i++)
         loop_turn(r.loop, false);
     ok(rmdir(dir) == 0, "no file was left");
