@@ -107,6 +107,7 @@ int op_keep(struct op *op)
         break;
     case OP_PUT:
     case OP_GET:
+    case OP_COUNT:
         all = keep(op, &op->ask.value.name) && keep(op, &op->ask.value.value);
         break;
     case OP_SESSION_FILL:
@@ -151,6 +152,7 @@ static const struct {
     [OP_LETTERS_CHANGE] = { true, op_letters_change },
     [OP_PUT] = { true, op_put },
     [OP_GET] = { false, op_get },
+    [OP_COUNT] = { true, op_one_more },
     [OP_STAT] = { false, op_stat },
     [OP_SESSION] = { false, op_session },
     [OP_SESSION_FILL] = { true, op_session_fill },
