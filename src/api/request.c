@@ -38,7 +38,8 @@ static void log_refusal(struct request *r, const char *why)
         atomic_store(&a->log_count, 0);
     if (atomic_fetch_add(&a->log_count, 1) < REFUSALS_LOGGED)
         log_warning("a request was refused", "request_id", r->id, "code", problem_code(r->problem), "route",
-                    r->route->path, "method", cgi_method_name(r->method), "role", auth_role_name(r->role), "reason", why != NULL ? why : "-", NULL);
+                    r->route->path, "method", cgi_method_name(r->method), "role", auth_role_name(r->role),
+                    "reason", why != NULL ? why : "-", NULL);
 }
 
 /* The browser's origin when it is on the list. */
@@ -280,10 +281,9 @@ static int64_t on_head(void *arg, struct fcgi_request *f)
 
 static void check_input(struct request *r, const json_t *json)
 {
+    const struct input *in = r->role == ROLE_USER && r->route->user_input != NULL ? r->route->user_input : r->route->input;
     struct buf detail = { 0 };
     int wrong = -1;
-
-    const struct input *in = r->role == ROLE_USER && r->route->user_input != NULL ? r->route->user_input : r->route->input;
 
     r->input = arena_alloc(r->f.scratch, in->size);
     if (r->input != NULL)
