@@ -6,6 +6,7 @@
 
 #include "archive/archive_history.h"
 #include "archive/archive_item.h"
+#include "archive/export_place.h"
 #include "lib/log.h"
 
 static void must(bool what, const char *call, const char *says)
@@ -85,7 +86,10 @@ void archive_user_ids(struct archive *a, struct sv user_id, struct sv after, siz
 
 void archive_export(struct archive *a, const struct archive_export *what, archive_export_fn *fn, void *arg)
 {
+    struct export_place place;
+
     must(fn != NULL, "export", "a callback");
     must(what->max > 0, "export", "a maximum above 0");
+    must(export_place_read(what, &place), "export", "a position that it has answered");
     a->ops->history->export(a, what, fn, arg);
 }

@@ -103,7 +103,7 @@ void archive_user_ids(struct archive *a, struct sv user_id, struct sv after, siz
 /* ---- export ---- */
 
 /* The rows of one session, or (SESSION_ID SV_NONE) those of the user himself: JSON objects with a member "type" ("session", "message", "action",
- * "job"; "customer", "preference"), in the order of `position`, behind which the next call goes on; "" to begin, and at the end. At most `max` at a time
+ * "job"; "customer", "preference", "figure"), in the order of `position`, behind which the next call goes on; "" to begin, and at the end. At most `max` at a time
  * and about 1 MB. */
 struct archive_export { struct sv user_id, session_id, position; size_t max; };
 typedef void archive_export_fn(void *arg, enum archive_status status, const struct sv *lines, size_t n, struct sv position);

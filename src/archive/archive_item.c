@@ -344,11 +344,16 @@ static int read_received(struct door *d, struct item *out)
     return read_single(d, out);
 }
 
-static int read_head(struct door *d, struct item *out, bool or_session)
+enum head { HEAD_CONVERSATION, HEAD_OR_SESSION, HEAD_OWN };
+
+static int read_head(struct door *d, struct item *out, enum head head)
 {
+    bool or_session = head == HEAD_OR_SESSION;
     scan_at conversation = scan_member(&d->scan, 0, "conversation_id"), session = scan_member(&d->scan, 0, "session_id");
     struct sv other;
 
+    if (head == HEAD_OWN)
+        return 0;
     if (or_session && door_absent(d, conversation))
         return door_absent(d, session) ? door_refuse(d, &top, "conversation_id", "must be a string")
                                        : door_id(d, 0, "session_id", &top, &out->conversation_id);
@@ -366,12 +371,13 @@ static int read_item(struct door *d, struct item *out)
     static const struct {
         const char *type;
         int (*read)(struct door *d, struct item *out);
-        bool or_session;
-    } kinds[] = { { "turn", read_turn, false },
-                  { "message", read_recorded, false },
-                  { "save_message", read_received, true },
-                  { "update_session_status", task_state, true },
-                  { "extract_customer_info", task_customer, true } };
+        enum head head;
+    } kinds[] = { { "turn", read_turn, HEAD_CONVERSATION },
+                  { "message", read_recorded, HEAD_CONVERSATION },
+                  { "save_message", read_received, HEAD_OR_SESSION },
+                  { "update_session_status", task_state, HEAD_OR_SESSION },
+                  { "extract_customer_info", task_customer, HEAD_OR_SESSION },
+                  { "erase", task_erase, HEAD_OWN } };
     scan_at v = scan_member(&d->scan, 0, "v");
     struct sv type;
     int64_t version = 1;
@@ -386,8 +392,8 @@ static int read_item(struct door *d, struct item *out)
     while (type.p != NULL && kind < ARRAY_LEN(kinds) && !sv_eq(type, sv_from(kinds[kind].type)))
         kind++;
     if (type.p == NULL || kind == ARRAY_LEN(kinds))
-        return door_refuse(d, &top, "type", "must be turn, message, save_message, update_session_status or extract_customer_info");
-    if (read_head(d, out, kinds[kind].or_session) != 0 || door_count(d, 0, "seq", &top, INT64_MAX, &out->seq) != 0 ||
+        return door_refuse(d, &top, "type", "must be turn, message, save_message, update_session_status, extract_customer_info or erase");
+    if (read_head(d, out, kinds[kind].head) != 0 || door_count(d, 0, "seq", &top, INT64_MAX, &out->seq) != 0 ||
         door_text(d, 0, "reason", &top, REASON_MAX, &out->reason) != 0)
         return -1;
     return kinds[kind].read(d, out);

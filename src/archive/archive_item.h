@@ -60,6 +60,12 @@ struct item_customer {
     struct sv source;              /* JSON: where it was said */
 };
 
+/* What was received up to item.at_ms is to be erased. */
+struct item_erase {
+    bool user;    /* all of a user's but his sessions; else a session */
+    struct sv id;
+};
+
 struct item {
     struct sv conversation_id;
     struct sv status, reason; /* of the messages; reason SV_NONE: none */
@@ -72,7 +78,7 @@ struct item {
     bool has_ai_ms;
     double ai_ms;
     bool said; /* the reply's text reached the customer, or may have, or is there for whoever asks for the job, or was said elsewhere */
-    const struct item_message *messages; /* at least one, but for state and customer: none */
+    const struct item_message *messages; /* at least one, but for state, customer and erase: none */
     size_t messages_n;
     bool synced;   /* an exchange that was made elsewhere, perhaps long ago */
     size_t newest; /* index of the message that carries the reply: highest seq */
@@ -81,6 +87,7 @@ struct item {
     const struct item_job *job; /* NULL: none */
     const struct item_state *state;       /* NULL: none */
     const struct item_customer *customer; /* NULL: none, or nothing was found */
+    const struct item_erase *erase;       /* NULL: none */
 };
 
 /* Everything in *out lives as long as the arena and the text, of which it borrows. -1: the reason, without quoting the item (ERR_INVALID, ERR_RANGE), or ERR_MEMORY,

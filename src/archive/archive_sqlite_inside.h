@@ -24,7 +24,7 @@ enum job_mode {
 struct job_type {
     enum job_mode mode;
     const char *trouble;                                       /* for the log, when run fails */
-    int (*run)(struct sqlite *s, struct job *j);               /* the worker's. -1: DOWN */
+    int (*run)(struct sqlite *s, struct job *j);               /* the worker's. -1: DOWN; 1, ALONE: it has more to do, behind those that wait */
     void (*answer)(struct job *j, enum archive_status status); /* the loop's; what run has found counts with DONE only */
 };
 
@@ -46,7 +46,7 @@ struct job {
     int64_t known;                         /* SERVICES */
     struct archive_edit edit;              /* EDIT */
     const struct job_type *type;           /* OTHER */
-    void *data;                            /* OTHER: the type's own, in the arena */
+    void *data;                            /* OTHER: the type's own, in the arena. WRITE: the worker's */
     size_t max;
     int64_t before_ms; /* RETAIN, SESSION */
     union {
@@ -98,9 +98,15 @@ struct sqlite {
 struct job *sqlite_job_new(struct archive *a, const struct job_type *type, size_t data_size, void *arg) MUST_CHECK;
 void sqlite_job_submit(struct job *j, bool complete);
 extern const struct archive_history_ops lite_history_ops;
+void lite_erase_call(struct archive *a, const struct archive_erase *what, archive_erased_fn *fn, void *arg);
+void lite_receipt_call(struct archive *a, struct sv erasure_id, struct sv counts, archive_done_fn *fn, void *arg);
+void lite_export_call(struct archive *a, const struct archive_export *what, archive_export_fn *fn, void *arg);
 
 /* The worker's: commits what has been written when that took long, and goes on in a new transaction, with a rest between them for whoever waits. */
 int sqlite_slice(struct sqlite *s, int64_t *began_us) MUST_CHECK;
+struct lite_erasure;
+/* The worker's: one transaction of an erasure. 1: there is more to do; 0: it is done; -1. */
+int sqlite_erase_some(struct sqlite *s, struct lite_erasure *e) MUST_CHECK;
 /* The worker's thread: arg is a struct sqlite. Ends when `stop` is set. */
 void *sqlite_worker(void *arg);
 /* Either side's: hands a job back to the loop. */

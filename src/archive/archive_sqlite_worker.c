@@ -5,6 +5,7 @@
 
 #include "archive/archive_sqlite_inside.h"
 #include "archive/archive_trial.h"
+#include "archive/lite_erase.h"
 #include "archive/lite_rows.h"
 #include "archive/lite_services.h"
 #include "archive/lite_tasks.h"
@@ -37,17 +38,53 @@ static bool passes_trial(struct sqlite *s, struct arena *a)
     return rc == 0 && lite_item_undo(s->lite) == 0;
 }
 
+/* What an item says is to be erased; done when the others are written. */
+struct to_erase {
+    struct to_erase *next;
+    struct lite_erasure erasure;
+};
+
+static int erase_later(struct job *j, const struct item *item)
+{
+    struct to_erase *e = arena_alloc(j->arena, sizeof(*e));
+
+    if (e == NULL)
+        return -1;
+    e->erasure.what = (struct archive_erase){ item->erase->user ? ARCHIVE_USER : ARCHIVE_SESSION, item->erase->id, item->at_ms };
+    e->erasure.tally.arena = j->arena;
+    e->next = j->data;
+    j->data = e;
+    return 0;
+}
+
+static int erase_all(struct sqlite *s, const struct job *j)
+{
+    int rc = 0;
+
+    for (struct to_erase *e = j->data; rc == 0 && e != NULL; e = e->next)
+        do
+            rc = sqlite_erase_some(s, &e->erasure);
+        while (rc > 0 && !atomic_load(&s->stop));
+    return rc == 0 ? 0 : -1;
+}
+
 /* -1: the whole transaction is lost. */
 static int write_one(struct sqlite *s, struct job *j, size_t i)
 {
     struct err e = { 0 };
     struct item item;
     bool odd;
+    int left;
 
     if (item_parse(j->arena, j->items[i], &item, &e) != 0) {
         j->verdicts[i] = arena_str(j->arena, sv_from(e.text));
         return e.code == ERR_MEMORY || j->verdicts[i] == NULL ? -1 : 0;
     }
+    if (item.erase != NULL)
+        return erase_later(j, &item);
+    left = lite_cut(s->lite, j->arena, &item);
+    if (left <= 0)
+        return left; /* it was erased before it came */
     if (lite_item(s->lite) != 0)
         return -1;
     if (lite_write_item(s->lite, &item) == 0)
@@ -92,9 +129,11 @@ static void write_group(struct sqlite *s, struct job **at)
         rc = lite_commit(s->lite, j != NULL);
     else
         lite_rollback(s->lite);
+    s->commits += rc == 0;
+    for (struct job *k = first; rc == 0 && k != j; k = k->queued)
+        rc = erase_all(s, k);
     if (rc != 0)
         log_warning("the archive does not take a batch", "reason", lite_text(s->lite), NULL);
-    s->commits += rc == 0;
     for (; first != j; first = next) {
         next = first->queued;
         sqlite_post(s, first, rc == 0 ? ARCHIVE_DONE : ARCHIVE_DOWN);
@@ -200,6 +239,15 @@ static void retain_job(struct sqlite *s, struct job *j)
     sqlite_post(s, j, rc == 0 ? ARCHIVE_DONE : ARCHIVE_DOWN);
 }
 
+static void queue_again(struct sqlite *s, struct job *j)
+{
+    (void)pthread_mutex_lock(&s->mutex);
+    j->queued = NULL;
+    *s->queue_end = j;
+    s->queue_end = &j->queued;
+    (void)pthread_mutex_unlock(&s->mutex);
+}
+
 static void other_job(struct sqlite *s, struct job *j)
 {
     const struct job_type *type = j->type;
@@ -208,6 +256,10 @@ static void other_job(struct sqlite *s, struct job *j)
 
     if (begun)
         rc = type->run(s, j);
+    if (rc > 0) {
+        queue_again(s, j);
+        return;
+    }
     if (begun && rc == 0 && type->mode == JOB_WRITES) {
         rc = lite_commit(s->lite, false);
         s->commits += rc == 0;
@@ -243,7 +295,7 @@ void *sqlite_worker(void *arg)
             if (j->kind == JOB_WRITE) {
                 write_group(s, &j);
             } else {
-                struct job *next = j->queued;
+                struct job *next = j->queued; /* before it is queued again, or gone */
                 if (j->kind == JOB_RETAIN)
                     retain_job(s, j);
                 else if (j->kind == JOB_EDIT)

@@ -218,6 +218,23 @@ int task_customer(struct door *d, struct item *out)
     return make_source(d, out, message_id, &c->source);
 }
 
+/* ---- erase ---- */
+
+int task_erase(struct door *d, struct item *out)
+{
+    struct item_erase *erase = arena_alloc(d->arena, sizeof(*erase));
+
+    if (erase == NULL)
+        return err_set(d->e, ERR_MEMORY, "out of memory");
+    erase->user = door_absent(d, scan_member(&d->scan, 0, "conversation_id"));
+    if (door_id(d, 0, erase->user ? "user_id" : "conversation_id", &top, &erase->id) != 0 || door_ms(d, 0, "at", &top, -1, &out->at_ms) != 0)
+        return -1;
+    if (!erase->user)
+        out->conversation_id = erase->id;
+    out->erase = erase;
+    return 0;
+}
+
 /* ---- afterwards ---- */
 
 bool archive_item_customer(struct arena *a, struct sv item, struct sv *conversation_id, struct sv *sender_id)

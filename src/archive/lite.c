@@ -16,6 +16,7 @@
 #include "lib/buf.h"
 #include "lib/clock.h"
 #include "lib/filelock.h"
+#include "lib/scrub.h"
 
 #define WAL_IS_SAFE 3051003
 #define WAIT_MS 100 /* between looks at give_up */
@@ -87,6 +88,8 @@ static int bind(sqlite3_stmt *s, int at, const struct lite_arg *a)
         return sqlite3_bind_double(s, at, a->d);
     case LITE_TEXT:
         return sqlite3_bind_text64(s, at, a->s.p, a->s.n, SQLITE_STATIC, SQLITE_UTF8);
+    case LITE_BLOB:
+        return sqlite3_bind_blob64(s, at, a->s.p, a->s.n, SQLITE_STATIC);
     }
     return SQLITE_MISUSE;
 }
@@ -231,6 +234,58 @@ int lite_item_undo(struct lite *l)
     return lite_script(l, "ROLLBACK TO item; RELEASE item");
 }
 
+/* ---- wiping ---- */
+
+static int read_file(void *arg, void *to, size_t n, int64_t at)
+{
+    sqlite3_file *f = arg;
+
+    return f->pMethods->xRead(f, to, (int)n, at);
+}
+
+static int write_file(void *arg, const void *from, size_t n, int64_t at)
+{
+    sqlite3_file *f = arg;
+
+    return f->pMethods->xWrite(f, from, (int)n, at);
+}
+
+/* In an exclusive transaction, on SQLite's own descriptor: to close another one would drop its locks. Pages in memory still have what is wiped. */
+static int wipe_file(struct lite *l)
+{
+    sqlite3_file *f = NULL;
+    sqlite3_int64 size = 0;
+    struct err e = { 0 };
+
+    (void)sqlite3_db_release_memory(l->handle);
+    if (sqlite3_file_control(l->handle, "main", SQLITE_FCNTL_FILE_POINTER, &f) != SQLITE_OK || f == NULL || f->pMethods == NULL ||
+        f->pMethods->xFileSize(f, &size) != SQLITE_OK)
+        return fail_as(l, LITE_FILE, "no access to the file");
+    return scrub(&(struct scrub_file){ .arg = f, .read = read_file, .write = write_file, .size = size }, &e) == 0
+               ? 0 : fail_as(l, LITE_FILE, e.text);
+}
+
+/* A rollback journal is cut to nothing by the commit. Readers hold the lock, too, so none is in the way of a checkpoint. */
+int lite_wipe(struct lite *l, const char *change)
+{
+    int rc;
+
+    l->trouble = LITE_FINE;
+    if (take_lock(l) != 0)
+        return -1;
+    rc = lite_script(l, "PRAGMA wal_checkpoint(TRUNCATE); BEGIN EXCLUSIVE");
+    if (rc == 0)
+        rc = wipe_file(l);
+    if (rc == 0)
+        rc = lite_script(l, change);
+    if (rc == 0)
+        rc = lite_script(l, "COMMIT; PRAGMA wal_checkpoint(TRUNCATE)");
+    if (rc != 0)
+        undo(l);
+    let_go(l, false);
+    return rc;
+}
+
 /* ---- opening ---- */
 
 static int make_file(const char *path, struct err *e)
@@ -266,7 +321,7 @@ static int set_up(struct lite *l)
         rc = lite_script(l, journal);
     if (rc == 0)
         rc = lite_script(l, "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;"
-                            " PRAGMA secure_delete = FAST");
+                            " PRAGMA secure_delete = FAST"); /* ON leaves copies behind, too: lite_wipe */
     let_go(l, false);
     return rc;
 }

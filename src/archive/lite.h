@@ -38,13 +38,16 @@ int lite_begin(struct lite *l, bool writes) MUST_CHECK;
 /* -1: nothing was committed. The transaction is over and the lock free in any case; `rest`: more follows at once, so leave the others a
  * moment. */
 int lite_commit(struct lite *l, bool rest) MUST_CHECK;
+/* Outside of transactions, after one that deleted what nobody may find again: what was deleted is neither left in the file nor in one beside it
+ * (lib/scrub.h: one look at each page). `change`: a statement that changes a row, so that other connections read the file anew. */
+int lite_wipe(struct lite *l, const char *change) MUST_CHECK;
 void lite_rollback(struct lite *l);
 /* A part of a transaction that may fail for itself. */
 int lite_item(struct lite *l) MUST_CHECK;
 int lite_item_done(struct lite *l) MUST_CHECK;
 int lite_item_undo(struct lite *l) MUST_CHECK; /* forgets the trouble, too */
 
-enum lite_kind { LITE_NULL, LITE_INT, LITE_REAL, LITE_TEXT };
+enum lite_kind { LITE_NULL, LITE_INT, LITE_REAL, LITE_TEXT, LITE_BLOB };
 struct lite_arg {
     enum lite_kind kind;
     int64_t i;
@@ -63,13 +66,17 @@ static inline struct lite_arg lite_s(struct sv s) /* SV_NONE is NULL */
 {
     return (struct lite_arg){ .kind = s.p != NULL ? LITE_TEXT : LITE_NULL, .s = s };
 }
+static inline struct lite_arg lite_b(const void *p, size_t n)
+{
+    return (struct lite_arg){ .kind = LITE_BLOB, .s = { p, n } };
+}
 
 /* The first row: 1, none: 0, -1. Arguments are borrowed until lite_end. */
 int lite_ask(struct lite *l, unsigned statement, const struct lite_arg *args, size_t n) MUST_CHECK;
 int lite_next(struct lite *l, unsigned statement) MUST_CHECK;
 void lite_end(struct lite *l, unsigned statement);
 int64_t lite_int(const struct lite *l, unsigned statement, int column);
-struct sv lite_value(const struct lite *l, unsigned statement, int column); /* text, borrowed until the next step */
+struct sv lite_value(const struct lite *l, unsigned statement, int column); /* text or bytes, borrowed until the next step */
 /* Runs a statement whose rows do not matter. */
 int lite_do(struct lite *l, unsigned statement, const struct lite_arg *args, size_t n) MUST_CHECK;
 /* Several statements without arguments, as a file has them. */

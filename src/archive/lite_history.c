@@ -6,7 +6,8 @@
 #include "archive/archive_item.h"
 #include "archive/archive_sqlite_inside.h"
 #include "archive/history_entry.h"
-#include "archive/lite_sql.h"
+#include "archive/item_erased.h"
+#include "archive/lite_erase.h"
 #include "lib/clock.h"
 
 /* What is read, row by row. */
@@ -303,8 +304,12 @@ static int run_figures_put(struct sqlite *s, struct job *j)
 
     for (size_t i = 0; i < c->n; i++) {
         const struct archive_figure *f = &c->figures[i];
-        const struct lite_arg args[] = { lite_s(f->day), lite_s(f->metric), lite_i(f->value) };
-        if (lite_do(s->lite, LITE_FIGURE_PUT, args, ARRAY_LEN(args)) != 0)
+        const struct lite_arg args[] = { lite_s(f->day), lite_s(f->metric), lite_i(f->value), lite_i(c->read_ms) };
+        struct sv user = history_figure_user(f->metric);
+        int64_t erased_ms = ITEM_NEVER_ERASED;
+        if (user.p != NULL && lite_erased_since(s->lite, ARCHIVE_USER, user, c->read_ms, &erased_ms) != 0)
+            return -1;
+        if (erased_ms == ITEM_NEVER_ERASED && lite_do(s->lite, LITE_FIGURE_PUT, args, ARRAY_LEN(args)) != 0)
             return -1;
     }
     return 0;
@@ -410,4 +415,7 @@ const struct archive_history_ops lite_history_ops = {
     .preferences = preferences,
     .preferences_put = preferences_put,
     .ids = ids,
+    .erase = lite_erase_call,
+    .receipt = lite_receipt_call,
+    .export = lite_export_call,
 };

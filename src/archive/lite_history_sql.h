@@ -22,8 +22,9 @@
     [LITE_USER_IDS] = "SELECT session_id FROM chat_sessions WHERE user_id = ?1 AND session_id > ?2 ORDER BY session_id LIMIT ?3", \
     [LITE_FIGURES] = "SELECT day, metric, value FROM daily_analytics WHERE day BETWEEN ?1 AND ?2" \
                      " AND (?3 OR metric NOT GLOB 'user_*_messages') ORDER BY day, metric", \
-    [LITE_FIGURE_PUT] = "INSERT INTO daily_analytics AS o (day, metric, value) VALUES (?1, ?2, ?3)" \
-                        " ON CONFLICT (day, metric) DO UPDATE SET value = excluded.value WHERE o.value < excluded.value", \
+    [LITE_FIGURE_PUT] = "INSERT INTO daily_analytics AS o (day, metric, value, read_ms) VALUES (?1, ?2, ?3, ?4)" \
+                        " ON CONFLICT (day, metric) DO UPDATE SET value = max(o.value, excluded.value), read_ms = max(o.read_ms, excluded.read_ms)" \
+                        " WHERE o.value < excluded.value OR (o.metric = 'erased_users_messages' AND o.read_ms < excluded.read_ms)", \
     [LITE_PREFERENCES] = "SELECT key, value FROM user_preferences WHERE user_id = ?1 ORDER BY key", \
     [LITE_PREFERENCES_CLEAR] = "DELETE FROM user_preferences WHERE user_id = ?1", \
     [LITE_PREFERENCE] = "INSERT INTO user_preferences (user_id, key, value, updated_at) VALUES (?1, ?2, ?3, ?4)" \

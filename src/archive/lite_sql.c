@@ -2,6 +2,8 @@
  * The same as pg_sql.c in SQLite's words, a row at a time instead of a batch: the rules are told there. */
 #include "config.h"
 
+#include "archive/lite_erase_sql.h"
+#include "archive/lite_export_sql.h"
 #include "archive/lite_history_sql.h"
 #include "archive/lite_sql.h"
 
@@ -152,6 +154,8 @@ const char *const lite_sql[LITE_SQL_N] = {
     [LITE_FORGET_MESSAGE] = "DELETE FROM messages WHERE conversation_id = ?1 AND message_id = ?2",
     [LITE_VERSION] = "SELECT coalesce((SELECT version FROM service_version), 0)",
     LITE_HISTORY_SQL,
+    LITE_ERASE_SQL,
+    LITE_EXPORT_SQL,
     SERVICE(0, "bots", "bot_id", BOT_ROW, BOT_LOOK, "", BOT_COLUMNS, BOT_VALUES),
     SERVICE(1, "ai_cores", "name", CORE_ROW, "", IN_USE("ai_core_id"), CORE_COLUMNS, CORE_VALUES),
     SERVICE(2, "platforms", "name", PLATFORM_ROW, "", IN_USE("platform_id"), PLATFORM_COLUMNS, PLATFORM_VALUES),

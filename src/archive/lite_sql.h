@@ -40,10 +40,37 @@ enum lite_sql {
     LITE_USER_SESSIONS,          /* user, max */
     LITE_USER_IDS,               /* user, behind, max */
     LITE_FIGURES,                /* from, to, whether those of users, too */
-    LITE_FIGURE_PUT,             /* day, metric, value */
+    LITE_FIGURE_PUT,             /* day, metric, value, when it was read */
     LITE_PREFERENCES,            /* user */
     LITE_PREFERENCES_CLEAR,      /* user */
     LITE_PREFERENCE,             /* user, key, value, milliseconds */
+    /* erasure: lite_erase_sql.h */
+    LITE_ERASE_YOUNGER, /* time: whether anything was erased then or later */
+    LITE_ERASE_SALT,
+    LITE_ERASE_WHEN,     /* hash, time */
+    LITE_ERASE_SAY,      /* id, subject, hash, time, now: the id and made_at that it has */
+    LITE_ERASE_RECEIPT,  /* id, JSON */
+    LITE_ERASE_MESSAGES, /* rows that went: id, whether the store may still know it */
+    LITE_ERASE_ACTIONS,
+    LITE_ERASE_JOBS,     /* as messages */
+    LITE_ERASE_ORPHANS,  /* actions whose message went */
+    LITE_ERASE_SESSIONS,
+    LITE_ERASE_CONVERSATION,
+    LITE_ERASE_LAST,     /* the greatest id */
+    LITE_ERASE_RECOUNT,
+    LITE_ERASE_SESSION,
+    LITE_ERASE_SAID_HERE,     /* customers of whom nothing else is known */
+    LITE_ERASE_SAID_HERE_TOO, /* the others */
+    LITE_ERASE_LETTERS,
+    LITE_ERASE_CUSTOMER,
+    LITE_ERASE_CUSTOMER_TOO,
+    LITE_ERASE_PREFERENCES,
+    LITE_ERASE_FOLD, /* before the figures */
+    LITE_ERASE_FIGURES,
+    LITE_ERASE_DUE,    /* says that the file is to be wiped */
+    LITE_ERASE_IS_DUE,
+    LITE_EXPORT, /* seven, in the order of enum export_table: name, key, position, limit: lite_export_sql.h */
+    LITE_EXPORT_LAST = LITE_EXPORT + 6,
     LITE_SQL_N,
 };
 extern const char *const lite_sql[LITE_SQL_N];

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "archive/pg_batch.h"
+#include "archive/pg_guard.h"
 #include "archive/pg_tasks.h"
 
 #define ARRAYS_MAX PG_MESSAGE_COLUMNS
@@ -38,8 +39,9 @@ struct pg_batch {
     const struct item **jobs; /* items that have one */
     size_t jobs_n, jobs_size;
     struct pg_tasks tasks;
+    struct pg_guard guard;
     struct table tables[TABLES]; /* by pg_sql: messages, actions, sessions, jobs, states, customers */
-    struct pg_query queries[TABLES];
+    struct pg_query queries[TABLES + 1];
     size_t queries_n;
 };
 
@@ -346,11 +348,12 @@ static void start_all(struct pg_batch *b)
     start(&b->tables[PG_SQL_CUSTOMERS], pg_customer_columns, PG_CUSTOMER_COLUMNS);
 }
 
-int pg_batch_fill(struct pg_batch *b, const struct item *const *items, size_t n)
+int pg_batch_fill(struct pg_batch *b, const struct item *const *items, size_t n, bool guarded)
 {
     start_all(b);
-    if (collect(b, items, n) != 0)
+    if (collect(b, items, n) != 0 || pg_guard_fill(&b->guard, items, guarded ? n : 0) != 0)
         return -1;
+    b->queries[b->queries_n++] = pg_guard_query(&b->guard);
     sort_rows(b);
     for (size_t i = 0; i < b->messages_n; i++)
         put_message(b->tables[PG_SQL_MESSAGES].columns, &b->messages[i]);
@@ -373,6 +376,11 @@ const struct pg_query *pg_batch_queries(const struct pg_batch *b, size_t *n)
     return b->queries;
 }
 
+struct pg_guard *pg_batch_guard(struct pg_batch *b)
+{
+    return &b->guard;
+}
+
 struct pg_batch *pg_batch_new(void)
 {
     return calloc(1, sizeof(struct pg_batch));
@@ -389,5 +397,6 @@ void pg_batch_free(struct pg_batch *b)
     free(b->actions);
     free(b->jobs);
     pg_tasks_fini(&b->tasks);
+    pg_guard_fini(&b->guard);
     free(b);
 }

@@ -10,6 +10,9 @@
 #include "archive/archive_item.h"
 #include "archive/archive_postgres_inside.h"
 #include "archive/history_entry.h"
+#include "archive/pg_erase.h"
+#include "archive/pg_erase_sql.h"
+#include "archive/pg_export.h"
 #include "archive/pg_history_sql.h"
 #include "lib/log.h"
 
@@ -304,7 +307,9 @@ static void figures_put(struct archive *a, const struct archive_figure *list, si
     struct call *c = call_new(PG_HISTORY_FIGURES_PUT, arg);
     struct archive_figure *figures = must_have(arena_array(c->arena, n + 1, sizeof(*figures)));
 
-    (void)read_ms;
+    c->queries[1] = c->queries[0];
+    c->queries[0] = (struct pg_query){ &pg_erase_sql[PG_ERASE_SHARED], NULL };
+    c->queries_n = 2;
     n = history_figures(list, n, figures);
     c->fn.done = fn;
     pg_array_start(&c->arrays[0], PG_TEXT);
@@ -317,6 +322,8 @@ static void figures_put(struct archive *a, const struct archive_figure *list, si
     }
     for (size_t i = 0; i < 3; i++)
         c->params[i] = array(&c->arrays[i]);
+    c->params[3] = bigint(c, read_ms);
+    c->params[4] = time_ms(c, read_ms);
     run(a, PG_WRITE, c, on_done);
 }
 
@@ -366,6 +373,23 @@ static void preferences_put(struct archive *a, struct sv user_id, const struct a
     run(a, PG_WRITE, c, on_done);
 }
 
+/* ---- erasure and export ---- */
+
+static void erase(struct archive *a, const struct archive_erase *what, archive_erased_fn *fn, void *arg)
+{
+    pg_erase(postgres_of(a)->pool, what, fn, arg);
+}
+
+static void receipt(struct archive *a, struct sv erasure_id, struct sv counts, archive_done_fn *fn, void *arg)
+{
+    pg_receipt(postgres_of(a)->pool, erasure_id, counts, fn, arg);
+}
+
+static void export_rows(struct archive *a, const struct archive_export *what, archive_export_fn *fn, void *arg)
+{
+    pg_export(postgres_of(a)->pool, what, fn, arg);
+}
+
 const struct archive_history_ops pg_history_ops = {
     .page = page,
     .sessions = sessions,
@@ -374,4 +398,7 @@ const struct archive_history_ops pg_history_ops = {
     .preferences = preferences,
     .preferences_put = preferences_put,
     .ids = ids,
+    .erase = erase,
+    .receipt = receipt,
+    .export = export_rows,
 };

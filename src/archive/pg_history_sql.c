@@ -45,9 +45,15 @@
     "SELECT day, metric, value FROM daily_analytics WHERE day BETWEEN $1::date AND $2::date AND ($3 OR metric NOT LIKE 'user\\_%\\_messages')" \
     " ORDER BY day, metric"
 
+/* A user who was erased when these had been read, or later, is left out: whoever erases waits for this transaction, or it sees that he did. The sum of
+ * those who were erased says when it was read even when it has not grown. */
 #define FIGURES_PUT_TEXT \
-    "INSERT INTO daily_analytics AS o (day, metric, value) SELECT * FROM unnest($1::text[]::date[], $2::text[], $3::bigint[])" \
-    " ON CONFLICT (day, metric) DO UPDATE SET value = excluded.value WHERE o.value < excluded.value"
+    "INSERT INTO daily_analytics AS o (day, metric, value, read_ms) SELECT n.day, n.metric, n.value, $4" \
+    " FROM unnest($1::text[]::date[], $2::text[], $3::bigint[]) AS n (day, metric, value)" \
+    " WHERE NOT (n.metric LIKE 'user\\_%\\_messages' AND EXISTS (SELECT FROM erasures e WHERE e.erased_at >= $5)" \
+    " AND erased_since('user', substr(n.metric, 6, length(n.metric) - 14), $5))" \
+    " ON CONFLICT (day, metric) DO UPDATE SET value = greatest(o.value, excluded.value), read_ms = greatest(o.read_ms, excluded.read_ms)" \
+    " WHERE o.value < excluded.value OR (o.metric = 'erased_users_messages' AND o.read_ms < excluded.read_ms)"
 
 /* ---- preferences ---- */
 
@@ -69,7 +75,8 @@ const struct pg_statement pg_history_sql[PG_HISTORY_SQL_N] = {
     [PG_HISTORY_SESSIONS] = { "tk_user_sessions", SESSIONS_TEXT, NUMBER(PG_HISTORY_SESSIONS), 2, { PG_TEXT, PG_BIGINT } },
     [PG_HISTORY_IDS] = { "tk_user_ids", IDS_TEXT, NUMBER(PG_HISTORY_IDS), 3, { PG_TEXT, PG_TEXT, PG_BIGINT } },
     [PG_HISTORY_FIGURES] = { "tk_figures", FIGURES_TEXT, NUMBER(PG_HISTORY_FIGURES), 3, { PG_TEXT, PG_TEXT, PG_BOOLEAN } },
-    [PG_HISTORY_FIGURES_PUT] = { "tk_figures_put", FIGURES_PUT_TEXT, NUMBER(PG_HISTORY_FIGURES_PUT), 3, { TEXTS, TEXTS, BIGINTS } },
+    [PG_HISTORY_FIGURES_PUT] = { "tk_figures_put", FIGURES_PUT_TEXT, NUMBER(PG_HISTORY_FIGURES_PUT), 5,
+                                 { TEXTS, TEXTS, BIGINTS, PG_BIGINT, PG_TIMESTAMPTZ } },
     [PG_HISTORY_PREFERENCES] = { "tk_preferences", PREFERENCES_TEXT, NUMBER(PG_HISTORY_PREFERENCES), 1, { PG_TEXT } },
     [PG_HISTORY_EDITOR] = { "tk_preferences_editor", EDITOR_TEXT, NUMBER(PG_HISTORY_EDITOR), 1, { PG_TEXT } },
     [PG_HISTORY_CLEAR] = { "tk_preferences_clear", CLEAR_TEXT, NUMBER(PG_HISTORY_CLEAR), 1, { PG_TEXT } },

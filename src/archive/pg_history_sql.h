@@ -10,7 +10,7 @@ enum pg_history_sql {
     PG_HISTORY_SESSIONS,    /* user, max */
     PG_HISTORY_IDS,         /* user, behind, max */
     PG_HISTORY_FIGURES,     /* from, to, whether those of users, too */
-    PG_HISTORY_FIGURES_PUT, /* days, metrics, values, in the order of their keys */
+    PG_HISTORY_FIGURES_PUT, /* days, metrics, values, in the order of their keys; when they were read, as a number and as a time */
     PG_HISTORY_PREFERENCES, /* user */
     PG_HISTORY_EDITOR,      /* user: makes his edits one after another */
     PG_HISTORY_CLEAR,       /* user */

@@ -303,7 +303,7 @@ static void send_request(struct pg_link *k)
 
     k->commands_n = k->answered = 0;
     if (r->transaction)
-        ok = send_text(k, "BEGIN");
+        ok = send_text(k, "BEGIN ISOLATION LEVEL READ COMMITTED"); /* each statement sees what was committed before it */
     for (size_t i = 0; ok && i < r->n; i++)
         ok = send_query(k, &r->queries[i]);
     if (ok && r->transaction)

@@ -5,9 +5,11 @@
  *              │ refused because of another transaction (deadlock): the same range again, a little later
  *              │ refused alone for what time may cure: put aside until all others are written, then sent again, a little later each time
  *              │ refused without a word whose fault it is: TRIAL
+ *              │ refused by the guard, since some of it was erased: ASKING who it was; what is left of the range comes again
  *              └ lost, or refused for another cause: DOWN
  *          TRIAL with harmless items ──done──> the same range again: from now on it is the data's fault
  *              └ refused or lost: DOWN
+ * When all is written, ERASING what the batch says is to be erased, one after another.
  * k poison items among n cost about k * log2(n / k) more transactions; everything else is kept at once.
  *
  * What does not come to an answer is written again by whoever asked, so it must not go on for ever. The writer remembers the item on which it lost
@@ -18,7 +20,10 @@
 #include <stdlib.h>
 
 #include "archive/archive_trial.h"
+#include "archive/item_erased.h"
 #include "archive/pg_batch.h"
+#include "archive/pg_erase.h"
+#include "archive/pg_guard.h"
 #include "archive/pg_write.h"
 #include "lib/backoff.h"
 #include "lib/log.h"
@@ -33,7 +38,7 @@
 #define ARENA_FIRST 65536
 #define ARENA_MAX (512u << 20)
 
-enum stage { STAGE_PARSING, STAGE_SENDING, STAGE_TRIAL, STAGE_RETRY };
+enum stage { STAGE_PARSING, STAGE_SENDING, STAGE_TRIAL, STAGE_RETRY, STAGE_ASKING, STAGE_ERASING };
 
 struct range {
     size_t begin, end; /* of valid[] */
@@ -65,6 +70,8 @@ struct write {
     bool cleared;               /* the next answer is to the trial for the item to come, or was */
     bool was_up;                /* the server, when `now` was sent */
     struct pg_batch *batch;
+    struct pg_query question; /* who was erased */
+    size_t erasing; /* of the items: those before it that erase have done so */
     struct loop_timer *timer;
 };
 
@@ -107,7 +114,7 @@ static void finish(struct write *w, enum archive_status status)
 
 /* ---- what a refusal means ---- */
 
-enum blame { BLAME_ITEM, BLAME_PERHAPS, BLAME_RIVAL, BLAME_LOSS, BLAME_SERVER, BLAME_UNCLEAR };
+enum blame { BLAME_ITEM, BLAME_PERHAPS, BLAME_RIVAL, BLAME_ERASED, BLAME_LOSS, BLAME_SERVER, BLAME_UNCLEAR };
 
 static enum blame blame(const char *sqlstate)
 {
@@ -116,12 +123,13 @@ static enum blame blame(const char *sqlstate)
         enum blame whose;
     } table[] = { /* PostgreSQL, appendix A; the first that fits */
         { "22", BLAME_ITEM },      { "54", BLAME_ITEM },      { "23", BLAME_PERHAPS }, /* what another one is just writing or erasing */
-        { "40", BLAME_RIVAL },     { "55P03", BLAME_RIVAL },
+        { "40", BLAME_RIVAL },     { "55P03", BLAME_RIVAL }, { PG_GUARD_SQLSTATE, BLAME_ERASED },
         { "57014", BLAME_LOSS }, /* the server's own deadline */
         { "53200", BLAME_LOSS }, /* more memory than there is */
         { "08", BLAME_SERVER },    { "25", BLAME_SERVER },    { "28", BLAME_SERVER },  { "3D", BLAME_SERVER },
         { "53", BLAME_SERVER },    { "57", BLAME_SERVER },    { "58", BLAME_SERVER },  { "42501", BLAME_SERVER },
         { "42703", BLAME_SERVER }, /* a column is missing: a migration has not been applied yet */
+        { "42883", BLAME_SERVER }, /* or a function */
     };
 
     for (size_t i = 0; i < ARRAY_LEN(table); i++)
@@ -223,18 +231,24 @@ static void halve(struct write *w)
     w->left[w->left_n++] = (struct range){ w->now.begin, w->now.begin + half };
 }
 
+static void ask_who(struct write *w);
+
 static void refused(struct write *w, const struct pg_outcome *o)
 {
     enum blame whose = blame(o->sqlstate);
 
+    if (whose == BLAME_ERASED && w->retries++ < RETRIES_MAX) {
+        ask_who(w);
+        return;
+    }
     if (whose == BLAME_RIVAL && w->retries++ < RETRIES_MAX) {
         w->left[w->left_n++] = w->now;
         later(w, w->retries);
         return;
     }
-    if (whose == BLAME_RIVAL || whose == BLAME_LOSS || whose == BLAME_SERVER) {
+    if (whose == BLAME_RIVAL || whose == BLAME_ERASED || whose == BLAME_LOSS || whose == BLAME_SERVER) {
         log_warning("the archive does not take a batch", "sqlstate", o->sqlstate, "reason", o->text, NULL);
-        if (whose == BLAME_SERVER)
+        if (whose == BLAME_SERVER || whose == BLAME_ERASED)
             finish(w, ARCHIVE_DOWN);
         else
             lost(w);
@@ -255,6 +269,52 @@ static void refused(struct write *w, const struct pg_outcome *o)
         w->works = true; /* it looked at this item and said why not */
     }
     send_next(w);
+}
+
+/* ---- erased before it came ---- */
+
+/* What is left of the range stands at its beginning. False: memory is short. */
+static bool cut(struct write *w)
+{
+    size_t kept = w->now.begin;
+
+    for (size_t i = w->now.begin; i < w->now.end; i++) {
+        struct item *item = &w->parsed[w->valid[i] - w->parsed];
+        int left = item_cut(w->arena, item, pg_guard_erased, pg_batch_guard(w->batch));
+        if (left < 0)
+            return false;
+        if (left > 0)
+            w->valid[kept++] = item;
+    }
+    w->now.end = kept;
+    return true;
+}
+
+static void on_who(void *arg, const struct pg_outcome *o)
+{
+    struct write *w = arg;
+
+    if (o->status != PG_DONE) {
+        finish(w, ARCHIVE_DOWN);
+        return;
+    }
+    w->works = true;
+    pg_guard_learn(pg_batch_guard(w->batch), o);
+    if (!cut(w)) {
+        log_error("out of memory: a batch for the archive", NULL);
+        finish(w, ARCHIVE_DOWN);
+        return;
+    }
+    if (w->now.end > w->now.begin)
+        w->left[w->left_n++] = w->now;
+    send_next(w);
+}
+
+static void ask_who(struct write *w)
+{
+    w->stage = STAGE_ASKING;
+    w->question = pg_guard_question(pg_batch_guard(w->batch));
+    pg_pool_run(w->writer->pool, PG_WRITE, &(struct pg_request){ .queries = &w->question, .n = 1, .fn = on_who, .arg = w });
 }
 
 /* ---- sending ---- */
@@ -296,7 +356,7 @@ static void send_batch(struct write *w, const struct item *const *items, size_t 
 {
     struct pg_request r = { .transaction = true, .trial = fn == on_trial, .fn = fn, .arg = w };
 
-    if (pg_batch_fill(w->batch, items, n) != 0) {
+    if (pg_batch_fill(w->batch, items, n, !r.trial) != 0) {
         log_error("out of memory: a batch for the archive", NULL);
         finish(w, ARCHIVE_DOWN);
         return;
@@ -344,6 +404,37 @@ static void all_done(struct write *w)
     finish(w, ARCHIVE_DONE);
 }
 
+/* ---- what is to be erased ---- */
+
+static void erase_next(struct write *w);
+
+static void on_erased(void *arg, enum archive_status status, const struct archive_erased *e)
+{
+    struct write *w = arg;
+
+    (void)e; /* its receipt is in the database */
+    if (status == ARCHIVE_DONE)
+        erase_next(w);
+    else
+        finish(w, ARCHIVE_DOWN);
+}
+
+static void erase_next(struct write *w)
+{
+    const struct item *item = NULL;
+
+    w->stage = STAGE_ERASING;
+    for (; item == NULL && w->erasing < w->n; w->erasing++)
+        if (w->verdicts[w->erasing] == NULL && w->parsed[w->erasing].erase != NULL)
+            item = &w->parsed[w->erasing];
+    if (item == NULL) {
+        all_done(w);
+        return;
+    }
+    pg_erase(w->writer->pool, &(struct archive_erase){ .subject = item->erase->user ? ARCHIVE_USER : ARCHIVE_SESSION, .id = item->erase->id,
+                                                       .at_ms = item->at_ms }, on_erased, w);
+}
+
 static void send_next(struct write *w)
 {
     bool cleared = w->cleared;
@@ -355,7 +446,7 @@ static void send_next(struct write *w)
         return;
     }
     if (w->left_n == 0) {
-        all_done(w);
+        erase_next(w);
         return;
     }
     w->stage = STAGE_SENDING;

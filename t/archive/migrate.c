@@ -259,6 +259,37 @@ static void from_version_5(struct place *p)
     is_str(query(p, where, "SELECT count(*) FROM user_preferences"), "0", "%s: nobody has preferences", p->name);
 }
 
+/* A database of version 6: what a person did to it is no obstacle, what was erased stays as it was told, names are hashed with a salt of its own. */
+static void from_version_6(struct place *p)
+{
+    static const char *const files[] = { "001_core.sql", "002_services.sql", "003_retention.sql", "004_services.sql", "005_sessions.sql", "006_history.sql" };
+    const char *where = next_place(p);
+    struct err e;
+    int applied;
+    char salt[200];
+
+    for (size_t i = 0; i < ARRAY_LEN(files); i++)
+        copy_file(p, "v6", files[i]);
+    is_int(migrate(p, where, own(p, "v6"), &applied, &e), 0, "%s: version 6%s", p->name, e.text);
+    (void)query(p, where, p->server != NULL
+                              ? "INSERT INTO customers (id, sender_id, phone, sources) VALUES ('01890000-0000-7000-8000-000000000001', 'u', '+84912345678', '7')"
+                              : "INSERT INTO customers (id, sender_id, phone, sources, created_at, updated_at) VALUES ('1', 'u', '+84912345678', 'no JSON', 1, 1)");
+    (void)query(p, where, p->server != NULL
+                              ? "INSERT INTO erasures (id, subject, subject_hash, salt, erased_at) VALUES ('01890000-0000-7000-8000-000000000002', 'user', '\\x01', '\\x02', to_timestamp(5))"
+                              : "INSERT INTO erasures (id, subject, subject_hash, salt, erased_at) VALUES ('2', 'user', x'01', x'02', 5000)");
+    (void)query(p, where, "INSERT INTO daily_analytics (day, metric, value) VALUES ('2026-01-01', 'total_messages', 3)");
+    is_int(migrate(p, where, shipped(p), &applied, &e), 0, "%s: goes on to the newest%s%s", p->name, e.text[0] != '\0' ? ": " : "", e.text);
+    is_str(query(p, where, "SELECT count(*) FROM erasures WHERE subject = 'user' AND made_at IS NOT NULL"), "1", "%s: what was erased stays", p->name);
+    is_str(query(p, where, "SELECT phone FROM customers WHERE sender_id = 'u'"), "+84912345678", "%s: whatever its sources are", p->name);
+    is_str(query(p, where, "SELECT value, read_ms FROM daily_analytics"), "3|-1", "%s: nobody knows when a figure was read", p->name);
+    (void)snprintf(salt, sizeof(salt), "%s", query(p, where, p->server != NULL ? "SELECT encode(salt, 'hex') FROM erasure_salt" : "SELECT hex(salt) FROM erasure_salt"));
+    ok(strlen(salt) == 64, "%s: there is a salt", p->name);
+    where = next_place(p);
+    is_int(migrate(p, where, shipped(p), &applied, &e), 0, "%s: another database%s", p->name, e.text);
+    ok(strcmp(query(p, where, p->server != NULL ? "SELECT encode(salt, 'hex') FROM erasure_salt" : "SELECT hex(salt) FROM erasure_salt"), salt) != 0,
+       "%s: has another one", p->name);
+}
+
 /* What restores a dump finds nothing by a bare name, and a dump has a version that readers have seen with other rows. */
 static void restored(struct place *p)
 {
@@ -317,6 +348,7 @@ static void run(const char *name, struct pgserver *server)
     files_and_faults(&p);
     from_version_3(&p);
     from_version_5(&p);
+    from_version_6(&p);
     if (server != NULL) {
         postgres_alone(&p);
         restored(&p);

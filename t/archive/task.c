@@ -64,6 +64,12 @@ static const struct {
     { __LINE__, "{\"type\":\"extract_customer_info\",\"session_id\":\"c\",\"sender_id\":\"a\\u0009\",\"at\":1}", "sender_id: has control" },
     { __LINE__, "{\"type\":\"extract_customer_info\",\"session_id\":\"c\",\"sender_id\":\"u\"}", "at: must be a number" },
     { __LINE__, "{\"type\":\"extract_customer_info\",\"sender_id\":\"u\",\"at\":1}", "conversation_id: must be a string" },
+    { __LINE__, "{\"type\":\"erase\",\"v\":1,\"conversation_id\":\"c\",\"user_id\":\"u\",\"at\":1}", NULL },
+    { __LINE__, "{\"type\":\"erase\",\"user_id\":\"u\",\"at\":1}", NULL },
+    { __LINE__, "{\"type\":\"erase\",\"at\":1}", "user_id: must be a string" },
+    { __LINE__, "{\"type\":\"erase\",\"session_id\":\"c\",\"at\":1}", "user_id: must be a string" },
+    { __LINE__, "{\"type\":\"erase\",\"conversation_id\":\"\",\"user_id\":\"u\",\"at\":1}", "conversation_id: must" },
+    { __LINE__, "{\"type\":\"erase\",\"conversation_id\":\"c\"}", "at: must be a number" },
 };
 
 static void check_table(void)
@@ -214,7 +220,7 @@ static void check_document(void)
     struct sv path = arena_printf(a, "%s/docs/message-queue.md", top != NULL ? top : ".");
     FILE *f = fopen(path.p, "re");
     char *p = buf_room(&b, 65537);
-    unsigned n = 0, received = 0, states = 0, customers = 0;
+    unsigned n = 0, received = 0, states = 0, customers = 0, sessions = 0, users = 0;
 
     if (f == NULL || p == NULL)
         bail_out("%s cannot be read", path.p);
@@ -230,13 +236,15 @@ static void check_document(void)
         ok(item_parse(a, (struct sv){ begin, (size_t)(end - begin) }, &item, &e) == 0, "example %u is an item%s%s", ++n, e.text[0] != '\0' ? ": " : "", e.text);
         received += item.fence == -1;
         states += item.state != NULL;
+        sessions += item.erase != NULL && !item.erase->user && sv_eq(item.erase->id, SV("conv_12345"));
+        users += item.erase != NULL && item.erase->user && sv_eq(item.erase->id, SV("user_123"));
         if (item.customer != NULL) {
             customers++;
             for (unsigned i = 0; i < ITEM_FIELDS; i++)
                 ok((item.customer->fields[i].p != NULL) == (i != ITEM_EMAIL), "what it says is found: %u", i);
         }
     }
-    ok(n == 4 && received == 1 && states == 1 && customers == 1 && item.said, "docs/message-queue.md has an example of each");
+    ok(n == 6 && received == 1 && states == 1 && customers == 1 && sessions == 1 && users == 1 && item.said, "docs/message-queue.md has an example of each");
     buf_fini(&b);
     arena_free(a);
 }

@@ -64,9 +64,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         arena_free(a);
         return 0;
     }
-    must(item_is_id(item.conversation_id) && !has_controls(item.conversation_id) && is_ms(item.at_ms) && item.fence >= -1);
+    struct sv id = item.erase != NULL ? item.erase->id : item.conversation_id;
+    must(item_is_id(id) && !has_controls(id) && is_ms(item.at_ms) && item.fence >= -1);
     must(is_text(item.reason) && is_text(item.reply) && is_text(item.storage) && is_text(item.model));
-    must((item.messages_n > 0) + (item.state != NULL) + (item.customer != NULL) <= 1 && (item.messages_n == 0 || item.status.n > 0));
+    must((item.messages_n > 0) + (item.state != NULL) + (item.customer != NULL) + (item.erase != NULL) <= 1 && (item.messages_n == 0 || item.status.n > 0));
     for (size_t i = 0; i < item.messages_n; i++)
         check_message(&item.messages[i]);
     if (item.state != NULL)
