@@ -261,8 +261,9 @@ static int wipe_file(struct lite *l)
     if (sqlite3_file_control(l->handle, "main", SQLITE_FCNTL_FILE_POINTER, &f) != SQLITE_OK || f == NULL || f->pMethods == NULL ||
         f->pMethods->xFileSize(f, &size) != SQLITE_OK)
         return fail_as(l, LITE_FILE, "no access to the file");
-    return scrub(&(struct scrub_file){ .arg = f, .read = read_file, .write = write_file, .size = size }, &e) == 0
-               ? 0 : fail_as(l, LITE_FILE, e.text);
+    if (scrub(&(struct scrub_file){ .arg = f, .read = read_file, .write = write_file, .size = size }, &e) == 0)
+        return 0;
+    return fail_as(l, e.code == ERR_REFUSED || e.code == ERR_PROTOCOL ? LITE_ODD : LITE_FILE, e.text);
 }
 
 /* Of a write-ahead log; fails where somebody who does not know of the lock reads the file. A rollback journal is cut to nothing by each commit. */
