@@ -13,6 +13,7 @@
 #include "program.h"
 #include "reload.h"
 #include "setup.h"
+#include "turn/push.h"
 
 struct responder {
     struct setup setup;
@@ -22,6 +23,11 @@ struct responder {
     bool draining;
     int parts_left; /* of the drain */
 };
+
+static void erased(void *arg, struct sv session_id)
+{
+    hub_reset(arg, session_id);
+}
 
 static void event(void *arg, struct sv text)
 {
@@ -93,6 +99,7 @@ static int start(struct responder *r, struct err *e)
     struct setup *u = &r->setup;
     const struct api_options o = api_options_of(u, u->settings);
     store_subscribe(u->store, event, r);
+    turns_on_erased(u->turns, erased, u->hub);
     setup_await_bots(u);
     r->api = api_open(&o, e);
     if (r->api == NULL)

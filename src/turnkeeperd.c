@@ -334,6 +334,11 @@ static int open_admin(struct daemon *d, struct err *e)
 }
 
 /* Push is a convenience: without it the daemon does all its other work. */
+static void erased(void *arg, struct sv session_id)
+{
+    hub_reset(arg, session_id);
+}
+
 static int open_websocket(struct daemon *d, struct err *e)
 {
     const struct setup *u = &d->setup;
@@ -347,6 +352,7 @@ static int open_websocket(struct daemon *d, struct err *e)
     d->hub = hub_new(u->loop, u->store, e);
     if (d->hub == NULL)
         return -1;
+    turns_on_erased(u->turns, erased, d->hub);
     struct websocket_options o = websocket_options_of(d, s);
     o.listen = place;
     d->websocket = websocket_open(&o, &why);
@@ -401,6 +407,8 @@ static int start(struct daemon *d, struct err *e)
 static void finish(struct daemon *d)
 {
     websocket_free(d->websocket);
+    if (d->setup.turns != NULL)
+        turns_on_erased(d->setup.turns, NULL, NULL);
     hub_free(d->hub);
     migration_free(d->migration);
     archiver_free(d->archiver);

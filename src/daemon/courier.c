@@ -6,6 +6,7 @@
  *              │  v                                          │ v
  *            WAITING (backoff, or as the receiver said) ─────┘ given up, refused: as a dead letter; draining: back to the queue
  *
+ * Before each post the store is asked whether the item's conversation was erased since (ASKING): then nothing is sent, and the item is gone.
  * Errands wait without a descriptor, so there may be many more of them than posts under way. Those that are due and find no free post stand in
  * line. One receiver gets at most three times as many posts as are free, 48 where it is the only one: there is always a free one for the next, who
  * passes by those in line. */
@@ -23,6 +24,7 @@
 #include "lib/log.h"
 #include "lib/loop.h"
 #include "outside/callback.h"
+#include "store/store_history.h"
 
 #define HELD_MAX 2000
 #define POSTS_MAX 64
@@ -32,7 +34,7 @@
 #define SAID_MAX_MS 600000
 #define ERRAND_ARENA_MAX (64u << 20)
 
-enum errand_state { ERRAND_WAITING, ERRAND_POSTING, ERRAND_ACKING };
+enum errand_state { ERRAND_WAITING, ERRAND_ASKING, ERRAND_POSTING, ERRAND_ACKING };
 
 struct errand {
     struct errand *prev, *next;
@@ -41,6 +43,8 @@ struct errand {
     struct loop_timer *timer;
     enum errand_state state;
     struct callback_call *call;
+    int64_t at_ms;      /* of the item */
+    struct sv conversation_id; /* n = 0: it does not say */
     struct sv batch, item, url, receiver, job_id, webhook_id, body; /* receiver: scheme, host and port of the URL */
     struct errand *behind; /* in line */
     unsigned tries;
@@ -91,19 +95,49 @@ static void errand_free(struct errand *x)
 
 static void ack(struct errand *x);
 
-static void acked(void *arg, enum store_status status)
+static void errand_done(struct errand *x)
 {
-    struct errand *x = arg;
     struct courier *c = x->courier;
-    if (status != STORE_DONE && !c->stopping && !c->ended) {
-        loop_timer_set(x->timer, ACK_RETRY_MS);
-        return;
-    }
     bool was_full = c->held >= HELD_MAX; /* unacknowledged at the end: whoever recovers the batch delivers it once more, under the same id */
     errand_free(x);
     if (was_full && !c->ended)
         courier_wake(c);
     check_stopped(c);
+}
+
+/* It was received before its conversation was erased. */
+static bool is_erased(const struct errand *x, enum store_status status, int64_t erased_ms)
+{
+    return status == STORE_DONE && erased_ms != 0 && x->at_ms <= erased_ms;
+}
+
+static void letter_dropped(void *arg, enum store_status status, const struct store_letter *letters, size_t n)
+{
+    (void)status, (void)letters, (void)n; /* else it goes with the next erasure */
+    errand_done(arg);
+}
+
+static void letter_looked_at(void *arg, enum store_status status, int64_t erased_ms)
+{
+    struct errand *x = arg;
+    const struct store_letters drop = { .op = STORE_LETTERS_DROP, .id = x->letter.id };
+    if (is_erased(x, status, erased_ms))
+        store_letters(x->courier->o.store, &drop, letter_dropped, x);
+    else
+        errand_done(x);
+}
+
+/* An erasure that came while it was given up did not find its letter. */
+static void acked(void *arg, enum store_status status)
+{
+    struct errand *x = arg;
+    struct courier *c = x->courier;
+    if (status != STORE_DONE && !c->stopping && !c->ended)
+        loop_timer_set(x->timer, ACK_RETRY_MS);
+    else if (status == STORE_DONE && !c->ended && x->letter.id.p != NULL && x->conversation_id.n > 0)
+        store_erased_at(c->o.store, x->conversation_id, letter_looked_at, x);
+    else
+        errand_done(x);
 }
 
 static void ack(struct errand *x)
@@ -234,10 +268,40 @@ static void answered(void *arg, const struct callback_answer *a)
     }
 }
 
-static void post(struct errand *x)
+static void send(struct errand *x)
 {
     struct courier *c = x->courier;
     const struct callback_request r = { .url = x->url, .id = x->webhook_id, .body = x->body, .timestamp_s = clock_wall_ms() / 1000 };
+    x->call = callback_post(c->o.callback, &r, answered, x);
+    if (x->call == NULL) {
+        leave_post(x);
+        wait(x, ACK_RETRY_MS);
+        return;
+    }
+    x->state = ERRAND_POSTING;
+    x->tries++;
+}
+
+static void asked(void *arg, enum store_status status, int64_t erased_ms)
+{
+    struct errand *x = arg;
+    struct courier *c = x->courier;
+    if (status == STORE_DONE && !c->ended && !c->stopping && !is_erased(x, status, erased_ms)) {
+        send(x);
+        return;
+    }
+    leave_post(x);
+    if (c->ended)
+        errand_done(x);
+    else if (is_erased(x, status, erased_ms))
+        ack(x);
+    else
+        wait(x, ACK_RETRY_MS);
+}
+
+static void post(struct errand *x)
+{
+    struct courier *c = x->courier;
     if (c->stopping) { /* it was taken when that was said */
         give_back(x);
         return;
@@ -246,14 +310,12 @@ static void post(struct errand *x)
         stand_in_line(x);
         return;
     }
-    x->call = callback_post(c->o.callback, &r, answered, x);
-    if (x->call == NULL) {
-        wait(x, ACK_RETRY_MS);
-        return;
-    }
-    x->state = ERRAND_POSTING;
-    x->tries++;
     c->posting[c->posts++] = x;
+    x->state = ERRAND_ASKING;
+    if (x->conversation_id.n > 0)
+        store_erased_at(c->o.store, x->conversation_id, asked, x);
+    else
+        send(x);
 }
 
 static void tick(void *arg)
@@ -286,6 +348,8 @@ static const char *read_item(struct errand *x)
     x->url = json_sv(j, "url");
     x->receiver = receiver_of(x->url);
     x->job_id = json_sv(j, "job_id");
+    x->conversation_id = json_sv(j, "conversation_id");
+    x->at_ms = json_i64(j, "at", 0);
     x->webhook_id = json_sv(j, "webhook_id").n > 0 ? json_sv(j, "webhook_id") : x->job_id;
     if (j == NULL || !sv_eq(type, SV("callback")) || json_i64(j, "v", 1) != 1)
         return "not an item of callback_queue";

@@ -29,6 +29,7 @@ static const struct {
     { "recorded", REASON_FORGOTTEN, "It waits for nothing; how it ended is not known here any more, or the archive does not answer now." },
     { "recorded", NULL, "It was kept as context and not answered." },
     { "cancelled", REASON_CANCELLED, "An administrator cancelled the turn that was to answer it." },
+    { "cancelled", REASON_ERASED, "Its session or its user was erased; nothing of it is kept." },
     { "failed", NULL, "It was given up after all tries; its turn is a dead letter, which RETRY revives." },
     { "unknown", NULL, "A reply was sent, but whether the platform got it is not known; it is not sent again." },
     { "withheld", NULL, "A reply was ready and withheld." },

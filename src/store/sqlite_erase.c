@@ -114,6 +114,56 @@ static int count_events(struct session *x, const struct row *old, int64_t now_ms
     return 0;
 }
 
+static int wipe_now(struct session *x)
+{
+    x->wipe = true;
+    return db_do(x->db, SQL_WIPE_SET, DB_NO_ARGS);
+}
+
+/* What waits in the queues may be about it, and is deleted when it is acknowledged. */
+static int wipe_later(struct session *x)
+{
+    for (int q = 0; q < STORE_QUEUES; q++) {
+        const struct queue_counts *c = &x->counts.queues[q];
+        if (c->free + c->taken > 0 && db_do(x->db, SQL_WIPE_AFTER_SET, DB_ARGS(db_i(q), db_i(c->next))) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* The first column of its only row, at most; 1, 0, -1. */
+static int ask_one(struct session *x, enum sql which, const struct db_arg *args, size_t n, int64_t *value)
+{
+    int rc = db_ask(x->db, which, args, n);
+    bool has = rc == 1 && db_text(x->db, which, 0).p != NULL;
+    if (has)
+        *value = db_int(x->db, which, 0);
+    if (rc == 1)
+        db_end(x->db, which);
+    return rc < 0 ? -1 : has;
+}
+
+int op_wipe_after(struct session *x, enum store_queue q)
+{
+    int64_t number, first = 0;
+    int rc = ask_one(x, SQL_WIPE_AFTER, DB_ARGS(db_i(q)), &number);
+    if (rc != 1)
+        return rc;
+    rc = ask_one(x, sql_queue(q, QUEUE_FIRST), DB_NO_ARGS, &first);
+    if (rc < 0)
+        return -1;
+    if (rc == 1 && first < number)
+        return 0;
+    return db_do(x->db, SQL_WIPE_AFTER_DROP, DB_ARGS(db_i(q))) != 0 ? -1 : wipe_now(x);
+}
+
+int op_wipe_too(struct session *x)
+{
+    int64_t one;
+    int rc = ask_one(x, SQL_ANY_ERASED, DB_NO_ARGS, &one);
+    return rc == 1 ? wipe_now(x) : rc;
+}
+
 int op_erase(struct session *x, struct op *op, const struct row *old, int64_t now_ms)
 {
     const struct store_change *c = &op->ask.apply;
@@ -124,9 +174,8 @@ int op_erase(struct session *x, struct op *op, const struct row *old, int64_t no
         op_history_drop(x, c->conversation_id, e->user_id, now_ms, &n->messages) != 0 ||
         op_session_forget(x, c->conversation_id, old, now_ms) != 0 || op_forget_row(x, old, now_ms) != 0 ||
         write_marks(x, op, now_ms) != 0 || op_queue_add(x, STORE_QUEUE_MESSAGES, c->queue_add, c->queue_add_n) != 0 ||
-        note(x, op, now_ms) != 0 || db_do(x->db, SQL_WIPE_SET, DB_NO_ARGS) != 0)
+        note(x, op, now_ms) != 0 || wipe_later(x) != 0 || wipe_now(x) != 0)
         return -1;
-    x->wipe = true;
     if (e->day_metric.p == NULL)
         return 0;
     if (db_do(x->db, SQL_FIGURE_MOVE, DB_ARGS(db_s(e->day_metric), db_s(e->day_into))) != 0)

@@ -135,7 +135,7 @@ int op_letters_change(struct session *x, struct op *op)
     if (op->answer->is.letters.n == 0)
         return 0;
     x->counts.dead--;
-    if (db_do(x->db, SQL_LETTER_DROP, DB_ARGS(db_s(what->id))) != 0)
+    if (db_do(x->db, SQL_LETTER_DROP, DB_ARGS(db_s(what->id))) != 0 || op_wipe_too(x) != 0)
         return -1;
     return what->op == STORE_LETTERS_AGAIN ? op_queue_add(x, what->queue, &what->item, 1) : 0;
 }

@@ -140,6 +140,10 @@ int op_figures(struct session *x, struct op *op) MUST_CHECK;
 int op_preferences_put(struct session *x, struct op *op) MUST_CHECK;
 int op_preferences(struct session *x, struct op *op) MUST_CHECK;
 int op_erased_at(struct session *x, struct op *op) MUST_CHECK;
+/* Something is deleted that may be an erased conversation's: from a queue (the file is wiped once all that was in it at the erasure has gone), from
+ * elsewhere (it is wiped when anything was erased lately). */
+int op_wipe_after(struct session *x, enum store_queue q) MUST_CHECK;
+int op_wipe_too(struct session *x) MUST_CHECK;
 int op_whole(struct session *x, struct op *op) MUST_CHECK;
 int op_forget(struct session *x, struct op *op) MUST_CHECK;
 int op_stock(struct session *x, struct op *op) MUST_CHECK;

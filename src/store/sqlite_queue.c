@@ -219,9 +219,9 @@ int op_ack(struct session *x, struct op *op)
         return -1;
     if (!was) /* acknowledged before, or given back meanwhile: nothing may come twice */
         return 0;
-    if (op_letters_add(x, ack->dead, ack->dead_n) != 0)
+    if (op_letters_add(x, ack->dead, ack->dead_n) != 0 || put_in_front(x, ack->queue, ack->again, ack->again_n) != 0)
         return -1;
-    return put_in_front(x, ack->queue, ack->again, ack->again_n);
+    return op_wipe_after(x, ack->queue);
 }
 
 int op_owners(struct session *x, struct op *op)
@@ -290,6 +290,8 @@ int op_value_set(struct session *x, struct sv name, struct sv value, int64_t unt
 int op_put(struct session *x, struct op *op)
 {
     op->answer->status = STORE_DONE;
+    if (op->ask.value.value.p == NULL && sv_starts(op->ask.value.name, SV("job:")) && op_wipe_too(x) != 0)
+        return -1;
     return op_value_set(x, op->ask.value.name, op->ask.value.value, clock_wall_ms() + op->ask.value.ttl_ms);
 }
 

@@ -128,8 +128,13 @@ int op_session_fill(struct session *x, struct op *op)
     const struct store_session_fill *what = &op->ask.fill;
     struct sv id = what->conversation_id;
     int64_t now_ms = clock_wall_ms();
+    int64_t erased_ms = 0;
     struct row c;
     op->answer->status = STORE_DONE;
+    if (op_erased(x, op->arena, id, now_ms, &erased_ms) != 0)
+        return -1;
+    if (erased_ms > 0)
+        return 0;
     if (what->view.p != NULL) {
         if (op_row(x, id, op->answer, &c) != 0)
             return -1;

@@ -145,6 +145,7 @@ const struct sqlite_upgrade sqlite_upgrades[] = {
     OF(q, QUEUE_OWNER_ITEMS) = "SELECT coalesce(sum(last - first + 1), 0) FROM " ranges " WHERE owner = ?1",           \
     OF(q, QUEUE_OWNER_FREE) = "UPDATE " ranges " SET batch = NULL, owner = NULL WHERE owner = ?1",                     \
     OF(q, QUEUE_LOWEST) = "SELECT min(first) FROM " ranges,                                                            \
+    OF(q, QUEUE_FIRST) = "SELECT min(seq) FROM " items,                                                                \
     OF(q, QUEUE_HEADS) = "SELECT i.item FROM " ranges " r JOIN " items " i ON i.seq = r.first ORDER BY r.first"        \
                          " LIMIT ?1",                                                                                  \
     OF(q, QUEUE_BOUND_ITEMS) = "SELECT i.item FROM " ranges " r CROSS JOIN " items " i"                                \
@@ -305,6 +306,10 @@ const char *const sqlite_sql[SQL_N] = {
     [SQL_LOG_COUNT] = "SELECT count(*) FROM state_log WHERE conversation = ?1",
     [SQL_WIPE] = "SELECT value FROM state_meta WHERE key = 'wipe'",
     [SQL_WIPE_SET] = "INSERT OR REPLACE INTO state_meta VALUES('wipe', 1)",
+    [SQL_WIPE_AFTER] = "SELECT value FROM state_meta WHERE key = 'wipe_after_' || ?1",
+    [SQL_WIPE_AFTER_SET] = "INSERT OR REPLACE INTO state_meta VALUES('wipe_after_' || ?1, ?2)",
+    [SQL_WIPE_AFTER_DROP] = "DELETE FROM state_meta WHERE key = 'wipe_after_' || ?1",
+    [SQL_ANY_ERASED] = "SELECT 1 FROM state_value WHERE name >= 'erased:' AND name < 'erased;' LIMIT 1",
 #define ENDED(what, table) "(SELECT " what " FROM " table " WHERE until <= ?1 ORDER BY until LIMIT ?2)"
     [SQL_ENTRIES_SWEEP] = "DELETE FROM state_entry WHERE n IN " ENDED("n", "state_user"),
     [SQL_USERS_SWEEP] = "DELETE FROM state_user WHERE n IN " ENDED("n", "state_user"),

@@ -18,7 +18,7 @@ enum queue_sql {
     QUEUE_OWNERS,
     QUEUE_OWNER_ITEMS,
     QUEUE_OWNER_FREE,
-    QUEUE_LOWEST,
+    QUEUE_LOWEST, QUEUE_FIRST,
     QUEUE_HEADS,
     QUEUE_BOUND_ITEMS, /* for store_merge */
     QUEUE_RANGES_FREE_ALL,
@@ -121,6 +121,10 @@ enum sql {
     SQL_LOG_COUNT,
     SQL_WIPE,
     SQL_WIPE_SET,
+    SQL_WIPE_AFTER,      /* queue */
+    SQL_WIPE_AFTER_SET,  /* queue, number */
+    SQL_WIPE_AFTER_DROP, /* queue */
+    SQL_ANY_ERASED,
     SQL_ENTRIES_SWEEP,
     SQL_USERS_SWEEP,
     SQL_FIELDS_SWEEP,

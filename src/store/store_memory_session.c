@@ -143,9 +143,10 @@ void memory_session_fill(struct store *s, const struct store_session_fill *what,
     struct memory *m = memory_of(s);
     const struct conversation *c = map_find(m->conversations, what->conversation_id);
     struct watched *w = find_or_add(m, what->conversation_id);
-    if (what->view.p != NULL && text_of(w, VIEW).p == NULL && (c != NULL ? c->version : 0) == what->version)
+    bool erased = memory_erased_at(m, what->conversation_id) > 0;
+    if (!erased && what->view.p != NULL && text_of(w, VIEW).p == NULL && (c != NULL ? c->version : 0) == what->version)
         set_text(w, VIEW, what->view, what->ttl_ms);
-    if (what->customer.p != NULL)
+    if (!erased && what->customer.p != NULL)
         set_text(w, CUSTOMER, what->customer, what->ttl_ms);
     memory_later(m, &(struct answer){ .kind = ANSWER_STATUS, .fn.status = fn, .arg = arg });
 }

@@ -46,12 +46,13 @@ void redis_session_fill(struct store *s, const struct store_session_fill *what, 
 {
     struct redis *r = redis_of(s);
     bool customer = what->customer.p != NULL;
-    struct buf *b = redis_link_begin_script(r->link, SCRIPT_SESSION_FILL, 4, 5 + customer);
+    struct buf *b = redis_link_begin_script(r->link, SCRIPT_SESSION_FILL, 5, 5 + customer);
     if (b != NULL) {
         redis_key_conversation(b, what->conversation_id, KEY_RECORD);
         redis_key_session(b, what->conversation_id, KEY_VIEW);
         redis_key_session(b, what->conversation_id, KEY_CUSTOMER);
         redis_write(b, KEY_SESSIONS);
+        redis_key_history(b, what->conversation_id, KEY_ERASED);
         redis_write_i64(b, (int64_t)what->version);
         redis_write_i64(b, what->ttl_ms);
         redis_write(b, what->view.p != NULL ? SV("1") : SV_NONE);

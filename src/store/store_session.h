@@ -31,7 +31,8 @@ struct store_session {
 typedef void store_session_fn(void *arg, enum store_status status, const struct store_session *s); /* s only on DONE */
 void store_session(struct store *s, struct sv conversation_id, store_session_fn *fn, void *arg);
 
-/* A view or customer SV_NONE is left alone. */
+/* A view or customer SV_NONE is left alone. Of a conversation that was erased (store_erased_at) nothing is written, which is DONE as well: it may have been
+ * read before that. */
 struct store_session_fill {
     struct sv conversation_id;
     struct sv view;    /* written only where there is none, and while the record's version is ... */

@@ -25,6 +25,7 @@ struct revival {
     struct revived *messages;
     size_t messages_n, open;
     uint64_t version;
+    int64_t read_ms; /* store time of the first mark */
     bool began, moved, down; /* began: a version is known; moved: another one came between */
     unsigned tries;
     char new_turn[ID_UUID_SIZE];
@@ -200,6 +201,7 @@ static void put_back(struct revival *q)
     x->want_lists = true;
     x->only_this = true;
     x->this_version = q->version;
+    x->decided_ms = q->read_ms;
     x->fill = fill_revival;
     transact_go(x);
 }
@@ -255,6 +257,8 @@ static void mark_loaded(void *arg, enum store_status status, const struct store_
         return;
     }
     q->moved |= q->began && v->version != q->version;
+    if (!q->began)
+        q->read_ms = v->now_ms;
     q->began = true;
     q->version = v->version;
     if (v->mark.p == NULL && q->call->t->o.archive != NULL) {

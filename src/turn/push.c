@@ -390,6 +390,23 @@ struct hub *hub_new(struct loop *l, struct store *s, struct err *e)
     return NULL;
 }
 
+static void reset(struct listener *l, void *arg)
+{
+    (void)arg;
+    if (l->cursor != HUB_NOW && !l->held)
+        (void)tell_reset(l, l->cursor);
+}
+
+void hub_reset(struct hub *h, struct sv session_id)
+{
+    struct session *s = map_find(h->sessions, session_id);
+
+    if (s == NULL)
+        return;
+    each(s, reset, NULL);
+    let_go(s);
+}
+
 static void forget(void *arg, struct sv id, void *value)
 {
     struct hub *h = arg;

@@ -36,6 +36,9 @@ void listener_more(struct listener *l);
 /* fn will not come any more. Allowed inside fn. NULL is allowed. */
 void listener_free(struct listener *l);
 
+/* What there was of a session is no more: each of its listeners is told so, as of events that it has missed. */
+void hub_reset(struct hub *h, struct sv session_id);
+
 struct hub_stat {
     size_t listeners, sessions;
     uint64_t events;  /* passed on to listeners */

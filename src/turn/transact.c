@@ -179,7 +179,7 @@ static int build(struct transact *x, struct store_change *c)
         .pending_drop_to_context = d->settled_to_context,
         .context_max = x->context_max,
         .due_ms = d->due_ms,
-        .decided_ms = x->event.now_ms,
+        .decided_ms = x->decided_ms != 0 ? x->decided_ms : x->event.now_ms,
         .finishing = x->event.kind != EVENT_ARRIVE,
     };
     transact_listings(c, &d->next, x->event.now_ms);

@@ -75,6 +75,8 @@ struct transact {
     bool only_existing;        /* nothing is done for a conversation without a record and without messages */
     bool only_this;            /* nothing is done at any other version than `this_version` */
     uint64_t this_version;
+    int64_t decided_ms;        /* what it is about was read at this time of the store's clock: nothing that was erased since comes back. 0: read by this
+                                  very transaction */
     transact_fill_fn *fill;    /* NULL: nothing to add */
     transact_done_fn *done;
     void *arg;

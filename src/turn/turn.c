@@ -194,7 +194,7 @@ static void renew_now(void *arg, struct sv key, void *value)
 /* One line of an event. */
 static unsigned take_line(struct turns *t, struct sv line)
 {
-    static const char interrupt[] = "interrupt ", job[] = "job ";
+    static const char interrupt[] = "interrupt ", job[] = "job ", erased[] = "erased ";
     if (sv_eq(line, SV("due")))
         return TURNS_DUE;
     if (sv_eq(line, SV("callback")))
@@ -205,6 +205,8 @@ static unsigned take_line(struct turns *t, struct sv line)
             turn_hint(turn);
     } else if (sv_starts(line, SV("job "))) {
         watches_wake(t, (struct sv){ line.p + sizeof(job) - 1, line.n - (sizeof(job) - 1) });
+    } else if (sv_starts(line, SV("erased ")) && t->erased != NULL) {
+        t->erased(t->erased_arg, (struct sv){ line.p + sizeof(erased) - 1, line.n - (sizeof(erased) - 1) });
     }
     return 0;
 }
@@ -225,6 +227,12 @@ unsigned turns_event(struct turns *t, struct sv event)
         event = (struct sv){ event.p + n, event.n - n };
     }
     return what;
+}
+
+void turns_on_erased(struct turns *t, turns_erased_fn *fn, void *arg)
+{
+    t->erased = fn;
+    t->erased_arg = arg;
 }
 
 /* ---- drain ---- */

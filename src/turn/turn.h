@@ -102,11 +102,14 @@ void turns_begin(struct turns *t, struct sv conversation_id, turns_fn *fn, void 
 typedef void turn_job_fn(void *arg, enum store_status status, struct sv job);
 void turns_job(struct turns *t, struct sv job_id, turn_job_fn *fn, void *arg);
 
-/* To be called with every event of the store's subscription: lines "due", "callback", "interrupt <conversation>", "job <conversation>". What
+/* To be called with every event of the store's subscription: lines "due", "callback", "interrupt <conversation>", "job <conversation>", "erased <conversation>". What
  * it says is to be looked at by the daemon: */
 #define TURNS_DUE 1u      /* a conversation is due */
 #define TURNS_CALLBACK 2u /* something is in callback_queue */
 unsigned turns_event(struct turns *t, struct sv event);
+/* A line "erased <conversation>" is fn's. One at a time; NULL: nobody's. */
+typedef void turns_erased_fn(void *arg, struct sv conversation_id);
+void turns_on_erased(struct turns *t, turns_erased_fn *fn, void *arg);
 size_t turns_running(const struct turns *t);
 /* No new turns; waiting and thinking ones are handed back after `grace_ms`, waiting clients are told `processing`; fn when none is left. */
 void turns_drain(struct turns *t, int64_t grace_ms, turns_fn *fn, void *arg);

@@ -3,6 +3,8 @@
 #include "config.h"
 
 #include "lib/log.h"
+#include "store/store_history.h"
+#include "turn/reason.h"
 #include "turn/running.h"
 
 static void client_tick(void *arg);
@@ -29,6 +31,8 @@ struct told { /* a client that is told where its message is */
     struct turns *t;
     struct client client;
     struct sv turn_id;
+    int64_t began_ms; /* the turn, by the store's clock */
+    struct sv name;
     struct sv open_name, open_value; /* what status_url finds as long as the turn has left nothing behind */
 };
 
@@ -84,6 +88,27 @@ static void outcome_looked_up(void *arg, enum store_status status, struct sv val
     store_put(told->t->o.store, told->open_name, told->open_value, job_ttl_ms(told->t), open_stored, told);
 }
 
+static void tell_erased(struct told *told)
+{
+    struct buf b = { 0 };
+    const struct ending end = { .status = "cancelled", .reason = REASON_ERASED, .send = "withheld", .bot = &told->t->base };
+    ending_result(&b, told->t, told->turn_id.p, &end, told->client.message_id);
+    told->t->stat.cancelled++;
+    client_answer(&told->client, buf_ok(&b) ? ANSWER_CANCELLED : ANSWER_UNAVAILABLE, buf_sv(&b), 1000);
+    buf_fini(&b);
+    told_free(told);
+}
+
+/* A turn that began after the erasure is not meant by it. */
+static void erasure_looked_up(void *arg, enum store_status status, int64_t at_ms)
+{
+    struct told *told = arg;
+    if (status == STORE_DONE && at_ms != 0 && told->began_ms <= at_ms)
+        tell_erased(told);
+    else
+        store_get(told->t->o.store, told->name, outcome_looked_up, told);
+}
+
 static struct told *told_new(struct turn *turn)
 {
     struct turns *t = turn->t;
@@ -95,12 +120,14 @@ static struct told *told_new(struct turn *turn)
     }
     *told = (struct told){ .a = a, .t = t, .client = turn->client, .turn_id = arena_sv(a, sv_from(turn->record.turn_id)) };
     turn->told = true;
+    told->began_ms = turn->record.began_ms;
+    told->name = arena_printf(a, "job:%s", turn->record.turn_id);
     told->client.message_id = keep(a, turn->client.message_id);
     told->open_name = arena_printf(a, "job_open:%s", turn->record.turn_id);
     told->open_value = told->turn_id.p == NULL ? SV_NONE
                                                : job_format(a, told->turn_id, turn->id, "processing", &turn->record, turns_store_now(t),
                                                             turn->covered_n, SV_NONE, NULL, told->client.message_id);
-    if (told->open_value.p == NULL || told->open_name.p == NULL) {
+    if (told->open_value.p == NULL || told->open_name.p == NULL || told->name.p == NULL) {
         arena_free(a);
         return NULL;
     }
@@ -114,14 +141,13 @@ void turn_answer_processing(struct turn *turn, bool lost)
         return;
     struct turns *t = turn->t;
     struct told *told = told_new(turn);
-    struct sv name = told == NULL ? SV_NONE : arena_printf(told->a, "job:%s", turn->record.turn_id);
     if (told == NULL) {
         client_answer(&turn->client, ANSWER_UNAVAILABLE, SV_NONE, 1000);
         return;
     }
     turn->client.fn = NULL;
-    if (lost && name.p != NULL)
-        store_get(t->o.store, name, outcome_looked_up, told);
+    if (lost)
+        store_erased_at(t->o.store, turn->id, erasure_looked_up, told);
     else
         store_put(t->o.store, told->open_name, told->open_value, job_ttl_ms(t), open_stored, told);
 }

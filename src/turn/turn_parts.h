@@ -34,6 +34,8 @@ struct turns {
     struct loop_timer *outlast_timer;
     bool stood_in; /* another store stood in for the shared one when that was looked at last */
     int64_t back_mono_ms; /* since when it does not any more; 0: it never did */
+    turns_erased_fn *erased;
+    void *erased_arg;
     bool draining;
     turns_fn *drained;
     void *drained_arg;

@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "lib/log.h"
+#include "store/store_history.h"
 #include "turn/reason.h"
 #include "turn/running.h"
 
@@ -18,6 +19,8 @@ struct recall {
     struct sv id;
     char token[ID_TOKEN_SIZE];
     struct arena *a;
+    struct sv *entries; /* until it is known whether they may be used */
+    size_t entries_n;
 };
 
 static bool has_message(struct arena *a, const struct sv *items, size_t n, struct sv message_id)
@@ -125,18 +128,47 @@ static void got_past(void *arg, enum archive_status status, struct sv session, s
     recall_over(r);
 }
 
+static struct sv *move_entries(struct arena *a, const struct sv *from, size_t n)
+{
+    struct sv *to = arena_array(a, n, sizeof(*to));
+    for (size_t i = 0; to != NULL && i < n; i++) {
+        to[i] = arena_sv(a, from[i]);
+        if (to[i].p == NULL)
+            return NULL;
+    }
+    return to;
+}
+
+/* The archive may have what was erased a moment longer than the store: this conversation has begun anew, and nothing from before belongs to it. */
+static void may_recall(void *arg, enum store_status status, int64_t erased_ms)
+{
+    struct recall *r = arg;
+    struct turn *turn = asker(r);
+    bool may = turn != NULL && status == STORE_DONE && erased_ms == 0;
+    if (may)
+        take_recalled(turn, r->entries, r->entries_n);
+    if (may && turn->recall_done && turn->past == NULL)
+        archive_session(r->t->o.archive, r->id, turn->record.created_ms, got_past, r);
+    else
+        recall_over(r);
+}
+
 static void recalled(void *arg, enum archive_status status, const struct sv *entries, size_t n)
 {
     struct recall *r = arg;
     struct turn *turn = asker(r);
-    if (turn != NULL && status == ARCHIVE_DONE)
-        take_recalled(turn, entries, n);
-    if (turn != NULL)
-        turn->no_past = turn->recall_done && n == 0;
-    if (turn != NULL && turn->recall_done && n > 0 && turn->past == NULL)
-        archive_session(r->t->o.archive, r->id, turn->record.created_ms, got_past, r);
-    else
-        recall_over(r);
+    if (turn != NULL && status == ARCHIVE_DONE && n > 0) {
+        r->entries = move_entries(r->a, entries, n);
+        r->entries_n = n;
+        if (r->entries != NULL) {
+            store_erased_at(r->t->o.store, r->id, may_recall, r);
+            return;
+        }
+    } else if (turn != NULL && status == ARCHIVE_DONE) {
+        take_recalled(turn, NULL, 0);
+        turn->no_past = turn->recall_done;
+    }
+    recall_over(r);
 }
 
 static bool recall(struct turn *turn)

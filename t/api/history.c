@@ -71,6 +71,11 @@ static const struct {
     { __LINE__, by_admin, "GET", H "/analytics/2024-02-29", NO_BODY, "analytics 2024-02-29 -" },
     { __LINE__, by_admin, "GET", H "/Analytics?from=2024-01-01&to=2024-12-31", NO_BODY, "analytics 2024-01-01 2024-12-31" },
     { __LINE__, by_admin, "GET", H "/analytics?From=2024-01-01&TO=2024-01-01", NO_BODY, "analytics 2024-01-01 2024-01-01" },
+    { __LINE__, by_user, "DELETE", H "/u1/sessions/s1", NO_BODY, "erase u1: u1 s1" },
+    { __LINE__, by_admin, "DELETE", "/Api/CHATHISTORY/u1/Sessions/s1", NO_BODY, "erase admin: u1 s1" },
+    { __LINE__, by_user, "DELETE", H "/u2/sessions/s%2F1", NO_BODY, "erase u1: u2 s/1" }, /* chat_erase refuses */
+    { __LINE__, by_user, "DELETE", H "/u1", NO_BODY, "erase u1: u1 -" },
+    { __LINE__, by_admin, "DELETE", H "/sessions", NO_BODY, "erase admin: sessions -" },
     { __LINE__, by_user, "GET", H "/u1/preferences", NO_BODY, "preferences u1: u1" },
     { __LINE__, by_user, "PUT", H "/u1/preferences", "{}", "put u1: u1" },
     { __LINE__, by_user, "PUT", H "/u1/preferences", "{\"theme\":\"dark\",\"size\":12,\"ratio\":0.95,\"beta\":true,\"none\":\"\"}",

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "lib/clock.h"
+#include "store/store_history.h"
 #include "t/daemon/courier_desk.h"
 #include "t/store/redis_server.h"
 #include "t/tap.h"
@@ -294,19 +295,19 @@ static void stopped_anywhere(void)
 static void cut_off(void)
 {
     struct desk d;
-    desk_open(&d, 3, 8, false);
+    desk_open(&d, 3, 11, false);
     callback_double.fail_first = 1;
     callback_double.retry_after_ms = LONG_MS;
-    desk_put(&d, "waits"); /* recover, take */
+    desk_put(&d, "waits"); /* recover, take, look */
     desk_start(&d, 5);
     desk_until_posts(&d, 1, "one waits");
     callback_double.hold = true;
     desk_put(&d, "acked");
     desk_put(&d, "posted");
-    courier_wake(d.courier); /* take, take */
+    courier_wake(d.courier); /* take, look, take, look */
     desk_until_posts(&d, 3, "two are under way");
     callback_double_release(1);
-    rig_settle(&d.r); /* the ack is the eighth call: it will be said again */
+    rig_settle(&d.r); /* the ack is the eleventh call: it will be said again */
     is_int(callback_double.waiting, 1, "one is acknowledged");
     is_int(courier_holds(d.courier), 3, "all are held");
     desk_close(&d);
@@ -320,7 +321,7 @@ static void ack_lost(unsigned nth, bool after, enum callback_outcome outcome, co
     bool dead = outcome == CALLBACK_REFUSED;
     desk_open(&d, 3, nth, after);
     callback_double.outcome = outcome;
-    desk_put(&d, "j1"); /* the first call; then recover, take, ack */
+    desk_put(&d, "j1"); /* the first call; then recover, take, look whether it was erased, ack */
     desk_start(&d, 5);
     desk_until_posts(&d, 1, what);
     ok(loop_until(d.r.loop, desk_is_idle, d.courier), "%s: in the end it holds nothing", what);
@@ -333,14 +334,16 @@ static void ack_lost(unsigned nth, bool after, enum callback_outcome outcome, co
 static void store_away(void)
 {
     struct desk d;
-    ack_lost(4, false, CALLBACK_DELIVERED, "the store is away at the ack");
-    ack_lost(4, true, CALLBACK_DELIVERED, "the ack's answer is lost");
-    ack_lost(4, false, CALLBACK_REFUSED, "the store is away at the letter");
-    ack_lost(4, true, CALLBACK_REFUSED, "the letter's answer is lost");
+    ack_lost(5, false, CALLBACK_DELIVERED, "the store is away at the ack");
+    ack_lost(5, true, CALLBACK_DELIVERED, "the ack's answer is lost");
+    ack_lost(5, false, CALLBACK_REFUSED, "the store is away at the letter");
+    ack_lost(5, true, CALLBACK_REFUSED, "the letter's answer is lost");
     ack_lost(2, false, CALLBACK_DELIVERED, "the store is away at recovery");
     ack_lost(3, false, CALLBACK_DELIVERED, "the store is away at the take");
+    ack_lost(4, false, CALLBACK_DELIVERED, "the store is away when it is asked for an erasure");
+    ack_lost(6, true, CALLBACK_REFUSED, "the store is away when it is asked once more");
 
-    desk_open(&d, 3, 4, false);
+    desk_open(&d, 3, 5, false);
     callback_double.hold = true;
     desk_put(&d, "j1");
     desk_start(&d, 5);
@@ -350,6 +353,62 @@ static void store_away(void)
     desk_stop(&d, "without the store");
     desk_until(&d, 0, 1, 0, "the batch stays for whoever comes next");
     desk_close(&d);
+}
+
+/* ---- what was erased ---- */
+
+static void erased(void *arg, enum store_status status, const struct store_applied *a)
+{
+    (void)a;
+    if (status != STORE_DONE)
+        bail_out("nothing can be erased");
+    desk_flag(arg);
+}
+
+/* The conversation of desk_put's item, at a time after or before that item (which is from the year 1970). */
+static void erase(struct desk *d, const char *job, int64_t at_ms)
+{
+    char id[64];
+    bool done = false;
+    (void)snprintf(id, sizeof(id), "c-%s", job);
+    const struct store_erase e = { .at_ms = at_ms };
+    const struct store_change c = { .conversation_id = sv_from(id), .forget = true, .erase = &e, .mark_ttl_ms = LONG_MS };
+    store_apply(d->r.store, &c, erased, &done);
+    if (!loop_until(d->r.loop, desk_is_set, &done))
+        bail_out("the store does not answer");
+}
+
+static void not_sent(void)
+{
+    struct desk d;
+    desk_open(&d, 3, 0, false);
+    desk_put(&d, "erased");
+    desk_put(&d, "other");
+    erase(&d, "erased", 2);
+    desk_start(&d, 5);
+    desk_until(&d, 0, 0, 0, "one was erased in the queue");
+    is_int(callback_double.posts, 1, "only the other one is sent");
+    is_str(callback_double.id, "other", "it is that one");
+    callback_double.fail_first = 1 + callback_double.posts;
+    callback_double.outcome = CALLBACK_RETRY;
+    callback_double.retry_after_ms = 50;
+    desk_put(&d, "waits");
+    courier_wake(d.courier);
+    desk_until_posts(&d, 2, "one is tried");
+    erase(&d, "waits", 2);
+    desk_until(&d, 0, 0, 0, "and erased before it is tried again");
+    is_int(callback_double.posts, 2, "which it is not");
+    callback_double.hold = true;
+    callback_double.outcome = CALLBACK_REFUSED;
+    desk_put(&d, "posted");
+    courier_wake(d.courier);
+    desk_until_posts(&d, 3, "one is under way");
+    erase(&d, "posted", 2);
+    callback_double_release(1);
+    desk_until(&d, 0, 0, 0, "that it is refused leaves no letter");
+    rig_settle(&d.r);
+    desk_until(&d, 0, 0, 0, "none at all");
+    desk_end(&d);
 }
 
 /* ---- daemons that died ---- */
@@ -437,6 +496,7 @@ int main(void)
     stopped_anywhere();
     cut_off();
     store_away();
+    not_sent();
     recovered();
     return done_testing();
 }

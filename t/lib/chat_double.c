@@ -52,6 +52,12 @@ void chat_sync(struct turns *t, const struct chat_exchange *list, size_t n, bool
                         SV_FMT(said(e->metadata)));
 }
 
+void chat_erase(struct turns *t, const struct chat_who *who, struct sv user_id, struct sv session_id, control_fn *fn, void *arg)
+{
+    (void)t;
+    control_double_take(fn, arg, "erase %.*s: %.*s %.*s", WHO(who), SV_FMT(user_id), SV_FMT(said(session_id)));
+}
+
 void chat_analytics(struct turns *t, struct sv from, struct sv to, control_fn *fn, void *arg)
 {
     (void)t;

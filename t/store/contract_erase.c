@@ -68,6 +68,8 @@ static void everything(struct rig *r)
     is_sv(v->mark, ERASED, "the mark says so");
     const struct store_history *h = history_of(r, "c", "u");
     ok(h->version == 0 && h->entries_n == 0 && h->fields_n == 0, "entries and fields are gone");
+    (void)session_fill(r, &(struct store_session_fill){ .conversation_id = SV("c"), .view = SV("read before"), .customer = SV("read before") });
+    ok(session_of(r, "c")->view.p == NULL && session_of(r, "c")->customer.p == NULL, "and nobody puts back what he read before");
     is_sv(user_of(r, "u"), SV("d: lastActivity=2026"), "and the session in the listing");
     const struct store_session *s = session_of(r, "c");
     ok(s->view.p == NULL && s->customer.p == NULL, "view and customer");

@@ -224,6 +224,41 @@ static void test_later(struct rig *r)
     close_and_wipe(r);
 }
 
+/* What waits in a queue, or was given up, when it is erased is deleted afterwards: by those who take it, and who sweep the letters. */
+static void test_what_waits(struct rig *r)
+{
+    const unsigned which = 5;
+    struct sv items[40], letter_id = SV("01890000-0000-7000-8000-000000000001"), job = SV("job:late");
+    open_file(r, 0);
+    for (size_t i = 0; i < ARRAY_LEN(items); i++) {
+        do
+            items[i] = content(r, which);
+        while (items[i].n < 200);
+    }
+    struct store_letter letter = { letter_id, items[0] };
+    (void)apply(r, &CHANGE("c5", 0, .queue_add = items, .queue_add_n = ARRAY_LEN(items), .callbacks_add = items, .callbacks_add_n = 1,
+                           .letters = &letter, .letters_n = 1));
+    (void)put(r, "job:late", "CANARY05-CANARY05", LONG_MS);
+    is_int(apply(r, &CHANGE("c5", load(r, "c5")->version, .forget = true, .queue_add = LIST(SV("erase")), .queue_add_n = 1,
+                            .erase = &(struct store_erase){ .at_ms = 1 }))->status, STORE_DONE, "a conversation of which much waits");
+    ok(found(which) > 0, "is there as long as it does");
+    (void)apply(r, &CHANGE("c6", 0, .queue_add = LIST(SV("younger")), .queue_add_n = 1));
+    const struct store_batch *b = take(r, "me", 10);
+    (void)ack(r, &(struct store_ack){ .batch = b->name });
+    ok(found(which) > 0 && by_hand("SELECT count(*) FROM state_meta WHERE key LIKE 'wipe_after_%'") == 2, "also when some of it has gone");
+    (void)drain(r);
+    is_int(by_hand("SELECT count(*) FROM state_meta WHERE key LIKE 'wipe_after_%'"), 1, "until that queue has nothing of then any more");
+    (void)drain_of(r, STORE_QUEUE_CALLBACKS);
+    is_int(by_hand("SELECT count(*) FROM state_meta WHERE key LIKE 'wipe%_after_%'"), 0, "and the other one");
+    (void)letters(r, &(struct store_letters){ .op = STORE_LETTERS_DROP, .id = letter_id });
+    struct call *c = rig_call(r);
+    store_put(r->s, job, SV_NONE, 0, rig_status, c);
+    rig_wait(r, c);
+    is_int(found(which), 0, "nothing is left");
+    ok(is_sound(), "the file is sound");
+    close_and_wipe(r);
+}
+
 /* Of version 4: no history. */
 static void test_upgrade(struct rig *r)
 {
@@ -273,6 +308,7 @@ int main(void)
     test_canaries(&r);
     test_others(&r);
     test_later(&r);
+    test_what_waits(&r);
     test_upgrade(&r);
     test_sweep(&r);
     place_close(&r);

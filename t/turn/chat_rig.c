@@ -25,6 +25,9 @@ struct nothing {
     archive_figures_fn *figures;
     archive_pairs_fn *pairs;
     archive_done_fn *done;
+    archive_erased_fn *erased;
+    archive_ids_fn *ids;
+    archive_export_fn *export;
     void *arg;
 };
 
@@ -49,6 +52,12 @@ static void say_nothing(void *arg)
         n.pairs(n.arg, ARCHIVE_DOWN, NULL, 0);
     if (n.done != NULL)
         n.done(n.arg, ARCHIVE_DOWN);
+    if (n.erased != NULL)
+        n.erased(n.arg, ARCHIVE_DOWN, NULL);
+    if (n.ids != NULL)
+        n.ids(n.arg, ARCHIVE_DOWN, NULL, 0);
+    if (n.export != NULL)
+        n.export(n.arg, ARCHIVE_DOWN, NULL, 0, SV_NONE);
 }
 
 /* The real archive, or NULL: it is away, and `what` is told. */
@@ -127,13 +136,38 @@ static void preferences_put(struct archive *a, struct sv user_id, const struct a
         archive_preferences_put(a, user_id, pairs, n, fn, arg);
 }
 
+static void erase(struct archive *a, const struct archive_erase *what, archive_erased_fn *fn, void *arg)
+{
+    if ((a = pass(a, (struct nothing){ .erased = fn, .arg = arg })) != NULL)
+        archive_erase(a, what, fn, arg);
+}
+
+static void receipt(struct archive *a, struct sv id, struct sv counts, archive_done_fn *fn, void *arg)
+{
+    if ((a = pass(a, (struct nothing){ .done = fn, .arg = arg })) != NULL)
+        archive_receipt(a, id, counts, fn, arg);
+}
+
+static void user_ids(struct archive *a, struct sv user_id, struct sv after, size_t max, archive_ids_fn *fn, void *arg)
+{
+    if ((a = pass(a, (struct nothing){ .ids = fn, .arg = arg })) != NULL)
+        archive_user_ids(a, user_id, after, max, fn, arg);
+}
+
+static void export(struct archive *a, const struct archive_export *what, archive_export_fn *fn, void *arg)
+{
+    if ((a = pass(a, (struct nothing){ .export = fn, .arg = arg })) != NULL)
+        archive_export(a, what, fn, arg);
+}
+
 static bool is_up(const struct archive *a)
 {
     return !((const struct gate *)(const void *)a)->away;
 }
 
 static const struct archive_history_ops history_ops = { .page = page, .sessions = sessions, .figures = figures, .preferences = preferences,
-                                                        .preferences_put = preferences_put };
+                                                        .preferences_put = preferences_put, .erase = erase, .receipt = receipt, .ids = user_ids,
+                                                        .export = export };
 static const struct archive_ops ops = { .name = "Gate", .history = &history_ops, .context = context, .message = message, .job = job,
                                         .session = session, .customer = customer, .is_up = is_up };
 
@@ -342,6 +376,15 @@ void put_preferences(struct chat_rig *c, const char *by, const char *user, const
         list[n] = (struct chat_preference){ sv_from(pairs[2 * n]), sv_from(pairs[2 * n + 1]) };
     asked_forget(q);
     chat_preferences_put(c->r.turns, &who, sv_from(user), list, n, answered, q);
+    wait_for(c, q);
+}
+
+void ask_erase(struct chat_rig *c, const char *by, const char *user, const char *session_id, struct asked *q)
+{
+    const struct chat_who who = chat_by(by);
+
+    asked_forget(q);
+    chat_erase(c->r.turns, &who, sv_from(user), sv_from(session_id), answered, q);
     wait_for(c, q);
 }
 

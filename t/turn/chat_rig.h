@@ -42,6 +42,8 @@ void ask_archive(struct chat_rig *c, const char *by, const char *session, struct
 void ask_sessions(struct chat_rig *c, const char *by, const char *user, struct asked *q);
 void ask_figures(struct chat_rig *c, const char *from, const char *to, struct asked *q);
 void ask_preferences(struct chat_rig *c, const char *by, const char *user, struct asked *q);
+/* session NULL: all of the user. */
+void ask_erase(struct chat_rig *c, const char *by, const char *user, const char *session, struct asked *q);
 /* pairs: key, value, key, value, ..., NULL. */
 void put_preferences(struct chat_rig *c, const char *by, const char *user, const char *const *pairs, struct asked *q);
 /* "id=response" of each message of a page, blanks between; a response of none is "id". Valid until the next call. */

@@ -10,6 +10,7 @@
 #include "lib/clock.h"
 #include "t/tap.h"
 #include "t/turn/scenario_stage.h"
+#include "turn/chat.h"
 #include "turn/turn_parts.h"
 
 struct stage_engine {
@@ -326,6 +327,29 @@ void stage_write_to(struct stage *s, int responder, int n, const char *sender_ty
 void stage_write(struct stage *s, int n, const char *sender_type)
 {
     stage_write_to(s, n % STAGE_RESPONDERS, n, sender_type);
+}
+
+static void erased(void *arg, const struct control_answer *a)
+{
+    struct stage_erasure *e = arg;
+    e->answered = true;
+    e->http_status = a->http_status;
+    e->calls_n = e->s->calls_n;
+    e->sends_n = e->s->sends_n;
+}
+
+void stage_erase(struct stage *s, int engine)
+{
+    const struct chat_who who = { .admin = true };
+    struct stage_erasure *e = &s->erasures[s->erasures_n++];
+    if (s->erasures_n > STAGE_ERASURES_MAX)
+        bail_out("more erasures than a scenario may have");
+    *e = (struct stage_erasure){ .s = s };
+    for (int n = 1; n <= s->written; n++) {
+        const struct stage_message *m = &s->messages[n];
+        e->before[n] = m->answered ? m->http_status < 300 : m->submitted && m->at_ms + STAGE_ACCEPTED_MS < stage_now(s);
+    }
+    chat_erase(s->engines[engine]->turns, &who, SV("customer"), SV("c1"), erased, e);
 }
 
 static void arrived(void *arg)

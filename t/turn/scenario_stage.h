@@ -16,6 +16,8 @@
 
 #define STAGE_MESSAGES_MAX 512
 #define STAGE_CALLS_MAX 512
+#define STAGE_ERASURES_MAX 64
+#define STAGE_ACCEPTED_MS 200 /* whose client has heard nothing for so long: it waits for an answer */
 #define STAGE_ENGINES 5 /* three responders, two daemons */
 #define STAGE_RESPONDERS 3
 
@@ -38,6 +40,14 @@ struct stage_call { /* to the AI or to the platform */
     char key[64];
 };
 
+struct stage_erasure {
+    struct stage *s;
+    bool answered;
+    int http_status;
+    bool before[STAGE_MESSAGES_MAX + 1]; /* accepted when it was asked for */
+    int calls_n, sends_n;                /* of AI and platform, when it was answered */
+};
+
 struct stage {
     struct loop *loop;
     struct store *store;
@@ -55,6 +65,8 @@ struct stage {
     int written; /* highest number so far */
     struct stage_call calls[STAGE_CALLS_MAX], sends[STAGE_CALLS_MAX];
     int calls_n, sends_n;
+    struct stage_erasure erasures[STAGE_ERASURES_MAX];
+    int erasures_n;
 };
 
 struct stage *stage_open(const struct policy *policy);
@@ -65,6 +77,8 @@ int64_t stage_now(const struct stage *s);
 void stage_write(struct stage *s, int n, const char *sender_type);
 /* The same to one responder; kind of the sender "user", text "m<n>". */
 void stage_write_to(struct stage *s, int responder, int n, const char *sender_type);
+/* Asks an engine for an erasure of the conversation. */
+void stage_erase(struct stage *s, int engine);
 /* Lets everything happen up to that moment. */
 void stage_run_to(struct stage *s, int64_t ms);
 /* Until nothing is left to be done for `quiet_ms`. */
