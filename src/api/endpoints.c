@@ -145,6 +145,7 @@ const struct route endpoints[] = {
     HISTORY(CGI_GET, "{userId}/sessions/{sessionId}", ACCESS_USER, , .query = &endpoint_history_query),
     HISTORY(CGI_DELETE, "{userId}/sessions/{sessionId}", ACCESS_USER, _erase_session, .query = NULL),
     HISTORY(CGI_DELETE, "{userId}", ACCESS_USER, _erase_user, .query = NULL),
+    HISTORY(CGI_GET, "{userId}/export", ACCESS_USER, _export, .query = NULL),
     HISTORY(CGI_GET, PREFERENCES, ACCESS_USER, _preferences, .query = NULL),
     HISTORY(CGI_PUT, PREFERENCES, ACCESS_USER, _preferences_put, .input = &endpoint_history_preferences_input),
     HISTORY(CGI_DELETE, PREFERENCES, ACCESS_USER, _preferences_delete, .query = NULL),

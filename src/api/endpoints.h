@@ -75,6 +75,8 @@ void endpoint_history_day(struct request *r);
 /* endpoint_history_erase.c */
 void endpoint_history_erase_session(struct request *r);
 void endpoint_history_erase_user(struct request *r);
+/* endpoint_history_export.c */
+void endpoint_history_export(struct request *r);
 /* endpoint_history_sync.c */
 extern const struct input endpoint_history_sync_input;
 void endpoint_history_sync(struct request *r);

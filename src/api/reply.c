@@ -177,6 +177,8 @@ void reply_format(struct buf *out, const struct reply *r)
     }
     if (r->events) /* X-Accel-Buffering: nginx, and what has learned it from nginx, is not to collect them */
         buf_add(out, SV("Content-Type: text/event-stream\r\nX-Accel-Buffering: no\r\n"));
+    if (r->lines)
+        buf_add(out, SV("Content-Type: application/x-ndjson\r\nX-Accel-Buffering: no\r\n"));
     buf_add(out, SV("X-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n"));
     add_header(out, SV("X-Request-ID: "), r->request_id);
     if (r->status == 401)

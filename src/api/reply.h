@@ -44,6 +44,7 @@ struct reply {
     struct reply_rate rate;
     bool head;              /* the answer to HEAD: headers only */
     bool events;            /* server-sent events follow; nobody knows how many */
+    bool lines;             /* JSON lines follow, the same */
     bool preflight;         /* the answer to a CORS preflight (https://fetch.spec.whatwg.org/#http-cors-protocol) */
     const char *cache;      /* X-Cache; NULL: not said */
     bool async;             /* respond-async was heeded (RFC 7240 3) */

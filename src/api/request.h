@@ -140,7 +140,16 @@ int request_event_retry(struct request *r, int64_t ms);
 /* The proper end; `gone` does not come. An EventSource takes it for a loss and comes back, unless an event told it not to. */
 void request_stream_end(struct request *r);
 
-/* ---- between request.c, request_stream.c and api.c ---- */
+/* ---- an answer of JSON lines (request_lines.c), on the loop ---- */
+
+/* As request_stream, and without comments. room(arg): all that was written has been read. */
+void request_lines(struct request *r, loop_fn *gone, loop_fn *room, void *arg);
+/* True: it has been read already. False: `room` comes when it has, or `gone`. */
+bool request_lines_write(struct request *r, struct sv lines);
+/* As request_stream_end. */
+void request_lines_end(struct request *r);
+
+/* ---- between request.c, request_stream.c, request_lines.c and api.c ---- */
 
 /* The answer as it is to be sent, counted and logged; empty when memory is short. Good until the next one. */
 struct sv request_format(struct request *r, struct reply *reply);

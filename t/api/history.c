@@ -75,6 +75,8 @@ static const struct {
     { __LINE__, by_admin, "DELETE", "/Api/CHATHISTORY/u1/Sessions/s1", NO_BODY, "erase admin: u1 s1" },
     { __LINE__, by_user, "DELETE", H "/u2/sessions/s%2F1", NO_BODY, "erase u1: u2 s/1" }, /* chat_erase refuses */
     { __LINE__, by_user, "DELETE", H "/u1", NO_BODY, "erase u1: u1 -" },
+    { __LINE__, by_user, "GET", H "/u1/Export", NO_BODY, "export u1: u1" },
+    { __LINE__, by_admin, "GET", H "/sessions/export", NO_BODY, "session admin: export" }, /* which is the session of that name */
     { __LINE__, by_admin, "DELETE", H "/sessions", NO_BODY, "erase admin: sessions -" },
     { __LINE__, by_user, "GET", H "/u1/preferences", NO_BODY, "preferences u1: u1" },
     { __LINE__, by_user, "PUT", H "/u1/preferences", "{}", "put u1: u1" },

@@ -120,6 +120,10 @@ sub everything {
     ok(wait_for('a dead letter', 30, sub { grep { ($_->{conversation_id} // '') eq "$user-d" } @{$s->admin('/api/v1/admin/queue/dead')->json->{dead} || []} }), 'one is given up');
     ok($s->settle, 'all is archived');
     is_somewhere('the words are kept', $s->{postgres} ? 'pg_dump' : 'state');
+    my $lines = $s->export($user);
+    my %types;
+    if (ref $lines) { $types{$_->{type}}++ for @$lines }
+    ok(ref $lines && $types{session} == 5 && $types{message} == 5 && $types{customer} == 1, 'an export has all of it') or diag(explain(ref $lines ? \%types : $lines));
     my $other = $s->post_message('bystander', 'm1', 'somebody else', sender_id => 'somebody');
     is($other->outcome, 'completed', 'somebody else is there, too');
     my $listener = $s->listen_to($of->{a}, after => 0);
@@ -141,6 +145,7 @@ sub everything {
     is($answer->json->{receipt}{subject}, 'user', 'as the receipt says');
     is($s->get("/api/v1/customers/$user", $s->admin_headers)->status, 404, 'nothing is known about him');
     is_deeply($s->history_as($user, "$user/sessions")->json, [], 'he has no sessions');
+    is_deeply($s->export($user), [], 'nor anything that could be exported');
     is_gone($of->{a}, 'a1', 'what came through A', sender_id => $user);
     is($s->say($of->{c}, $TEXT, sender_id => $user, message_id => 'c1')->json->{duplicate}, JSON::PP::true(), 'through C');
     is($s->sync({messageId => 's1', userId => $user, sessionId => $of->{s}, userMessage => $TEXT})->json->{duplicate}, JSON::PP::true(), 'and through sync is known');
@@ -243,6 +248,29 @@ sub while_he_writes {
     return;
 }
 
+# More than fits anywhere between archive and client, read by one that is slow, and one that goes away.
+sub a_large_export {
+    my ($user, $n, $long) = ('sammler', 1200, 'x' x 20_000);
+    my @exchanges = map { {messageId => "e$_", userId => $user, sessionId => 'sammlung-' . $_ % 3, userMessage => "$_ $long"} } 1 .. $n;
+    while (my @some = splice @exchanges, 0, 10) { my $a = $s->sync(\@some); $a->status == 200 or die $a->text }
+    my $lines = $s->export($user);
+    ok(ref $lines && @$lines >= $n + 3, 'a large export is whole') or diag(ref $lines ? scalar @$lines : $lines);
+    my %seen;
+    if (ref $lines) { $seen{$_->{messageId}}++ for grep { $_->{type} eq 'message' } @$lines }
+    is(scalar(keys %seen), $n, 'each message is in it');
+    is(scalar(grep { $_ != 1 } values %seen), 0, 'once');
+    my $gone = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $s->{port}) or die $!;
+    my $headers = $s->user_headers($user);
+    syswrite $gone, "GET /api/chathistory/$user/export HTTP/1.1\r\nHost: x\r\nAuthorization: $headers->{Authorization}\r\n\r\n";
+    sysread $gone, my $some, 1000;
+    like($some, qr{^HTTP/1\.1 200 .*^Content-Type: application/x-ndjson\r$}ms, 'one begins to read');
+    close $gone;
+    is($s->get('/health')->status, 200, 'and goes');
+    is_erased(erase($user, undef, $user), 'all of that is erased');
+    is_deeply($s->export($user), [], 'and nothing is left');
+    return;
+}
+
 # ---- all of it ----
 
 sub run_on {
@@ -252,6 +280,7 @@ sub run_on {
     a_running_turn();
     without_the_archive();
     while_he_writes();
+    a_large_export();
     $s->end_well;
     return;
 }

@@ -58,6 +58,23 @@ void chat_erase(struct turns *t, const struct chat_who *who, struct sv user_id, 
     control_double_take(fn, arg, "erase %.*s: %.*s %.*s", WHO(who), SV_FMT(user_id), SV_FMT(said(session_id)));
 }
 
+struct chat_export *chat_export_new(struct turns *t, const struct chat_who *who, struct sv user_id, chat_piece_fn *piece, control_fn *fn, void *arg)
+{
+    (void)t, (void)piece;
+    control_double_take(fn, arg, "export %.*s: %.*s", WHO(who), SV_FMT(user_id));
+    return NULL;
+}
+
+void chat_export_go(struct chat_export *x)
+{
+    (void)x;
+}
+
+void chat_export_stop(struct chat_export *x)
+{
+    (void)x;
+}
+
 void chat_analytics(struct turns *t, struct sv from, struct sv to, control_fn *fn, void *arg)
 {
     (void)t;

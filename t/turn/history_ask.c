@@ -163,10 +163,20 @@ size_t history_sessions(struct rig *r, const char *user)
     return q.n;
 }
 
+static char taken[200]; /* the batch */
+
+static void on_acked(void *arg, enum store_status status)
+{
+    struct asking *q = arg;
+    (void)status;
+    q->done = true;
+}
+
 static void on_taken(void *arg, enum store_status status, const struct store_batch *batch)
 {
     struct asking *q = arg;
     q->done = true;
+    (void)snprintf(taken, sizeof(taken), "%.*s", SV_FMT(status == STORE_DONE ? batch->name : SV_NONE));
     for (size_t i = 0; status == STORE_DONE && i < batch->n && q->n < ITEMS_MAX; i++)
         (void)snprintf(items[q->n++], sizeof(items[0]), "%.*s", SV_FMT(batch->items[i]));
 }
@@ -176,6 +186,12 @@ size_t history_items(struct rig *r)
     struct asking q = { 0 };
     store_take(r->store, STORE_QUEUE_MESSAGES, SV("test"), ITEMS_MAX, on_taken, &q);
     wait_for(r, &q);
+    if (q.n > 0) {
+        const struct store_ack ack = { .batch = sv_from(taken) };
+        q.done = false;
+        store_ack(r->store, &ack, on_acked, &q);
+        wait_for(r, &q);
+    }
     return q.n;
 }
 

@@ -38,6 +38,16 @@ sub page_line { my $a = shift; return $a->status == 200 ? join ' ', map { $_->{m
 
 sub sync { my ($self, $what) = @_; return $self->{client}->request(path => "$HISTORY/sync", headers => $self->platform_headers, json => $what) }
 
+# All of a user, as lines; a text when it was refused or is not whole.
+sub export {
+    my ($self, $user) = @_;
+    my $answer = $self->history_as($user, segment($user) . '/export');
+    return $answer->text if $answer->status != 200;
+    my @lines = map { Stack::Client->decode($_) // "no JSON: $_" } split /\n/, $answer->body;
+    my $last = pop @lines;
+    return ref $last && ($last->{type} // '') eq 'end' ? \@lines : 'it has no end';
+}
+
 # Until the archive has nothing to do.
 sub settle {
     my $self = shift;
