@@ -43,6 +43,7 @@ static const struct conf_option table[] = {
     TEXT("CORS_ORIGINS", cors_origins, "", "origins of browsers that may call, separated by commas", RELOADS),
     NUMBER("MAX_BODY_BYTES", max_body_bytes, "262144", 1024, 16777216, "largest request body", RELOADS),
     NUMBER("MAX_IN_FLIGHT", max_in_flight, "0", 0, 1000000, "requests that one responder holds at once; 0: what its descriptor limit carries", RELOADS),
+    NUMBER("RATE_LIMIT_PER_MINUTE", rate_limit, "0", 0, 1000000, "requests of one credential, and messages of one conversation, in a minute; 0: no limit", RELOADS),
     YES_NO("PUBLIC_STATUS", public_status, "yes", "GET /api/v1/status/handler needs no credential", RELOADS),
     NUMBER("SYNC_WAIT_MS", sync_wait_ms, "60000", 1, 3600000, "how long a request waits for its answer before it gets 202", RELOADS),
 

@@ -27,7 +27,7 @@ struct settings {
     const char *platform_token, *admin_token;
     const char *jwt_secret, *jwt_public_key_file, *jwt_jwks_file, *jwt_issuer, *jwt_audience;
     const char *cors_origins;
-    int64_t max_body_bytes, max_in_flight, sync_wait_ms;
+    int64_t max_body_bytes, max_in_flight, rate_limit, sync_wait_ms;
 
     const char *redis_url, *redis_host, *redis_user, *redis_password;
     int64_t redis_port, redis_db, redis_command_timeout_ms;

@@ -41,7 +41,7 @@ static struct api_options api_options_of(const struct setup *u, const struct set
         .loop = u->loop, .turns = u->turns, .store = u->store, .archive = u->archive, .bots = u->bots, .callback = u->callback, .hub = u->hub,
         .listen_fd = 0,
         .platform_tokens = s->platform_token, .admin_tokens = s->admin_token, .jwt = settings_jwt(s), .cors_origins = s->cors_origins,
-        .base_path = s->base_path, .body_max = s->max_body_bytes, .in_flight_max = s->max_in_flight, .sync_wait_ms = s->sync_wait_ms,
+        .base_path = s->base_path, .body_max = s->max_body_bytes, .in_flight_max = s->max_in_flight, .sync_wait_ms = s->sync_wait_ms, .rate_limit = s->rate_limit,
         .closed_status = !s->public_status,
     };
 }

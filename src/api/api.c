@@ -40,7 +40,7 @@ static int make_rules(const struct api_options *o, struct request_rules *rules, 
     *rules = (struct request_rules){ .body_max = o->body_max, .closed_status = o->closed_status };
     if (o->body_max < 1 || o->body_max > BODY_MAX)
         return err_set(e, ERR_RANGE, "a body is limited to 1 to %d bytes", BODY_MAX);
-    if (o->in_flight_max < 0 || o->sync_wait_ms < 0)
+    if (o->in_flight_max < 0 || o->sync_wait_ms < 0 || o->rate_limit < 0)
         return err_set(e, ERR_RANGE, "limits and times are not negative");
     if (api_check_origins(o->cors_origins, e) != 0)
         return -1;
@@ -71,6 +71,7 @@ static int64_t room(int64_t configured)
 static void take_limits(struct api *a, const struct api_options *o)
 {
     a->o.sync_wait_ms = o->sync_wait_ms;
+    a->o.rate_limit = o->rate_limit;
     atomic_store(&a->in_flight_max, room(o->in_flight_max));
 }
 
@@ -167,6 +168,7 @@ void api_stat(const struct api *a, struct api_stat *out)
         .requests = a->requests,
         .refused = atomic_load(&a->refused),
         .busy = atomic_load(&a->busy),
+        .limited = atomic_load(&a->limited),
         .in_flight = atomic_load(&a->in_flight),
         .in_flight_max = atomic_load(&a->in_flight_max),
         .connections = (int64_t)fcgi_live(a->fcgi),

@@ -41,6 +41,7 @@ struct api_options {
     int64_t body_max;                           /* MAX_BODY_BYTES, at most 16 MiB */
     int64_t in_flight_max;    /* MAX_IN_FLIGHT; 0: what the descriptor limit carries at two a request */
     int64_t sync_wait_ms;     /* SYNC_WAIT_MS */
+    int64_t rate_limit;       /* RATE_LIMIT_PER_MINUTE; 0: none */
     bool closed_status;       /* PUBLIC_STATUS=no: the handler's status needs a credential */
     unsigned readers_max;     /* threads; 0: all that are possible (64) */
     int64_t read_timeout_ms;  /* to read a whole request; 0: 30,000 */
@@ -57,7 +58,7 @@ bool api_is_listener(int fd);
 int api_check_origins(const char *list, struct err *e) MUST_CHECK;
 /* -1 (ERR_INVALID: a token, key, origin or base path; ERR_RANGE; ERR_IO: a file of keys). */
 struct api *api_open(const struct api_options *o, struct err *e) MUST_CHECK;
-/* Takes over tokens, keys, origins, body_max, in_flight_max, sync_wait_ms, closed_status. -1: nothing has changed. Loop thread. */
+/* Takes over tokens, keys, origins, body_max, in_flight_max, sync_wait_ms, rate_limit, closed_status. -1: nothing has changed. Loop thread. */
 int api_reload(struct api *a, const struct api_options *o, struct err *e) MUST_CHECK;
 void api_drain(struct api *a, loop_fn *fn, void *arg);
 /* Connections that are still open are cut. NULL is allowed. */
@@ -68,6 +69,7 @@ struct api_stat {
     uint64_t requests; /* answered, refusals among them */
     uint64_t refused;  /* 401 and 403 */
     uint64_t busy;     /* 503 for want of room */
+    uint64_t limited;  /* 429 */
     int64_t in_flight, in_flight_max, connections;
     int64_t streams; /* open, of the connections */
 };

@@ -163,3 +163,8 @@ void endpoint_chat(struct request *r)
     c->r = r;
     submit(r, in, &m, c);
 }
+
+struct sv endpoint_chat_conversation(const struct request *r)
+{
+    return ((const struct chat *)r->input)->conversation_id;
+}

@@ -92,3 +92,8 @@ void endpoint_message(struct request *r)
     turns_submit(r->api->o.turns, r->input, &o, on_answer, r);
     request_park(r);
 }
+
+struct sv endpoint_message_conversation(const struct request *r)
+{
+    return ((const struct message *)r->input)->conversation_id;
+}

@@ -145,6 +145,11 @@ void endpoint_session_message(struct request *r)
     owner_check(r, r->args[0], true, submit);
 }
 
+struct sv endpoint_session_conversation(const struct request *r)
+{
+    return r->args[0];
+}
+
 /* ---- customers ---- */
 
 void endpoint_customer(struct request *r)

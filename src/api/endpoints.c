@@ -46,6 +46,7 @@ const struct route endpoints[] = {
         .access = ACCESS_PLATFORM,
         .parks = true,
         .input = &endpoint_message_input,
+        .conversation = endpoint_message_conversation,
         .handle = endpoint_message,
     },
     {
@@ -67,6 +68,7 @@ const struct route endpoints[] = {
         .access = ACCESS_PLATFORM,
         .parks = true,
         .input = &endpoint_chat_input,
+        .conversation = endpoint_chat_conversation,
         .handle = endpoint_chat,
     },
     {
@@ -107,7 +109,8 @@ const struct route endpoints[] = {
         .input = &endpoint_session_patch_input,
         .handle = endpoint_session_patch,
     },
-    CHAT(CGI_POST, SESSION "/messages", session_message, .input = &session_message_input, .user_input = &session_message_user_input),
+    CHAT(CGI_POST, SESSION "/messages", session_message, .input = &session_message_input, .user_input = &session_message_user_input,
+         .conversation = endpoint_session_conversation),
     {
         .method = CGI_GET,
         .path = "/api/v1/" SESSION "/events",

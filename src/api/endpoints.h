@@ -11,9 +11,11 @@ extern const size_t endpoints_n;
 /* endpoint_message.c */
 extern const struct input endpoint_message_input;
 void endpoint_message(struct request *r);
+struct sv endpoint_message_conversation(const struct request *r);
 /* endpoint_chat.c */
 extern const struct input endpoint_chat_input;
 void endpoint_chat(struct request *r);
+struct sv endpoint_chat_conversation(const struct request *r);
 /* endpoint_job.c */
 extern const struct input endpoint_job_query;
 void endpoint_job(struct request *r);
@@ -25,6 +27,7 @@ extern const struct input endpoint_session_patch_input, endpoint_ticket_input, e
 void endpoint_session(struct request *r);
 void endpoint_session_patch(struct request *r);
 void endpoint_session_message(struct request *r);
+struct sv endpoint_session_conversation(const struct request *r);
 void endpoint_customer(struct request *r);
 void endpoint_ticket(struct request *r);
 /* endpoint_session_events.c */

@@ -24,6 +24,7 @@ static const struct {
     [PROBLEM_TOO_LARGE] = { 413, "body_too_large", "The body is too large." },
     [PROBLEM_MEDIA_TYPE] = { 415, "unsupported_media_type", "The body must be application/json." },
     [PROBLEM_FIELDS] = { 422, "validation_error", "Some fields are missing or wrong." },
+    [PROBLEM_RATE_LIMITED] = { 429, "rate_limited", "Too many requests in this minute; try again later." },
     [PROBLEM_INTERNAL] = { 500, "internal_error", "Something went wrong." },
     [PROBLEM_NOT_IMPLEMENTED] = { 501, "not_implemented", "This method or transfer coding is not known here." },
     [PROBLEM_BUSY] = { 503, "overloaded", "Too many requests are waiting; try again later." },
@@ -49,6 +50,7 @@ static const struct {
     { 413, "Content Too Large" },
     { 415, "Unsupported Media Type" },
     { 422, "Unprocessable Content" },
+    { 429, "Too Many Requests" },
     { 500, "Internal Server Error" },
     { 501, "Not Implemented" },
     { 503, "Service Unavailable" },
@@ -162,7 +164,7 @@ static void add_cors(struct buf *out, const struct reply *r)
                    "traceparent\r\n"
                    "Access-Control-Max-Age: 600\r\n"));
     } else {
-        buf_add(out, SV("Access-Control-Expose-Headers: Retry-After, X-Cache, X-Request-ID\r\n"));
+        buf_add(out, SV("Access-Control-Expose-Headers: RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After, X-Cache, X-Request-ID\r\n"));
     }
 }
 
@@ -183,8 +185,13 @@ void reply_format(struct buf *out, const struct reply *r)
         buf_add(out, SV("WWW-Authenticate: Bearer\r\n"));
     if (r->status == 405)
         add_methods(out, SV("Allow: "), r->allow);
-    if (r->status == 409 || r->status == 503)
+    if (r->status == 409 || r->status == 429 || r->status == 503)
         add_number(out, SV("Retry-After: "), r->retry_after_ms > 1000 ? (r->retry_after_ms + 999) / 1000 : 1);
+    if (r->rate.limit > 0) {
+        add_number(out, SV("RateLimit-Limit: "), r->rate.limit);
+        add_number(out, SV("RateLimit-Remaining: "), r->rate.remaining);
+        add_number(out, SV("RateLimit-Reset: "), r->rate.reset_s);
+    }
     if (r->cache != NULL)
         add_header(out, SV("X-Cache: "), r->cache);
     if (r->async)

@@ -20,6 +20,7 @@ enum problem {
     PROBLEM_TOO_LARGE,        /* 413 */
     PROBLEM_MEDIA_TYPE,       /* 415 */
     PROBLEM_FIELDS,           /* 422 */
+    PROBLEM_RATE_LIMITED,     /* 429 */
     PROBLEM_INTERNAL,         /* 500 */
     PROBLEM_NOT_IMPLEMENTED,  /* 501 the web server knows no such method or transfer coding */
     PROBLEM_BUSY,             /* 503 too many requests wait */
@@ -28,13 +29,19 @@ enum problem {
 };
 #define PROBLEMS (PROBLEM_UNAVAILABLE + 1)
 
+/* https://datatracker.ietf.org/doc/html/draft-ietf-httpapi-ratelimit-headers-06: how many of `limit` are left, for how long. */
+struct reply_rate {
+    int64_t limit, remaining, reset_s; /* limit 0: not said */
+};
+
 struct reply {
     int status;
     struct sv body; /* JSON; SV_NONE: no body */
     const char *request_id;
     const char *origin;     /* of a browser that may read this; NULL: none */
     unsigned allow;         /* 1u << enum cgi_method, for 405 and preflights; 0: not said */
-    int64_t retry_after_ms; /* of 409 and 503 */
+    int64_t retry_after_ms; /* of 409, 429 and 503 */
+    struct reply_rate rate;
     bool head;              /* the answer to HEAD: headers only */
     bool events;            /* server-sent events follow; nobody knows how many */
     bool lines;             /* JSON lines follow, the same */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "api/rate.h"
 #include "api/request.h"
 #include "lib/clock.h"
 #include "lib/id.h"
@@ -37,7 +38,8 @@ static void log_refusal(struct request *r, const char *why)
         atomic_store(&a->log_count, 0);
     if (atomic_fetch_add(&a->log_count, 1) < REFUSALS_LOGGED)
         log_warning("a request was refused", "request_id", r->id, "code", problem_code(r->problem), "route",
-                    r->route->path, "method", cgi_method_name(r->method), "role", auth_role_name(r->role), "reason", why != NULL ? why : "-", NULL);
+                    r->route->path, "method", cgi_method_name(r->method), "role", auth_role_name(r->role),
+                    "reason", why != NULL ? why : "-", NULL);
 }
 
 /* The browser's origin when it is on the list. */
@@ -99,12 +101,14 @@ static bool has_ticket(struct request *r, struct sv uri)
     if (!given || !ticket_check(r->api->rules.tickets, r->f.scratch, text, clock_wall_ms(), &ticket))
         return false;
     r->role = ROLE_TICKET;
+    digest_sha256(text, r->credential);
     return sv_eq(ticket.session_id, r->args[0]);
 }
 
 /* Whose it is, where the endpoint has to know that. */
 static bool keep_user(struct request *r, const struct auth_identity *who)
 {
+    memcpy(r->credential, who->credential, sizeof(r->credential));
     if (who->role != ROLE_USER)
         return true;
     r->user = strdup(who->user_id);
@@ -277,9 +281,9 @@ static int64_t on_head(void *arg, struct fcgi_request *f)
 
 static void check_input(struct request *r, const json_t *json)
 {
+    const struct input *in = r->role == ROLE_USER && r->route->user_input != NULL ? r->route->user_input : r->route->input;
     struct buf detail = { 0 };
     int wrong = -1;
-    const struct input *in = r->role == ROLE_USER && r->route->user_input != NULL ? r->route->user_input : r->route->input;
 
     r->input = arena_alloc(r->f.scratch, input_size(in));
     if (r->input != NULL)
@@ -362,6 +366,8 @@ struct sv request_format(struct request *r, struct reply *reply)
     reply->request_id = r->id;
     reply->origin = r->origin;
     reply->head = r->method == CGI_HEAD;
+    if (r->rate.known)
+        reply->rate = (struct reply_rate){ r->rate.limit, r->rate.remaining, (r->rate.reset_ms + 999) / 1000 };
     reply_format(b, reply);
     if (!buf_ok(b)) {
         log_error("an answer was dropped: out of memory", "request_id", r->id, NULL);
@@ -473,7 +479,7 @@ static void on_handle(void *arg, struct fcgi_request *f)
     else if (r->problem != PROBLEM_NONE)
         answer_problem(r, r->problem, 0, r->problem_text, r->problem_detail);
     else
-        r->route->handle(r);
+        rate_check(r, r->route->handle);
 }
 
 const struct fcgi_ops request_ops = {

@@ -37,7 +37,7 @@ struct api {
 
     atomic_llong in_flight, in_flight_max;
     atomic_llong in_flight_admin; /* on an administrator's routes: they have room of their own */
-    atomic_ullong refused, busy;
+    atomic_ullong refused, busy, limited;
     atomic_llong log_second; /* refusals are logged a few times a second */
     atomic_uint log_count;
 
@@ -59,6 +59,7 @@ struct request {
     enum cgi_method method;
     enum auth_role role;
     struct sv user_id;     /* of ROLE_USER, good until the request is gone; else SV_NONE */
+    unsigned char credential[DIGEST_SIZE]; /* see auth_identity; zeros: none */
     atomic_llong *counted; /* of the api's: where it is counted; NULL: nowhere */
     bool respond_async;    /* Prefer: respond-async */
     bool preflight;
@@ -79,6 +80,12 @@ struct request {
         loop_fn *gone, *room;
         void *arg;
     } stream;
+
+    struct {
+        void (*go)(struct request *r);
+        int64_t limit, minute, reset_ms, remaining; /* limit 0: there is none */
+        bool known; /* remaining is */
+    } rate; /* rate.c's */
 
     enum problem problem;                   /* found by a reader */
     struct sv problem_text, problem_detail; /* SV_NONE: none; scratch */

@@ -21,6 +21,7 @@ struct route {
     const struct input *input; /* a JSON body, and what must be in it. NULL: a body is ignored */
     const struct input *user_input; /* of users, where it differs; NULL: as input */
     const struct input *query; /* what may be in the query. NULL: it is ignored */
+    struct sv (*conversation)(const struct request *r); /* whose message this is, for the limit (api/rate.h); NULL: it is none */
     void (*handle)(struct request *r);
 };
 

@@ -57,14 +57,21 @@ static int erase_later(struct job *j, const struct item *item)
     return 0;
 }
 
+/* The rows of one that cannot be wiped are gone all the same. That it will never be does not hold up all that comes behind it; whoever asks for an
+ * erasure himself is told. */
 static int erase_all(struct sqlite *s, const struct job *j)
 {
     int rc = 0;
 
-    for (struct to_erase *e = j->data; rc == 0 && e != NULL; e = e->next)
+    for (struct to_erase *e = j->data; rc == 0 && e != NULL; e = e->next) {
         do
             rc = sqlite_erase_some(s, &e->erasure);
         while (rc > 0 && !atomic_load(&s->stop));
+        if (rc < 0 && e->erasure.wipe && lite_trouble(s->lite) == LITE_ODD) {
+            log_error("what was erased may be left in free parts of the state file", "reason", lite_text(s->lite), NULL);
+            rc = 0;
+        }
+    }
     return rc == 0 ? 0 : -1;
 }
 

@@ -5,6 +5,7 @@
 
 #include "archive/archive.h"
 #include "archive/archive_task.h"
+#include "lib/clock.h"
 #include "lib/contact.h"
 #include "lib/json.h"
 
@@ -220,6 +221,9 @@ int task_customer(struct door *d, struct item *out)
 
 /* ---- erase ---- */
 
+/* Whoever is erased is refused up to then: a time in other units must not shut him out for good. Clocks may differ. */
+#define ERASE_AHEAD_MS (INT64_C(24) * 60 * 60 * 1000)
+
 int task_erase(struct door *d, struct item *out)
 {
     struct item_erase *erase = arena_alloc(d->arena, sizeof(*erase));
@@ -229,6 +233,8 @@ int task_erase(struct door *d, struct item *out)
     erase->user = door_absent(d, scan_member(&d->scan, 0, "conversation_id"));
     if (door_id(d, 0, erase->user ? "user_id" : "conversation_id", &top, &erase->id) != 0 || door_ms(d, 0, "at", &top, -1, &out->at_ms) != 0)
         return -1;
+    if (out->at_ms > clock_wall_ms() + ERASE_AHEAD_MS)
+        return door_refuse(d, &top, "at", "lies in the future");
     if (!erase->user)
         out->conversation_id = erase->id;
     out->erase = erase;

@@ -261,11 +261,17 @@ static int wipe_file(struct lite *l)
     if (sqlite3_file_control(l->handle, "main", SQLITE_FCNTL_FILE_POINTER, &f) != SQLITE_OK || f == NULL || f->pMethods == NULL ||
         f->pMethods->xFileSize(f, &size) != SQLITE_OK)
         return fail_as(l, LITE_FILE, "no access to the file");
-    return scrub(&(struct scrub_file){ .arg = f, .read = read_file, .write = write_file, .size = size }, &e) == 0
-               ? 0 : fail_as(l, LITE_FILE, e.text);
+    if (scrub(&(struct scrub_file){ .arg = f, .read = read_file, .write = write_file, .size = size }, &e) == 0)
+        return 0;
+    return fail_as(l, e.code == ERR_REFUSED || e.code == ERR_PROTOCOL ? LITE_ODD : LITE_FILE, e.text);
 }
 
-/* A rollback journal is cut to nothing by the commit. Readers hold the lock, too, so none is in the way of a checkpoint. */
+/* Of a write-ahead log; fails where somebody who does not know of the lock reads the file. A rollback journal is cut to nothing by each commit. */
+static int empty_log(struct lite *l)
+{
+    return sqlite3_wal_checkpoint_v2(l->handle, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL) == SQLITE_OK ? 0 : fail(l);
+}
+
 int lite_wipe(struct lite *l, const char *change)
 {
     int rc;
@@ -273,13 +279,17 @@ int lite_wipe(struct lite *l, const char *change)
     l->trouble = LITE_FINE;
     if (take_lock(l) != 0)
         return -1;
-    rc = lite_script(l, "PRAGMA wal_checkpoint(TRUNCATE); BEGIN EXCLUSIVE");
+    rc = empty_log(l);
+    if (rc == 0)
+        rc = lite_script(l, "BEGIN EXCLUSIVE");
     if (rc == 0)
         rc = wipe_file(l);
     if (rc == 0)
         rc = lite_script(l, change);
     if (rc == 0)
-        rc = lite_script(l, "COMMIT; PRAGMA wal_checkpoint(TRUNCATE)");
+        rc = lite_script(l, "COMMIT");
+    if (rc == 0)
+        rc = empty_log(l);
     if (rc != 0)
         undo(l);
     let_go(l, false);

@@ -39,7 +39,8 @@ int lite_begin(struct lite *l, bool writes) MUST_CHECK;
  * moment. */
 int lite_commit(struct lite *l, bool rest) MUST_CHECK;
 /* Outside of transactions, after one that deleted what nobody may find again: what was deleted is neither left in the file nor in one beside it
- * (lib/scrub.h: one look at each page). `change`: a statement that changes a row, so that other connections read the file anew. */
+ * (lib/scrub.h: one look at each page). `change`: a statement that changes a row, so that other connections read the file anew. LITE_ODD: the file has a
+ * shape that cannot be wiped. */
 int lite_wipe(struct lite *l, const char *change) MUST_CHECK;
 void lite_rollback(struct lite *l);
 /* A part of a transaction that may fail for itself. */

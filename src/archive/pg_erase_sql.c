@@ -16,10 +16,13 @@
 #define HASHED(salt, subject, name) "sha256(" salt " || convert_to(" subject " || ':' || " name ", 'UTF8'))" /* as erasure_hash() */
 
 #define GUARD_TEXT "SELECT erasure_guard($1, $2, $3, $4)"
+/* Each name is hashed once, whatever the plan. */
 #define WHEN_TEXT \
-    "SELECT n.at, " MS_OF("max(e.erased_at)") " FROM unnest($1::text[], $2::text[], $3::timestamptz[]) WITH ORDINALITY AS n (subject, name, since, at)" \
-    " CROSS JOIN erasure_salt s JOIN erasures e ON e.subject_hash = " HASHED("s.salt", "n.subject", "n.name") \
-    " AND e.erased_at >= n.since WHERE $4 IS NOT NULL GROUP BY n.at"
+    "WITH n AS MATERIALIZED (SELECT n.at, n.since, " HASHED("s.salt", "n.subject", "n.name") " AS hash" \
+    " FROM unnest($1::text[], $2::text[], $3::timestamptz[]) WITH ORDINALITY AS n (subject, name, since, at) CROSS JOIN erasure_salt s)," \
+    " e AS MATERIALIZED (SELECT subject_hash, max(erased_at) AS at FROM erasures WHERE subject_hash = ANY (ARRAY(SELECT hash FROM n))" \
+    " AND erased_at >= $4 GROUP BY subject_hash)" \
+    " SELECT n.at, " MS_OF("e.at") " FROM n JOIN e ON e.subject_hash = n.hash AND e.at >= n.since"
 
 #define LOCK "8388348718371205" /* as in erasure_guard() */
 #define SHARED_TEXT "SELECT pg_advisory_xact_lock_shared(" LOCK ")"

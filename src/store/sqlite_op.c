@@ -133,6 +133,7 @@ static bool keep_ask(struct op *op)
         return keep(op, &op->ask.letters.id) && keep(op, &op->ask.letters.item);
     case OP_PUT:
     case OP_GET:
+    case OP_COUNT:
         return keep(op, &op->ask.value.name) && keep(op, &op->ask.value.value);
     case OP_SESSION_FILL:
         return keep(op, &op->ask.fill.conversation_id) && keep(op, &op->ask.fill.view) && keep(op, &op->ask.fill.customer);
@@ -188,6 +189,7 @@ static const struct {
     [OP_LETTERS_CHANGE] = { true, op_letters_change },
     [OP_PUT] = { true, op_put },
     [OP_GET] = { false, op_get },
+    [OP_COUNT] = { true, op_one_more },
     [OP_STAT] = { false, op_stat },
     [OP_SESSION] = { false, op_session },
     [OP_SESSION_FILL] = { true, op_session_fill },

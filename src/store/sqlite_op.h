@@ -22,6 +22,7 @@ enum op_kind {
     OP_LETTERS_CHANGE,
     OP_PUT,
     OP_GET,
+    OP_COUNT,
     OP_STAT,
     OP_SESSION,
     OP_SESSION_FILL,
@@ -128,6 +129,7 @@ int op_letters(struct session *x, struct op *op) MUST_CHECK;
 int op_letters_change(struct session *x, struct op *op) MUST_CHECK;
 int op_put(struct session *x, struct op *op) MUST_CHECK;
 int op_get(struct session *x, struct op *op) MUST_CHECK;
+int op_one_more(struct session *x, struct op *op) MUST_CHECK;
 int op_stat(struct session *x, struct op *op) MUST_CHECK;
 int op_session(struct session *x, struct op *op) MUST_CHECK;
 int op_session_fill(struct session *x, struct op *op) MUST_CHECK;

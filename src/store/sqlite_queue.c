@@ -295,18 +295,29 @@ int op_put(struct session *x, struct op *op)
     return op_value_set(x, op->ask.value.name, op->ask.value.value, clock_wall_ms() + op->ask.value.ttl_ms);
 }
 
-int op_get(struct session *x, struct op *op)
+/* rc: of db_ask. */
+static int take_value(struct session *x, struct op *op, enum sql sql, int rc)
 {
     struct sv *value = &op->answer->is.value;
     op->answer->status = STORE_DONE;
     *value = SV_NONE;
-    int rc = db_ask(x->db, SQL_VALUE, DB_ARGS(db_s(op->ask.value.name), db_i(clock_wall_ms())));
     if (rc != 1)
         return rc;
-    *value = db_text(x->db, SQL_VALUE, 0);
+    *value = db_text(x->db, sql, 0);
     bool kept = answer_keep(op->answer, value);
-    db_end(x->db, SQL_VALUE);
+    db_end(x->db, sql);
     return kept ? 0 : db_no_memory(x->db);
+}
+
+int op_get(struct session *x, struct op *op)
+{
+    return take_value(x, op, SQL_VALUE, db_ask(x->db, SQL_VALUE, DB_ARGS(db_s(op->ask.value.name), db_i(clock_wall_ms()))));
+}
+
+int op_one_more(struct session *x, struct op *op)
+{
+    const struct store_value *v = &op->ask.value;
+    return take_value(x, op, SQL_VALUE_COUNT, db_ask(x->db, SQL_VALUE_COUNT, DB_ARGS(db_s(v->name), db_i(clock_wall_ms()), db_i(v->ttl_ms))));
 }
 
 static int active_since(struct session *x, int64_t since_ms, int64_t *count)

@@ -228,6 +228,9 @@ const char *const sqlite_sql[SQL_N] = {
     [SQL_VALUE_SET] = "INSERT INTO state_value(name, until, value) VALUES(?1, ?2, ?3)"
                       " ON CONFLICT DO UPDATE SET until = excluded.until, value = excluded.value",
     [SQL_VALUE_DROP] = "DELETE FROM state_value WHERE name = ?1",
+    [SQL_VALUE_COUNT] = "INSERT INTO state_value(name, until, value) VALUES(?1, ?2 + ?3, '1') ON CONFLICT DO UPDATE SET"
+                        " until = CASE WHEN until > ?2 THEN until ELSE excluded.until END,"
+                        " value = CASE WHEN until > ?2 THEN CAST(CAST(value AS INTEGER) + 1 AS TEXT) ELSE '1' END RETURNING value",
 
     QUEUE(STORE_QUEUE_MESSAGES, "state_item", "state_range"),
     QUEUE(STORE_QUEUE_CALLBACKS, "state_callback", "state_callback_range"),

@@ -68,6 +68,7 @@ enum sql {
     SQL_VALUE,
     SQL_VALUE_SET,
     SQL_VALUE_DROP,
+    SQL_VALUE_COUNT,
 
     SQL_QUEUE, /* all of enum queue_sql for each enum store_queue, in its order */
     SQL_QUEUE_LAST = SQL_QUEUE + STORE_QUEUES * QUEUE_SQL_N - 1,

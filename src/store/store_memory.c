@@ -92,13 +92,19 @@ struct sv memory_timed_get(const struct map *m, struct sv key)
 
 void memory_timed_put(struct map *m, struct sv key, struct sv value, int64_t ttl_ms)
 {
+    memory_timed_set(m, key, value, ttl_ms, false);
+}
+
+void memory_timed_set(struct map *m, struct sv key, struct sv value, int64_t ttl_ms, bool same_end)
+{
     void *old;
     if (value.p == NULL) {
         timed_free(map_take(m, key));
         return;
     }
+    const struct timed *before = same_end ? map_find(m, key) : NULL;
     struct timed *t = memory_need(malloc(sizeof *t));
-    *t = (struct timed){ memory_copy(value), clock_wall_ms() + ttl_ms };
+    *t = (struct timed){ memory_copy(value), before != NULL ? before->until_ms : clock_wall_ms() + ttl_ms };
     if (map_put(m, key, t, &old) != 0)
         abort();
     timed_free(old);

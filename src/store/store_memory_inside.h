@@ -64,6 +64,7 @@ bool memory_is_listed(const struct conversation *c, enum store_index index);
 struct sv memory_timed_get(const struct map *m, struct sv key);
 /* value SV_NONE removes. */
 void memory_timed_put(struct map *m, struct sv key, struct sv value, int64_t ttl_ms);
+void memory_timed_set(struct map *m, struct sv key, struct sv value, int64_t ttl_ms, bool same_end); /* same_end: of what is there */
 
 void memory_list_add(struct list *l, struct sv owned);
 /* Moves the first n to the end of `to`, or frees them. */

@@ -3,6 +3,7 @@
  * each call, from all conversations: right before fast. Knows nothing of what records mean. */
 #include "config.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "lib/clock.h"
@@ -274,6 +275,17 @@ void memory_letters(struct store *s, const struct store_letters *what, store_let
 
 /* ---- small values, numbers ---- */
 
+static struct sv one_more(struct memory *m, const struct store_value *what)
+{
+    struct sv before = memory_timed_get(m->values, what->name);
+    int64_t n = 0;
+    char text[24];
+    (void)sv_to_i64(before, &n);
+    int size = snprintf(text, sizeof text, "%lld", (long long)n + 1);
+    memory_timed_set(m->values, what->name, (struct sv){ text, (size_t)size }, what->ttl_ms, before.p != NULL);
+    return memory_timed_get(m->values, what->name);
+}
+
 void memory_value(struct store *s, const struct store_value *what, store_value_fn *fn, void *arg)
 {
     struct memory *m = memory_of(s);
@@ -281,7 +293,7 @@ void memory_value(struct store *s, const struct store_value *what, store_value_f
     if (what->put)
         memory_timed_put(m->values, what->name, what->value, what->ttl_ms);
     else
-        a->is.value = memory_timed_get(m->values, what->name);
+        a->is.value = what->count ? one_more(m, what) : memory_timed_get(m->values, what->name);
     memory_keep(a, &a->is.value);
     answers_later(m->answers, a);
 }

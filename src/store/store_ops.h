@@ -14,11 +14,11 @@ struct answers;
 #define STORE_HOUR_MS (3600 * INT64_C(1000))
 #define STORE_DAY_MS (24 * STORE_HOUR_MS)
 
-/* put: value (SV_NONE removes) for ttl_ms, the callback's value is SV_NONE. */
+/* put: value (SV_NONE removes) for ttl_ms, the callback's value is SV_NONE. count: one more, which is the callback's value. Neither: get. */
 struct store_value {
     struct sv name, value;
     int64_t ttl_ms;
-    bool put;
+    bool put, count;
 };
 
 /* The same contracts as above, without the checks of arguments that store.c does (ids of 1 to STORE_ID_MAX bytes, lists not NULL when

@@ -35,6 +35,7 @@ const struct redis_script redis_scripts[SCRIPTS_N] = {
     [SCRIPT_USER] = { .text = redis_lua_user },
     [SCRIPT_USER_TRIM] = { .text = redis_lua_user_trim },
     [SCRIPT_PREFERENCES] = { .text = redis_lua_preferences },
+    [SCRIPT_COUNT] = { .text = redis_lua_count },
 };
 
 /* In a database that is shared with another program these names may be taken. */
@@ -137,7 +138,10 @@ static void on_value(const struct redis_call *call, enum redis_outcome outcome, 
 
 static void write_value(struct buf *b, const struct store_value *what)
 {
-    if (what->put && what->value.p != NULL) {
+    if (what->count) { /* of the script */
+        redis_write(b, what->name);
+        redis_write_i64(b, what->ttl_ms);
+    } else if (what->put && what->value.p != NULL) {
         redis_write_head(b, 5);
         redis_write(b, SV("SET"));
         redis_write(b, what->name);
@@ -154,7 +158,7 @@ static void write_value(struct buf *b, const struct store_value *what)
 static void redis_value(struct store *s, const struct store_value *what, store_value_fn *fn, void *arg)
 {
     struct redis *r = redis_of(s);
-    struct buf *b = redis_link_begin(r->link);
+    struct buf *b = what->count ? redis_link_begin_script(r->link, SCRIPT_COUNT, 1, 1) : redis_link_begin(r->link);
     struct redis_call call = { .done = on_value, .owner = r, .fn = (void (*)(void))fn, .arg = arg };
     if (b != NULL)
         write_value(b, what);

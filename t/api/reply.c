@@ -38,9 +38,12 @@ static void test_format(void)
           { .status = 409, .body = { "{}", 2 }, .retry_after_ms = 2000 },
           "Status: 409 Conflict\r\n" JSON SAFE "Retry-After: 2\r\n\r\n{}" },
         { __LINE__,
+          { .status = 429, .body = { "{}", 2 }, .retry_after_ms = 41000, .rate = { 60, 0, 41 } },
+          "Status: 429 Too Many Requests\r\n" JSON SAFE "Retry-After: 41\r\nRateLimit-Limit: 60\r\nRateLimit-Remaining: 0\r\nRateLimit-Reset: 41\r\n\r\n{}" },
+        { __LINE__,
           { .status = 200, .body = { "{}", 2 }, .origin = "https://a.example" },
           "Status: 200 OK\r\n" JSON SAFE "Access-Control-Allow-Origin: https://a.example\r\nVary: Origin\r\n"
-          "Access-Control-Expose-Headers: Retry-After, X-Cache, X-Request-ID\r\n\r\n{}" },
+          "Access-Control-Expose-Headers: RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After, X-Cache, X-Request-ID\r\n\r\n{}" },
         { __LINE__,
           { .status = 204, .origin = "*", .preflight = true, .allow = 1u << CGI_POST },
           "Status: 204 No Content\r\n" SAFE "Access-Control-Allow-Origin: *\r\nVary: Origin\r\n"
@@ -80,6 +83,7 @@ static void test_problems(void)
         { __LINE__, PROBLEM_TOO_LARGE, 413, "body_too_large" },
         { __LINE__, PROBLEM_MEDIA_TYPE, 415, "unsupported_media_type" },
         { __LINE__, PROBLEM_FIELDS, 422, "validation_error" },
+        { __LINE__, PROBLEM_RATE_LIMITED, 429, "rate_limited" },
         { __LINE__, PROBLEM_INTERNAL, 500, "internal_error" },
         { __LINE__, PROBLEM_NOT_IMPLEMENTED, 501, "not_implemented" },
         { __LINE__, PROBLEM_BUSY, 503, "overloaded" },

@@ -200,6 +200,26 @@ static void beside_poison(struct rig *r)
     (void)rig_query(r, r->server != NULL ? "ALTER TABLE messages DROP CONSTRAINT no_poison" : "DROP TRIGGER no_poison");
 }
 
+/* Many were erased, and the database's statistics know nothing of it: a large batch with one name among many is still a matter of moments. */
+static void among_many(struct rig *r)
+{
+    enum { N = 1500, GONE = 20000 };
+    struct sv *items = arena_array(r->arena, N, sizeof(*items));
+    struct sv sql = arena_printf(r->arena, r->server != NULL
+                                               ? "INSERT INTO erasures (id, subject, subject_hash, salt, erased_at) SELECT gen_random_uuid(), 'user',"
+                                                 " erasure_hash('user', 'many_' || i), salt, to_timestamp(2000000000) FROM erasure_salt, generate_series(1, %d) i"
+                                               : "WITH RECURSIVE i (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM i WHERE i < %d) INSERT INTO erasures"
+                                                 " (id, subject, subject_hash, salt, erased_at) SELECT 'm' || i, 'user', randomblob(32), salt, 2000000000000"
+                                                 " FROM erasure_salt, i", GONE);
+    (void)rig_query(r, sql.p);
+    is_int(erase(r, ARCHIVE_SESSION, "many-700", 1000).status, ARCHIVE_DONE, "%s: one more", NAME);
+    for (unsigned i = 0; i < N; i++)
+        items[i] = erase_message(r, arena_printf(r->arena, "many-%u", i).p, "m", arena_printf(r->arena, "many-u-%u", i).p, 900);
+    ok(rig_kept(r, items, N), "%s: a large batch, of which one was erased", NAME);
+    is_str(rig_query(r, "SELECT count(*) FROM conversations WHERE conversation_id LIKE 'many-%'"), "1499", "%s: all others are there", NAME);
+    (void)rig_query(r, r->server != NULL ? "DELETE FROM erasures WHERE erased_at = to_timestamp(2000000000)" : "DELETE FROM erasures WHERE erased_at = 2000000000000");
+}
+
 /* More rows than go at once, with nothing of it anywhere afterwards: not in a dump, nor in the file or beside it. */
 static void leaves_no_trace(struct rig *r)
 {
@@ -249,5 +269,6 @@ void erase_rules(struct rig *r)
     a_user(r);
     from_the_queue(r);
     beside_poison(r);
+    among_many(r);
     leaves_no_trace(r);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Not a test: what a message costs on its way into the archive, in CPU time of this process and of the server.
- * Usage: cost [messages [batch [conversations]]]. One turn a message with reply and one action, as a completed turn of the seed's size. */
+ * Usage: cost [messages [batch [conversations [erasures]]]]; erasures: of others, younger than the messages, so that each name is looked up. One turn a message with reply and one action, as a completed turn of the seed's size. */
 #include "config.h"
 
 #include <stdio.h>
@@ -132,9 +132,23 @@ static void parse_only(struct sv *items, unsigned n)
     (void)printf("%-10s %.1f us a message of %zu bytes\n", "parse", (cpu_us(CLOCK_PROCESS_CPUTIME_ID) - own) / n, items[0].n);
 }
 
+static void erase_others(struct rig *r, unsigned n)
+{
+    struct sv sql = arena_printf(r->arena, r->server != NULL
+                                               ? "INSERT INTO erasures (id, subject, subject_hash, salt, erased_at) SELECT gen_random_uuid(), 'user',"
+                                                 " erasure_hash('user', 'gone_' || i), salt, now() FROM erasure_salt, generate_series(1, %u) i"
+                                               : "WITH RECURSIVE i (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM i WHERE i < %u) INSERT INTO erasures"
+                                                 " (id, subject, subject_hash, salt, erased_at) SELECT i, 'user', randomblob(32), salt, 9000000000000"
+                                                 " FROM erasure_salt, i", n);
+
+    if (n > 0)
+        (void)rig_query(r, sql.p);
+}
+
 int main(int argc, char **argv)
 {
     unsigned n = number(argc, argv, 1, 50000), batch = number(argc, argv, 2, 500), conversations = number(argc, argv, 3, 5000);
+    unsigned erasures = number(argc, argv, 4, 0);
     struct arena *a = arena_new(0, 1u << 30);
     struct sv *items = arena_array(a, n, sizeof(*items));
     const char *why;
@@ -147,12 +161,14 @@ int main(int argc, char **argv)
         bail_out("out of memory");
     parse_only(items, n);
     rig_open(&r, NULL, NULL);
+    erase_others(&r, erasures);
     measure(&r, items, n, batch);
     questions(&r, 10000, 0);
     questions(&r, 10000, conversations);
     rig_close(&r);
     if (server != NULL) {
         rig_open(&r, server, "cost");
+        erase_others(&r, erasures);
         measure(&r, items, n, batch);
         measure(&r, items, n, batch); /* all of it again: nothing changes */
         questions(&r, 10000, 0);

@@ -3,6 +3,7 @@
  * connection. Whoever comes first, nothing that is older than an erasure is there in the end, and all that is younger is. */
 #include "config.h"
 
+#include <sqlite3.h>
 #include <stdio.h>
 
 #include "t/archive/erase.h"
@@ -159,6 +160,21 @@ static void closes_in_flight(struct rig *r)
     ok(w.count == 1 && w.status == ARCHIVE_DOWN, "%s: and a batch that erases", NAME);
 }
 
+/* A file of a kind that the program does not make: rows go, and the queue goes on, but nobody is told that it is done who asked for it. */
+static void cannot_be_wiped(struct rig *r)
+{
+    sqlite3 *db = NULL;
+    struct sv items[] = { erase_message(r, "odd file", "w1", "u", 1), erase_item(r, "odd file", NULL, 10), erase_message(r, "odd file", "w2", "u", 11) };
+
+    if (sqlite3_open(r->place, &db) != SQLITE_OK || sqlite3_exec(db, "PRAGMA auto_vacuum = FULL; VACUUM", NULL, NULL, NULL) != SQLITE_OK)
+        bail_out("%s", sqlite3_errmsg(db));
+    (void)sqlite3_close(db);
+    ok(rig_kept(r, items, ARRAY_LEN(items)), "%s: a batch that erases in a file that cannot be wiped", NAME);
+    is_str(rig_query(r, "SELECT message_id FROM messages WHERE conversation_id = 'odd file'"), "w2", "%s: erases rows", NAME);
+    is_int(erase(r, ARCHIVE_SESSION, "odd file", 20).status, ARCHIVE_DOWN, "%s: who asks for an erasure is told that it is not done", NAME);
+    is_str(rig_query(r, "SELECT count(*) FROM messages WHERE conversation_id = 'odd file'"), "0", "%s: though rows are gone", NAME);
+}
+
 static void run(struct rig *r)
 {
     erase_rules(r);
@@ -175,6 +191,7 @@ int main(void)
 
     rig_open(&r, NULL, NULL);
     run(&r);
+    cannot_be_wiped(&r);
     rig_close(&r);
     server = pgserver_start(&why);
     if (server == NULL) {

@@ -70,6 +70,7 @@ static const struct {
     { __LINE__, "{\"type\":\"erase\",\"session_id\":\"c\",\"at\":1}", "user_id: must be a string" },
     { __LINE__, "{\"type\":\"erase\",\"conversation_id\":\"\",\"user_id\":\"u\",\"at\":1}", "conversation_id: must" },
     { __LINE__, "{\"type\":\"erase\",\"conversation_id\":\"c\"}", "at: must be a number" },
+    { __LINE__, "{\"type\":\"erase\",\"user_id\":\"u\",\"at\":1760000000000000}", "at: lies in the future" },
 };
 
 static void check_table(void)

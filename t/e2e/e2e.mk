@@ -34,8 +34,9 @@ E2E_TESTS = \
     t/e2e/82-tasks.t \
     t/e2e/85-demo.t \
     t/e2e/86-jwt.t \
-    t/e2e/87-chat-history.t \
-    t/e2e/88-erasure.t \
+    t/e2e/87-rate.t \
+    t/e2e/88-chat-history.t \
+    t/e2e/89-erasure.t \
     t/e2e/90-faults.t \
     t/e2e/91-job-faults.t \
     t/e2e/92-redis-outages.t \

@@ -130,6 +130,16 @@ bool store_is_up(const struct store *s)
     return atomic_load(&rig_script.store_up);
 }
 
+void (*rig_count)(struct sv name, int64_t ttl_ms, store_value_fn *fn, void *arg);
+
+void store_count(struct store *s, struct sv name, int64_t ttl_ms, store_value_fn *fn, void *arg)
+{
+    (void)s;
+    if (rig_count == NULL)
+        abort();
+    rig_count(name, ttl_ms, fn, arg);
+}
+
 bool store_is_standing_in(const struct store *s)
 {
     (void)s;

@@ -8,6 +8,7 @@
 
 #include "api/api.h"
 #include "lib/buf.h"
+#include "store/store_count.h"
 #include "turn/turn.h"
 
 /* What the doubles do. May be changed while the loop's thread is idle. */
@@ -60,6 +61,9 @@ void rig_stop(struct rig *r);
 /* Polls `*what` for a generous while. */
 bool rig_wait(const atomic_bool *what);
 bool rig_wait_int(const atomic_int *what, int value);
+
+/* What store_count does; NULL: it aborts, since nobody has set a limit. */
+extern void (*rig_count)(struct sv name, int64_t ttl_ms, store_value_fn *fn, void *arg);
 
 /* The doubles for a program without the thread. */
 void rig_doubles(struct loop *loop);

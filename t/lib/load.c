@@ -5,16 +5,17 @@
  *   t/lib/load --port N ... --chat
  *   t/lib/load --port N ... --say system
  *   t/lib/load --port N ... --read
+ *   t/lib/load --port N ... --sync 100
  *   t/lib/load --port N ... --get /health
  *   t/lib/load --port N ... --once
  *   t/lib/load --port N ... --count C
  *
  * Sends messages to A's endpoint (--chat: histories of one message to B's; --say: messages of this type of sender to sessions; --read: reads those
- * sessions; or GET requests of one path); of one conversation never two at once. Without --rate each connection sends its next
- * request when it has its answer; with it, requests leave on a fixed schedule and a latency counts from the moment when the request
- * should have left, so that a slow answer does not hide the wait of those behind it. --count: so many requests, then the end; --once: one a
- * connection. "completed" counts turns that ended, with --chat jobs that began, with --say messages that were accepted, with --read sessions that
- * came from the cache. Prints one JSON object. Knows nothing of what answers. */
+ * sessions; --sync: so many exchanges a request, each of a session of its own; or GET requests of one path); of one conversation never two at once.
+ * Without --rate each connection sends its next request when it has its answer; with it, requests leave on a fixed schedule and a latency counts from
+ * the moment when the request should have left, so that a slow answer does not hide the wait of those behind it. --count: so many requests, then the
+ * end; --once: one a connection. "completed" counts turns that ended, with --chat jobs that began, with --say messages that were accepted, with --read
+ * sessions that came from the cache, with --sync requests whose exchanges were all new. Prints one JSON object. Knows nothing of what answers. */
 #include "config.h"
 
 #include <arpa/inet.h>
@@ -34,7 +35,7 @@
 #include "lib/attr.h"
 #include "lib/clock.h"
 
-enum { REQUEST_MAX = 1024, ANSWER_MAX = 65536, EVENTS_MAX = 256 };
+enum { REQUEST_MAX = 32768, ANSWER_MAX = 65536, EVENTS_MAX = 256 };
 
 /* Latencies in microseconds: 64 steps for each power of two, so 1.5 % wide. */
 enum { STEP_BITS = 6, BUCKETS = 40 << STEP_BITS };
@@ -45,6 +46,7 @@ struct plan {
     const char *token, *get, *say, *prefix;
     uint64_t count; /* of requests; 0: no bound */
     bool chat, read;
+    unsigned sync;
 };
 
 struct client {
@@ -126,9 +128,27 @@ static void client_connect(struct load *l, int i)
 
 #define SESSIONS "/api/v1/chat/sessions/"
 
+/* An object, or an array of several. Returns its length, more than `size` where it does not fit. */
+static int render_exchanges(const struct plan *p, char *to, size_t size, unsigned conversation, unsigned round)
+{
+    size_t n = 0;
+    for (unsigned i = 0; i < p->sync && n < size; i++) {
+        unsigned session = conversation * p->sync + i;
+        int more = snprintf(to + n, size - n,
+                            "%s{\"messageId\":\"m%u\",\"userId\":\"user_%u\",\"sessionId\":\"%s-%u\",\"userMessage\":\"I would like to book an appointment\","
+                            "\"aiResponse\":\"On which day?\",\"metadata\":{\"aiModel\":\"model\",\"responseTime\":1.2}}%s",
+                            p->sync == 1 ? "" : i == 0 ? "[" : ",", round, session, p->prefix, session,
+                            p->sync > 1 && i + 1 == p->sync ? "]" : "");
+        n += more > 0 ? (size_t)more : size;
+    }
+    return (int)n;
+}
+
 static int render_body(const struct plan *p, char *to, size_t size, unsigned conversation, unsigned round)
 {
     int64_t now_ms = clock_wall_ms();
+    if (p->sync > 0)
+        return render_exchanges(p, to, size, conversation, round);
     if (p->say != NULL)
         return snprintf(to, size,
                         "{\"content\":\"I would like to book an appointment for a check-up on day %u\",\"sender_id\":\"user_%u\",\"sender_type\":\"%s\"}",
@@ -146,9 +166,11 @@ static int render_body(const struct plan *p, char *to, size_t size, unsigned con
 
 static int render_post(const struct plan *p, struct client *c, unsigned conversation)
 {
-    char body[512], path[128] = "/api/v1/enhanced-handle-message";
+    char body[REQUEST_MAX - 512], path[128] = "/api/v1/enhanced-handle-message";
     int body_n = render_body(p, body, sizeof(body), conversation, c->rounds);
-    if (p->chat)
+    if (p->sync > 0)
+        (void)snprintf(path, sizeof(path), "/api/chathistory/sync");
+    else if (p->chat)
         (void)snprintf(path, sizeof(path), "/api/v1/chat/message");
     else if (p->say != NULL)
         (void)snprintf(path, sizeof(path), SESSIONS "%s-%u/messages", p->prefix, conversation);
@@ -235,6 +257,8 @@ static const char *completion(const struct plan *p)
         return "\r\nX-Cache: HIT\r\n";
     if (p->say != NULL)
         return "\"accepted\":true";
+    if (p->sync > 0)
+        return p->sync == 1 ? "\"duplicate\":false" : "\"duplicates\":0";
     return p->chat ? "\"status\":\"ai_processing_started\"" : "\"status\":\"completed\"";
 }
 
@@ -345,6 +369,7 @@ static void read_plan(struct plan *p, int argc, char **argv)
         { "get", required_argument, NULL, 'g' },     { "prefix", required_argument, NULL, 'x' },
         { "once", no_argument, NULL, 'o' },          { "count", required_argument, NULL, 'k' },
         { "chat", no_argument, NULL, 'b' },          { "say", required_argument, NULL, 'y' },
+        { "sync", required_argument, NULL, 'z' },
         { "read", no_argument, NULL, 'd' },          { 0 },
     };
     bool once = false;
@@ -364,6 +389,7 @@ static void read_plan(struct plan *p, int argc, char **argv)
         case 'k': p->count = strtoull(optarg, NULL, 10); break;
         case 'b': p->chat = true; break;
         case 'y': p->say = optarg; break;
+        case 'z': p->sync = (unsigned)atoi(optarg); break;
         case 'd': p->read = true; break;
         default: exit(64);
         }
@@ -372,7 +398,7 @@ static void read_plan(struct plan *p, int argc, char **argv)
         p->count = (uint64_t)p->connections;
     if (p->port <= 0 || p->connections <= 0 || optind != argc) {
         fputs("usage: load --port N [--connections N] [--seconds S] [--rate R] [--conversations N] [--prefix P] "
-              "[--token T [--chat | --say TYPE | --read] | --get PATH] [--count N | --once]\n", stderr);
+              "[--token T [--chat | --say TYPE | --read | --sync N] | --get PATH] [--count N | --once]\n", stderr);
         exit(64);
     }
 }

@@ -9,6 +9,7 @@
 #include "lib/arena.h"
 #include "lib/loop.h"
 #include "store/store_backends.h"
+#include "store/store_count.h"
 #include "store/store_history.h"
 #include "store/store_session.h"
 #include "t/tap.h"
@@ -112,6 +113,7 @@ enum store_status recover(struct rig *r, const char *dead); /* owners that start
 enum store_status recover_of(struct rig *r, enum store_queue q, const char *dead);
 enum store_status put(struct rig *r, const char *name, const char *value, int64_t ttl_ms);
 struct sv get(struct rig *r, const char *name);
+struct sv count(struct rig *r, const char *name, int64_t ttl_ms);
 const struct store_stat *stat_of(struct rig *r);
 const struct store_session *session_of(struct rig *r, const char *id);
 enum store_status session_fill(struct rig *r, const struct store_session_fill *what);

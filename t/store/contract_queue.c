@@ -196,6 +196,20 @@ static void values(struct rig *r)
     is_sv(get(r, "job:j"), SV("new"), "it may be set anew");
 }
 
+static void numbers(struct rig *r)
+{
+    const int64_t some_ms = 10 * SHORT_MS; /* long enough for two calls on a busy machine */
+    is_sv(count(r, "rate:a", LONG_MS), SV("1"), "the first");
+    is_sv(count(r, "rate:a", LONG_MS), SV("2"), "the second");
+    is_sv(count(r, "rate:b", some_ms), SV("1"), "another number");
+    is_sv(count(r, "rate:b", LONG_MS), SV("2"), "its end stays that of the first one");
+    is_sv(get(r, "rate:a"), SV("2"), "it can be read");
+    rig_pass(r, some_ms + 20);
+    is_sv(get(r, "rate:b"), SV_NONE, "it is over");
+    is_sv(count(r, "rate:b", LONG_MS), SV("1"), "and begins anew");
+    is_sv(count(r, "rate:a", SHORT_MS), SV("3"), "the other one goes on");
+}
+
 static bool heard_some(struct rig *r, void *arg)
 {
     return r->heard - r->connected >= *(const unsigned *)arg;
@@ -305,6 +319,7 @@ const struct rig_case queue_cases[] = {
     { .name = "a due time comes", .run = due_comes },
     { .name = "listings", .run = listings },
     { .name = "small values", .run = values },
+    { .name = "numbers", .run = numbers },
     { .name = "events", .run = events },
     { .name = "events of several lines", .run = events_of_lines },
     { .name = "events between handles", .run = events_between, .needs_shared = true },

@@ -436,6 +436,15 @@ struct sv get(struct rig *r, const char *name)
     return c->value;
 }
 
+struct sv count(struct rig *r, const char *name, int64_t ttl_ms)
+{
+    struct call *c = rig_call(r);
+    store_count(r->s, sv_from(name), ttl_ms, rig_value, c);
+    if (wait_for(r, c)->status != STORE_DONE)
+        bail_out("%s: count answered %d", r->backend->name, (int)c->status);
+    return c->value;
+}
+
 const struct store_stat *stat_of(struct rig *r)
 {
     struct call *c = rig_call(r);
