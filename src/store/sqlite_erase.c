@@ -164,6 +164,19 @@ int op_wipe_too(struct session *x)
     return rc == 1 ? wipe_now(x) : rc;
 }
 
+int op_wipe_wanted(struct session *x)
+{
+    return db_do(x->db, SQL_WIPE_SET, DB_NO_ARGS);
+}
+
+int op_wipe_noted(struct session *x)
+{
+    int64_t noted;
+    int rc = ask_one(x, SQL_WIPE, DB_NO_ARGS, &noted);
+    x->wipe = x->wipe || rc == 1;
+    return rc < 0 ? -1 : 0;
+}
+
 int op_erase(struct session *x, struct op *op, const struct row *old, int64_t now_ms)
 {
     const struct store_change *c = &op->ask.apply;

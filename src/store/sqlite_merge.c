@@ -221,7 +221,7 @@ int op_whole(struct session *x, struct op *op)
     if (rc != 0)
         return -1;
     if (!is_bound && w->id.p == NULL && stock(x) == 0)
-        return whole_rest(x, a, w);
+        return op_wipe_noted(x) != 0 ? -1 : whole_rest(x, a, w);
     if ((w->id.p != NULL && op_row(x, w->id, a, &c) != 0) || (is_bound ? read_bound(x, a, w) : bind_items(x, a, &c, w)) != 0 ||
         read_letters(x, a, w) != 0)
         return -1;
@@ -275,7 +275,8 @@ int op_forget(struct session *x, struct op *op)
     }
     if (!op->ask.forget.merged)
         return db_do(x->db, SQL_LETTERS_FREE, DB_ARGS(db_s(key)));
-    if (drop_letters(x, key) != 0 || op_row(x, op->ask.forget.id, op->answer, &c) != 0)
+    /* the other store may be asked to erase it, and nothing of it is to be left here then */
+    if (op_wipe_wanted(x) != 0 || drop_letters(x, key) != 0 || op_row(x, op->ask.forget.id, op->answer, &c) != 0)
         return -1;
     bool fits = c.n > 0 && merge_key_fits(key, c.n, c.version);
     if (merge_drop_history(x, op->ask.forget.id, key, fits) != 0)

@@ -144,6 +144,9 @@ int op_erased_at(struct session *x, struct op *op) MUST_CHECK;
  * elsewhere (it is wiped when anything was erased lately). */
 int op_wipe_after(struct session *x, enum store_queue q) MUST_CHECK;
 int op_wipe_too(struct session *x) MUST_CHECK;
+/* What has gone to another store: op_wipe_wanted notes that the file is to be wiped, op_wipe_noted does it when that was noted. */
+int op_wipe_wanted(struct session *x) MUST_CHECK;
+int op_wipe_noted(struct session *x) MUST_CHECK;
 int op_whole(struct session *x, struct op *op) MUST_CHECK;
 int op_forget(struct session *x, struct op *op) MUST_CHECK;
 int op_stock(struct session *x, struct op *op) MUST_CHECK;

@@ -210,6 +210,28 @@ sub without_the_archive {
     return;
 }
 
+# What one store has taken in place of the other is in the other when that is back, and only then can be erased.
+sub while_another_store_stands_in {
+    return if $s->{store} ne 'redis';
+    my ($user, $session) = ('vertretung', 'vertretung-1');
+    is($s->post_message($session, 'm1', $TEXT, sender_id => $user)->outcome, 'completed', 'one in Redis');
+    ok($s->settle, 'which is archived');
+    $s->{redis}->kill9;
+    my $n = 1;
+    my $aside = wait_for('the other store', 30, sub { my $r = $s->post_message($session, 'm' . ++$n, $TEXT, sender_id => $user)->json; ($r->{result}{storage_backend} // '') eq 'SQLite' });
+    ok($aside, 'another one while Redis is away');
+    my $answer = erase($user, undef, $user);
+    is($answer->status, 503, 'nothing can be erased then') or diag($answer->text);
+    like($answer->json->{code}, qr/^store_/, 'which is said');
+    $s->start_redis;
+    ok(wait_for('Redis', 60, sub { my $r = $s->post_message($session, 'm' . ++$n, 'hello', sender_id => $user)->json; ($r->{result}{storage_backend} // '') eq 'Redis' }), 'Redis is back');
+    is_erased(wait_for('the erasure', 60, sub { my $a = erase($user, undef, $user); $a->status == 200 && $a }) // $answer, 'and he is erased');
+    is_gone($session, 'm1', 'a message from before', sender_id => $user);
+    ok($s->settle, 'the queue is empty');
+    is_nowhere('the words are nowhere');
+    return;
+}
+
 # One that writes all the time, through three entrances, until it is told to stop. Returns a code that stops it.
 sub writer {
     my ($user, @sessions) = @_;
@@ -279,6 +301,7 @@ sub run_on {
     everything();
     a_running_turn();
     without_the_archive();
+    while_another_store_stands_in();
     while_he_writes();
     a_large_export();
     $s->end_well;
