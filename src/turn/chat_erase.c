@@ -79,6 +79,9 @@ static void refuse(struct chat_erasure *e)
     case ERASE_CONTENDED:
         control_refuse(&e->f.c, 503, "contended", "Too much is written to it at this moment.", NULL);
         break;
+    case ERASE_BEHIND:
+        control_refuse(&e->f.c, 503, "archive_behind", "There is so much of it that the archive has to catch up first: ask again.", NULL);
+        break;
     case ERASE_MEMORY:
         control_refuse(&e->f.c, 503, "unavailable", "Memory is short.", NULL);
         break;

@@ -7,6 +7,7 @@
 #include "config.h"
 
 #include "turn/chat_erase.h"
+#include "turn/queue_passed.h"
 
 #define ROUNDS_MAX 20
 #define IDS_MAX 200
@@ -158,6 +159,18 @@ static void got_ids(void *arg, enum archive_status status, const struct sv *ids,
         all_met(e);
 }
 
+static void queue_has_passed(void *arg, enum queue_passed how, int64_t now_ms)
+{
+    struct chat_erasure *e = arg;
+
+    (void)now_ms;
+    if (how == QUEUE_STORE_DOWN)
+        chat_erasure_failed(e, ERASE_STORE_DOWN);
+    else if (how == QUEUE_BEHIND)
+        chat_erasure_failed(e, ERASE_BEHIND);
+    ask_archive(e);
+}
+
 static void ask_archive(struct chat_erasure *e)
 {
     if (e->f.c.t->o.archive != NULL)
@@ -179,7 +192,10 @@ static void got_sessions(void *arg, enum store_status status, const struct store
     for (size_t i = 0; i < n; i++)
         meet(e, sessions[i].id);
     e->after = SV_NONE;
-    ask_archive(e);
+    if (n >= history_sessions_max(e->f.c.t) && e->f.c.t->o.archive != NULL) /* older ones may wait for the archive, which will know them */
+        queue_passed(e->f.c.t, ERASE_BEHIND_MS, queue_has_passed, e);
+    else
+        ask_archive(e);
 }
 
 static void got_time(void *arg, enum store_status status, const struct store_stat *stat)

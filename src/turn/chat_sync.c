@@ -17,6 +17,7 @@
 #include "lib/clock.h"
 #include "lib/digest.h"
 #include "lib/metrics.h"
+#include "store/store_history.h"
 #include "turn/chat.h"
 #include "turn/control_own.h"
 #include "turn/session_view.h"
@@ -280,10 +281,39 @@ static void asked(void *arg, enum archive_status status, struct sv outcome)
     ask_archive(s);
 }
 
+static bool is_old(const struct session *s, const struct exchange *e)
+{
+    return e->s.m.timestamp_ms < s->now_ms - OLD_MS;
+}
+
 static bool is_to_be_asked(const struct session *s, const struct exchange *e)
 {
-    bool old = e->s.m.timestamp_ms < s->now_ms - OLD_MS || store_is_standing_in(s->q->c.t->o.store);
+    bool old = is_old(s, e) || store_is_standing_in(s->q->c.t->o.store);
     return old && !e->known && !e->asked;
+}
+
+/* Nobody knows any more which ones there were: what is older than marks and was made before the erasure is taken for one of them. */
+static void got_erased(void *arg, enum store_status status, int64_t at_ms)
+{
+    struct session *s = arg;
+    if (status != STORE_DONE) {
+        session_end(s, END_STORE_DOWN);
+        return;
+    }
+    for (size_t i = 0; at_ms != 0 && i < s->n; i++)
+        s->sorted[i]->known = s->sorted[i]->known || (is_old(s, s->sorted[i]) && s->sorted[i]->s.m.timestamp_ms <= at_ms);
+    tell(s);
+}
+
+static void ask_erased(struct session *s)
+{
+    bool any = false;
+    for (size_t i = 0; i < s->n; i++)
+        any = any || (is_old(s, s->sorted[i]) && !s->sorted[i]->known);
+    if (any)
+        store_erased_at(s->q->c.t->o.store, s->id, got_erased, s);
+    else
+        tell(s);
 }
 
 static void ask_archive(struct session *s)
@@ -302,7 +332,7 @@ static void ask_archive(struct session *s)
     if (s->down)
         session_end(s, END_ARCHIVE_DOWN);
     else
-        tell(s);
+        ask_erased(s);
 }
 
 static bool is_of_another(const struct session *s, const char *user_id)

@@ -14,8 +14,12 @@ enum erase_end {
     ERASE_STORE_DOWN,   /* or it only stands in for another one */
     ERASE_ARCHIVE_DOWN, /* the store has forgotten it; a daemon does the rest when the archive is back */
     ERASE_CONTENDED,    /* others write to it all the time: nothing was done */
+    ERASE_BEHIND,       /* the store does not know all of it any more, and the archive not so far: nothing was done */
     ERASE_MEMORY,
 };
+
+/* So long an erasure waits for the archive where the store alone does not know everything. */
+#define ERASE_BEHIND_MS 10000
 
 /* ---- one session (erase_session.c) ---- */
 

@@ -14,6 +14,7 @@
 #include "lib/log.h"
 #include "turn/control_own.h"
 #include "turn/erase.h"
+#include "turn/queue_passed.h"
 #include "turn/reason.h"
 #include "turn/running.h"
 
@@ -38,7 +39,7 @@ struct erasing {
     uint64_t version;
     unsigned tries;
     size_t open;   /* small values that are being removed */
-    bool down, in_lane;
+    bool down, in_lane, passed; /* passed: what the store has cut off is in the archive */
     struct lane_place place;
     struct loop_timer *pause;
     struct sv *late_ids; /* messages that only the archive knew */
@@ -335,11 +336,36 @@ static void got_lists(void *arg, enum store_status status, const struct store_vi
         apply(q);
 }
 
+static void enter(void *arg);
+
+static void queue_has_passed(void *arg, enum queue_passed how, int64_t now_ms)
+{
+    struct erasing *q = arg;
+    (void)now_ms;
+    q->passed = true;
+    if (how == QUEUE_STORE_DOWN)
+        end(q, ERASE_STORE_DOWN);
+    else if (how == QUEUE_BEHIND)
+        end(q, ERASE_BEHIND);
+    else if (lanes_enter(q->t->lanes, q->id, &q->place, enter, q) != 0)
+        end(q, ERASE_MEMORY);
+}
+
+/* Of an older exchange that still waits for the archive nobody would know the mark and the job. */
+static bool is_cut(struct erasing *q, const struct store_history *h)
+{
+    if (q->passed || h->entries_n < HISTORY_ENTRIES_MAX || q->t->o.archive == NULL)
+        return false;
+    leave_lane(q);
+    queue_passed(q->t, ERASE_BEHIND_MS, queue_has_passed, q);
+    return true;
+}
+
 static void got_history(void *arg, enum store_status status, const struct store_history *h)
 {
     struct erasing *q = arg;
     struct sv asked = q->user_id;
-    if (failed(q, status))
+    if (failed(q, status) || is_cut(q, h))
         return;
     q->version = h->version;
     q->result.at_ms = h->now_ms;

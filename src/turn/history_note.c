@@ -10,7 +10,6 @@
 #include "turn/session_view.h"
 #include "turn/turn_parts.h"
 
-#define ENTRIES_MAX 1000
 #define FIELDS_MAX 6
 #define COUNTS_MAX 10
 #define TIME_MAX_MS 253402300799999     /* the archive's years end there, too */
@@ -191,7 +190,7 @@ static void note_arrival(struct note *n)
 
 static void note_synced(struct note *n)
 {
-    size_t all = n->x->event.synced_n, first = all > ENTRIES_MAX ? all - ENTRIES_MAX : 0;
+    size_t all = n->x->event.synced_n, first = all > HISTORY_ENTRIES_MAX ? all - HISTORY_ENTRIES_MAX : 0;
 
     if (!room(n, all - first))
         return;
@@ -307,7 +306,7 @@ static int write_down(struct note *n, struct store_change *c)
     memcpy(counts, n->counts, n->counts_n * sizeof(*counts));
     *h = (struct store_history_change){
         .user_id = x->decision.next.user_id[0] != '\0' ? sv_from(x->decision.next.user_id) : SV_NONE,
-        .entries = n->entries, .entries_n = n->entries_n, .entries_max = ENTRIES_MAX,
+        .entries = n->entries, .entries_n = n->entries_n, .entries_max = HISTORY_ENTRIES_MAX,
         .fields = fields, .fields_n = n->fields_n, .ttl_ms = history_ttl_ms(x->t), .sessions_max = history_sessions_max(x->t),
         .counts = counts, .counts_n = n->counts_n, .counts_ttl_ms = history_ttl_ms(x->t),
     };

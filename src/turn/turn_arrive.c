@@ -6,6 +6,7 @@
 
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "store/store_history.h"
 #include "turn/reason.h"
 #include "turn/recent.h"
 #include "turn/running.h"
@@ -299,7 +300,24 @@ static void answer_waiting(struct arrival *r)
     arrival_free(r);
 }
 
-static void not_archived(struct arrival *r)
+static void answer_erased(struct arrival *r)
+{
+    struct buf b = { 0 };
+    struct json_out o = { .b = &b };
+    json_obj(&o);
+    json_kstr(&o, "status", SV("cancelled"));
+    json_kstr(&o, "reason", sv_from(REASON_ERASED));
+    json_kstr(&o, "message_id", r->m.message_id);
+    json_kbool(&o, "replayed", true);
+    json_obj_end(&o);
+    r->t->stat.replayed++;
+    turns_count(r->t, FIGURE_REPLAYED);
+    client_answer(&r->client, buf_ok(&b) ? ANSWER_CANCELLED : ANSWER_FULL, buf_sv(&b), RETRY_MS);
+    buf_fini(&b);
+    arrival_free(r);
+}
+
+static void not_erased(struct arrival *r)
 {
     const struct recent *recent = store_is_standing_in(r->t->o.store) ? r->t->o.recent : NULL;
     if (recent != NULL && recent_has(recent, r->m.conversation_id, r->m.message_id, clock_wall_ms() - RECENT_MS)) {
@@ -308,6 +326,26 @@ static void not_archived(struct arrival *r)
     }
     r->asked = true;
     arrive(r);
+}
+
+static void erased_looked_up(void *arg, enum store_status status, int64_t at_ms)
+{
+    struct arrival *r = arg;
+    if (status == STORE_DONE && at_ms != 0 && r->m.timestamp_ms <= at_ms)
+        answer_erased(r);
+    else if (status == STORE_DONE)
+        not_erased(r);
+    else
+        fail(r, ANSWER_UNAVAILABLE);
+}
+
+/* Older than marks are, and of before an erasure: nobody knows any more whether it was here, so it was. */
+static void not_archived(struct arrival *r)
+{
+    if (r->old)
+        store_erased_at(r->t->o.store, r->m.conversation_id, erased_looked_up, r);
+    else
+        not_erased(r);
 }
 
 static void looked_up(void *arg, enum archive_status status, struct sv outcome)

@@ -112,6 +112,7 @@ int history_note(struct transact *x, struct store_change *c) MUST_CHECK;
 
 /* How long entries of a history, and the figures of a day, are kept in the store: never less than dedupe marks, which an erasure finds by them. */
 int64_t history_ttl_ms(const struct turns *t);
+#define HISTORY_ENTRIES_MAX 1000
 size_t history_sessions_max(const struct turns *t);
 int64_t history_page_size(const struct turns *t);
 

@@ -169,6 +169,33 @@ static void who_may(void)
     chat_close(&c);
 }
 
+/* Marks have a time to live: what was written before that, and comes again after the erasure, is not known to anybody any more. */
+static void long_ago(void)
+{
+    struct chat_rig c;
+    struct asked q = { 0 };
+    int64_t then_ms = clock_wall_ms() - 4 * 86400 * INT64_C(1000);
+    int status = 0;
+
+    fresh_file();
+    chat_open(&c, file, 0);
+    chat_say(&c, "customer", "s1", "m1", "new", clock_wall_ms());
+    chat_write_archive(&c);
+    ask_erase(&c, "customer", "customer", "s1", &q);
+    chat_say(&c, "customer", "s1", "old", "my canary", then_ms);
+    is_int(c.r.ai.calls, 1, "what was said long before the erasure is answered as what was erased");
+    struct chat_exchange told = { .message_id = SV("told"), .user_id = SV("customer"), .session_id = SV("s1"), .user_message = SV("my canary"),
+                                  .ai_response = SV("yes"), .timestamp_ms = then_ms, .metadata = SV_NONE };
+    chat_sync(c.r.turns, &told, 1, false, noted, &status);
+    wait_status(&c, &status);
+    is_int(status, 200, "told of again it is a duplicate");
+    is_str(history_entries(&c.r, "s1", "customer"), "", "nothing comes back");
+    chat_say(&c, "customer", "s2", "old", "text", then_ms);
+    is_int(c.r.ai.calls, 2, "where nothing was erased a late one is a message like any other");
+    asked_forget(&q);
+    chat_close(&c);
+}
+
 /* ---- a turn that runs ---- */
 
 static void while_the_ai_thinks(void)
@@ -544,6 +571,7 @@ int main(void)
     chat_file_make(file);
     all_of_it();
     who_may();
+    long_ago();
     while_the_ai_thinks();
     while_it_is_sent();
     in_a_quiet_window();

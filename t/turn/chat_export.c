@@ -109,7 +109,7 @@ static void all_of_it(void)
     is_str(export(&c, NULL, "u1", &q), "session s1 message m1=answer 1 message m2=answer 2 action m1 action m2 preference end", "the same for an administrator");
     is_str(export(&c, "u2", "u1", &q), "", "nothing for another user");
     is_int(q.status, 403, "which is refused");
-    c.r.ai.hold = true;
+    c.r.ai.outcome = AI_UNREACHABLE;
     chat_say(&c, "u1", "s1", "m3", "waits", clock_wall_ms());
     chat_say(&c, "u1", "s2", "m1", "waits, too", clock_wall_ms());
     is_str(export(&c, "u1", "u1", &q), "session s1 message m1=answer 1 message m2=answer 2 action m1 action m2 message m3 session s2 message m1 preference end",
