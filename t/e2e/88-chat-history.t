@@ -15,6 +15,8 @@ use Stack;
 use Stack::History;
 use Stack::Sessions;
 
+binmode Test::More->builder->$_, ':encoding(UTF-8)' for qw(output failure_output todo_output);
+
 my $s;
 my $time = qr/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\z/;
 
