@@ -193,7 +193,7 @@ static void got_sessions(void *arg, enum store_status status, const struct store
         meet(e, sessions[i].id);
     e->after = SV_NONE;
     if (n >= history_sessions_max(e->f.c.t) && e->f.c.t->o.archive != NULL) /* older ones may wait for the archive, which will know them */
-        queue_passed(e->f.c.t, ERASE_BEHIND_MS, queue_has_passed, e);
+        queue_passed(e->f.c.t, 0, ERASE_BEHIND_MS, queue_has_passed, e);
     else
         ask_archive(e);
 }

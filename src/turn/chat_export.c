@@ -441,7 +441,7 @@ static void begin(void *arg)
     else if (t->o.archive == NULL)
         refuse(x, "archive_unavailable", "There is no archive.");
     else
-        queue_passed(t, QUEUE_MS, queue_has_passed, x);
+        queue_passed(t, 0, QUEUE_MS, queue_has_passed, x);
 }
 
 struct chat_export *chat_export_new(struct turns *t, const struct chat_who *who, struct sv user_id, chat_piece_fn *piece, control_fn *fn, void *arg)

@@ -5,8 +5,11 @@
 
 #include "turn/chat_cursor.h"
 #include "turn/chat_find.h"
+#include "turn/queue_passed.h"
+#include "turn/turn_parts.h"
 
 #define TRIES_MAX 4
+#define BEHIND_MS 1000    /* so long a page waits for the archive */
 #define JUST_NOW_MS 10000 /* what is older is guessed to be archived */
 
 struct page {
@@ -218,6 +221,25 @@ static int order_recent(struct page *q)
     return left < 0 ? -1 : 0;
 }
 
+static void queue_has_passed(void *arg, enum queue_passed how, int64_t until_ms)
+{
+    struct page *q = arg;
+
+    (void)until_ms;
+    switch (how) {
+    case QUEUE_PASSED:
+        ask(q);
+        return;
+    case QUEUE_BEHIND:
+        control_refuse(&q->f.c, 503, "archive_behind", "The archive has still to catch up with this session.", NULL);
+        break;
+    case QUEUE_STORE_DOWN:
+        control_unavailable(&q->f.c);
+        break;
+    }
+    end(q);
+}
+
 static void on_found(struct chat_find *f)
 {
     struct page *q = (struct page *)(void *)f;
@@ -237,7 +259,10 @@ static void on_found(struct chat_find *f)
         return;
     }
     q->ask = chat_merge_ask(&q->wish, guess(q));
-    ask(q);
+    if (f->entries_n < HISTORY_ENTRIES_MAX)
+        ask(q);
+    else /* the store may have let older ones go: the archive must have them */
+        queue_passed(f->c.t, f->info.activity_ms, BEHIND_MS, queue_has_passed, q);
 }
 
 void chat_page(struct turns *t, const struct chat_page *p, control_fn *fn, void *arg)

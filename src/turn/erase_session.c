@@ -357,7 +357,7 @@ static bool is_cut(struct erasing *q, const struct store_history *h)
     if (q->passed || h->entries_n < HISTORY_ENTRIES_MAX || q->t->o.archive == NULL)
         return false;
     leave_lane(q);
-    queue_passed(q->t, ERASE_BEHIND_MS, queue_has_passed, q);
+    queue_passed(q->t, 0, ERASE_BEHIND_MS, queue_has_passed, q);
     return true;
 }
 

@@ -315,6 +315,31 @@ static void unarchived(void)
     asked_forget(&q);
 }
 
+/* The store keeps the last thousand, and lets go of those before them whether or not the archive has them. */
+static void more_than_the_store_keeps(void)
+{
+    struct chat_rig c;
+    struct asked q = { 0 };
+    struct chat_page p = chat_page_of("u9", "u9", "long", 1, 5);
+    char id[16];
+
+    chat_open(&c, file, 0);
+    base_ms = clock_wall_ms() - 60000;
+    for (int i = 0; i < 1005; i++) {
+        (void)snprintf(id, sizeof(id), "m%d", i);
+        chat_say(&c, "u9", "long", id, "text", base_ms + i);
+    }
+    ask_page(&c, &p, &q);
+    is_int(q.http_status, 503, "a page that would miss what is on its way to the archive is none");
+    is_str(q.code, "archive_behind", "and says so");
+    chat_write_archive(&c);
+    ask_page(&c, &p, &q);
+    is_int(q.http_status, 200, "once it is there, it is");
+    is_int(asked_int(&q, "totalCount"), 1005, "and all are counted");
+    chat_close(&c);
+    asked_forget(&q);
+}
+
 /* ---- sessions ---- */
 
 static void listing(void)
@@ -419,6 +444,7 @@ int main(void)
     filters();
     walking();
     unarchived();
+    more_than_the_store_keeps();
     listing();
     nothing_there();
     chat_file_remove(file);
