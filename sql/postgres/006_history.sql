@@ -20,6 +20,12 @@ FROM (SELECT t.conversation_id, count(m.id) AS kept
       GROUP BY t.conversation_id) h
 WHERE h.conversation_id = c.conversation_id AND c.customer_messages <> h.kept;
 
+-- When a session was active: when its newest message was received or a turn of it ended, whatever time the messages show. It is what the store says.
+ALTER TABLE conversations ADD COLUMN active_at timestamptz NOT NULL DEFAULT to_timestamp(0);
+UPDATE conversations c SET active_at = m.at
+FROM (SELECT conversation_id, max(greatest(received_at, answered_at)) AS at FROM messages GROUP BY conversation_id) m
+WHERE m.conversation_id = c.conversation_id;
+
 -- A user's sessions, and them in the order of their names.
 CREATE INDEX chat_sessions_of_user ON chat_sessions (user_id, session_id);
 DROP INDEX chat_sessions_user;

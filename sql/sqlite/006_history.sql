@@ -8,6 +8,10 @@ ALTER TABLE conversations ADD COLUMN forgotten_messages INTEGER NOT NULL DEFAULT
 UPDATE conversations SET forgotten_messages = customer_messages - (SELECT count(*) FROM messages m
     WHERE m.conversation_id = conversations.conversation_id AND m.sender_type = 'user');
 
+ALTER TABLE conversations ADD COLUMN active_at INTEGER NOT NULL DEFAULT 0;
+UPDATE conversations SET active_at = coalesce((SELECT max(max(received_at, coalesce(answered_at, 0))) FROM messages m
+    WHERE m.conversation_id = conversations.conversation_id), 0);
+
 CREATE INDEX chat_sessions_of_user ON chat_sessions (user_id, session_id);
 DROP INDEX chat_sessions_user;
 

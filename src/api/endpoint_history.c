@@ -51,8 +51,8 @@ struct page_query {
 static const struct field page_fields[] = {
     { .name = "page", .kind = FIELD_INT, .least = 1, .most = PAGE_MAX, .offset = offsetof(struct page_query, page) },
     { .name = "pageSize", .kind = FIELD_INT, .least = 1, .most = PAGE_SIZE_MAX, .offset = offsetof(struct page_query, page_size) },
-    { .name = "fromDate", .kind = FIELD_TIME, .day_too = true, .offset = offsetof(struct page_query, from_ms) },
-    { .name = "toDate", .kind = FIELD_TIME, .day_too = true, .offset = offsetof(struct page_query, to_ms) },
+    { .name = "fromDate", .kind = FIELD_TIME, .day_too = true, .text_only = true, .offset = offsetof(struct page_query, from_ms) },
+    { .name = "toDate", .kind = FIELD_TIME, .day_too = true, .text_only = true, .offset = offsetof(struct page_query, to_ms) },
     { .name = "cursor", .kind = FIELD_TEXT, .empty_too = true, .max = CURSOR_BYTES_MAX, .offset = offsetof(struct page_query, cursor) },
 };
 static const struct page_query page_defaults = { .page = 1, .from_ms = INT64_MIN, .to_ms = INT64_MAX };

@@ -16,7 +16,7 @@ static const struct field fields[] = {
     { EXCHANGE_FIELD("sessionId", FIELD_ID, session_id), .empty_too = true, .max = MESSAGE_ID_MAX },
     { EXCHANGE_FIELD("userMessage", FIELD_TEXT, user_message), .empty_too = true, .max = MESSAGE_CONTENT_MAX },
     { EXCHANGE_FIELD("aiResponse", FIELD_TEXT, ai_response), .empty_too = true, .max = MESSAGE_CONTENT_MAX },
-    { EXCHANGE_FIELD("timestamp", FIELD_TIME, timestamp_ms) },
+    { EXCHANGE_FIELD("timestamp", FIELD_TIME, timestamp_ms), .text_only = true },
     { EXCHANGE_FIELD("metadata", FIELD_OBJECT, metadata) },
 };
 static const struct chat_exchange defaults = { .timestamp_ms = -1 };

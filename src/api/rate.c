@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "api/owner.h"
 #include "api/rate.h"
 #include "api/request.h"
 #include "lib/clock.h"
@@ -43,7 +44,7 @@ static void count(struct request *r, const char *what, struct sv of, store_value
     store_count(r->api->o.store, (struct sv){ name, (size_t)n }, 2 * MINUTE_MS, fn, r);
 }
 
-static void on_credential(void *arg, enum store_status status, struct sv number)
+static void on_last(void *arg, enum store_status status, struct sv number)
 {
     struct request *r = arg;
 
@@ -53,12 +54,33 @@ static void on_credential(void *arg, enum store_status status, struct sv number)
         refuse(r);
 }
 
+static void count_credential(struct request *r, store_value_fn *fn)
+{
+    count(r, "credential", (struct sv){ (const char *)r->credential, sizeof(r->credential) }, fn);
+}
+
 static void on_conversation(void *arg, enum store_status status, struct sv number)
 {
     struct request *r = arg;
 
     if (take(r, status, number))
-        count(r, "credential", (struct sv){ (const char *)r->credential, sizeof(r->credential) }, on_credential);
+        count_credential(r, on_last);
+    else
+        refuse(r);
+}
+
+static void on_his(struct request *r)
+{
+    count(r, "conversation", r->route->conversation(r), on_last);
+}
+
+/* What is another's is neither counted for that one nor shown. */
+static void on_user(void *arg, enum store_status status, struct sv number)
+{
+    struct request *r = arg;
+
+    if (take(r, status, number))
+        owner_check(r, r->route->conversation(r), true, on_his);
     else
         refuse(r);
 }
@@ -78,8 +100,10 @@ void rate_check(struct request *r, void (*go)(struct request *r))
     r->rate.reset_ms = MINUTE_MS - now_ms % MINUTE_MS;
     r->rate.go = go;
     conversation = r->route->conversation != NULL ? r->route->conversation(r) : SV_NONE;
-    if (conversation.n > 0)
-        count(r, "conversation", conversation, on_conversation);
+    if (conversation.n == 0)
+        count_credential(r, on_last);
+    else if (r->role == ROLE_USER)
+        count_credential(r, on_user);
     else
-        on_conversation(r, STORE_DOWN, SV_NONE);
+        count(r, "conversation", conversation, on_conversation);
 }

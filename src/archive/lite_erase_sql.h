@@ -52,8 +52,9 @@
                                 " AND NOT EXISTS (SELECT 1 FROM chat_sessions WHERE session_id = ?1)", \
     [LITE_ERASE_LAST] = "SELECT max(id) FROM messages WHERE conversation_id = ?1", \
     [LITE_ERASE_RECOUNT] = "UPDATE conversations SET (created_at, last_seq, last_message_timestamp, total_messages, customer_messages," \
-                           " forgotten_messages, metadata) = (SELECT coalesce(min(received_at), ?2 + 1), coalesce(max(seq), 0)," \
-                           " ?5, count(*), count(*) FILTER (WHERE sender_type = 'user'), 0, NULL" \
+                           " forgotten_messages, metadata, active_at) = (SELECT coalesce(min(received_at), ?2 + 1), coalesce(max(seq), 0)," \
+                           " ?5, count(*), count(*) FILTER (WHERE sender_type = 'user'), 0, NULL," \
+                           " coalesce(max(max(received_at, coalesce(answered_at, 0))), 0)" \
                            " FROM messages WHERE conversation_id = ?1) WHERE conversation_id = ?1 AND created_at <= ?2", \
     [LITE_ERASE_SESSION] = "UPDATE chat_sessions SET (user_id, user_seq) = (SELECT u.sender_id, coalesce(u.seq, 9223372036854775807) FROM (SELECT 1)" \
                            " LEFT JOIN (SELECT sender_id, received_at * 1000 + CASE WHEN seq > 0 AND seq < 999 THEN seq ELSE 999 END AS seq FROM messages" \

@@ -15,7 +15,7 @@
     [LITE_TOTAL_WITHIN] = "SELECT count(*) FROM messages WHERE conversation_id = ?1 AND sender_type = 'user' AND \"timestamp\" >= ?2" \
                           " AND \"timestamp\" < ?3", \
     [LITE_USER_SESSIONS] = "SELECT s.session_id, s.status, c.created_at," \
-                           " CASE WHEN c.total_messages > 0 THEN c.last_message_timestamp ELSE c.created_at END AS activity," \
+                           " max(c.active_at, c.created_at) AS activity," \
                            " c.customer_messages - c.forgotten_messages" \
                            " FROM chat_sessions s JOIN conversations c ON c.conversation_id = s.session_id WHERE s.user_id = ?1" \
                            " ORDER BY activity DESC, s.session_id DESC LIMIT ?2", \

@@ -100,13 +100,14 @@ static int write_conversation(struct row_maker *r)
 
 static int write_messages(struct row_maker *r)
 {
-    int64_t total = 0, customers = 0, last_ms = 0, last_seq = 0, first_ms = INT64_MAX;
+    int64_t total = 0, customers = 0, last_ms = 0, last_seq = 0, first_ms = INT64_MAX, active_ms = r->item->has_turn ? r->item->at_ms : 0;
 
     for (size_t i = 0; i < r->item->messages_n; i++) {
         const struct item_message *m = &r->item->messages[i];
         bool fresh;
         if (write_message(r, m, &fresh) != 0)
             return -1;
+        active_ms = m->received_ms > active_ms ? m->received_ms : active_ms;
         if (!fresh)
             continue;
         total++;
@@ -115,10 +116,8 @@ static int write_messages(struct row_maker *r)
         last_seq = m->seq > last_seq ? m->seq : last_seq;
         first_ms = m->received_ms < first_ms ? m->received_ms : first_ms;
     }
-    if (total == 0)
-        return 0;
     const struct lite_arg args[] = { lite_s(r->item->conversation_id), lite_i(last_ms), lite_i(last_seq), lite_i(total),
-                                     lite_i(customers), lite_i(first_ms) };
+                                     lite_i(customers), lite_i(first_ms), lite_i(active_ms) };
     return lite_do(r->l, LITE_COUNT, args, ARRAY_LEN(args));
 }
 

@@ -92,7 +92,7 @@ const char *const lite_sql[LITE_SQL_N] = {
                      " RETURNING revision",
     [LITE_COUNT] = "UPDATE conversations SET last_message_timestamp = max(last_message_timestamp, ?2), last_seq = max(last_seq, ?3),"
                    " total_messages = total_messages + ?4, customer_messages = customer_messages + ?5,"
-                   " created_at = min(created_at, ?6) WHERE conversation_id = ?1",
+                   " created_at = min(created_at, ?6), active_at = max(active_at, ?7) WHERE conversation_id = ?1",
     [LITE_ACTION] = "INSERT INTO message_actions AS o (conversation_id, turn_id, position, message_id, action_type, data, status,"
                     " reason, retry_count, fence, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
                     " ON CONFLICT (conversation_id, turn_id, position) DO UPDATE SET message_id = excluded.message_id,"
@@ -132,8 +132,7 @@ const char *const lite_sql[LITE_SQL_N] = {
                       " error FROM jobs WHERE id = lower(?1)",
     [LITE_READ_SESSION] =
         "SELECT c.conversation_id, s.user_id, coalesce(s.status, 'active'), coalesce(s.check_reply, 1), s.check_reply_until,"
-        " c.created_at, CASE WHEN c.total_messages > 0 THEN"
-        " max(c.last_message_timestamp, CASE WHEN m.said THEN coalesce(m.answered_at, 0) ELSE 0 END) ELSE c.created_at END,"
+        " c.created_at, max(c.active_at, c.created_at),"
         " CASE WHEN ?2 = 0 THEN c.total_messages ELSE (SELECT count(*) FROM messages b WHERE b.conversation_id = ?1"
         " AND b.received_at < ?2) END, m.message_id, m.content, m.sender_type, m.\"timestamp\","
         " CASE WHEN m.said THEN json_extract(m.ai_response, '$.response_text') END, m.answered_at,"

@@ -71,8 +71,9 @@
 #define RECOUNT_TEXT \
     "UPDATE conversations c SET created_at = coalesce(m.first, $2 + interval '1 millisecond'), last_seq = coalesce(m.seq, 0)," \
     " last_message_timestamp = to_timestamp(coalesce(m.last, 0) / 1000.0), total_messages = m.n, customer_messages = m.customers," \
-    " forgotten_messages = 0, metadata = NULL" \
+    " forgotten_messages = 0, metadata = NULL, active_at = coalesce(m.active, to_timestamp(0))" \
     " FROM (SELECT min(received_at) AS first, max(seq) AS seq, count(*) AS n, count(*) FILTER (WHERE sender_type = 'user') AS customers," \
+    " max(greatest(received_at, answered_at)) AS active," \
     " max(('x' || translate(left(id::text, 13), '-', ''))::bit(48)::bigint) AS last FROM messages WHERE conversation_id = $1) m" \
     " WHERE c.conversation_id = $1 AND c.created_at <= $2"
 #define SESSION_TEXT \

@@ -30,11 +30,11 @@
     " ORDER BY messages.id LIMIT 1) m" \
     " ORDER BY 1, 2 DESC, 3 DESC"
 
-/* When a session was active: as of its newest message of any sender; without one, when it was made. */
+/* A session without messages was active when it was made. */
 #define SESSIONS_TEXT \
     "SELECT s.session_id, s.status, " MS("c.created_at") ", " MS("a.at") ", c.customer_messages - c.forgotten_messages" \
     " FROM chat_sessions s JOIN conversations c ON c.conversation_id = s.session_id," \
-    " LATERAL (SELECT CASE WHEN c.total_messages > 0 THEN c.last_message_timestamp ELSE c.created_at END) a (at)" \
+    " LATERAL (SELECT greatest(c.active_at, c.created_at)) a (at)" \
     " WHERE s.user_id = $1 ORDER BY a.at DESC, s.session_id DESC LIMIT $2"
 
 #define IDS_TEXT "SELECT session_id FROM chat_sessions WHERE user_id = $1 AND session_id > $2 ORDER BY session_id LIMIT $3"

@@ -32,17 +32,17 @@
     " ai_processing_time_ms = excluded.ai_processing_time_ms, model_used = excluded.model_used, restarts = excluded.restarts," \
     " storage_backend = excluded.storage_backend, answered_at = excluded.answered_at, said = excluded.said" \
     " WHERE o.fence < excluded.fence" \
-    " RETURNING conversation_id, id, revision, sender_type, seq, received_at)" \
+    " RETURNING conversation_id, id, revision, sender_type, seq, received_at, answered_at)" \
     " INSERT INTO conversations AS c (id, conversation_id, created_at, last_message_timestamp, last_seq, total_messages," \
-    " customer_messages)" \
+    " customer_messages, active_at)" \
     " SELECT min(id::text)::uuid, conversation_id, min(received_at)," \
     " to_timestamp(max(('x' || translate(left(id::text, 13), '-', ''))::bit(48)::bigint) / 1000.0)," \
-    " max(seq), count(*), count(*) FILTER (WHERE sender_type = 'user')" \
-    " FROM m WHERE revision = 0 GROUP BY conversation_id ORDER BY conversation_id" \
+    " max(seq), count(*) FILTER (WHERE revision = 0), count(*) FILTER (WHERE revision = 0 AND sender_type = 'user')," \
+    " max(greatest(received_at, answered_at)) FROM m GROUP BY conversation_id ORDER BY conversation_id" \
     " ON CONFLICT (conversation_id) DO UPDATE SET created_at = least(c.created_at, excluded.created_at)," \
     " last_message_timestamp = greatest(c.last_message_timestamp, excluded.last_message_timestamp)," \
     " last_seq = greatest(c.last_seq, excluded.last_seq), total_messages = c.total_messages + excluded.total_messages," \
-    " customer_messages = c.customer_messages + excluded.customer_messages"
+    " customer_messages = c.customer_messages + excluded.customer_messages, active_at = greatest(c.active_at, excluded.active_at)"
 
 #define ACTIONS_TEXT \
     "INSERT INTO message_actions AS o (conversation_id, turn_id, position, message_id, action_type, data, status, reason," \
@@ -165,8 +165,7 @@
 #define SESSION_TEXT \
     "SELECT c.conversation_id, s.user_id, coalesce(s.status, 'active'), coalesce(s.check_reply, true)::integer, " \
     MS("s.check_reply_until") ", " MS("c.created_at") "," \
-    " CASE WHEN c.total_messages > 0 THEN " MS("greatest(c.last_message_timestamp, CASE WHEN m.said THEN m.answered_at END)") \
-    " ELSE " MS("c.created_at") " END, CASE WHEN $2 = 0 THEN c.total_messages ELSE (SELECT count(*) FROM messages b" \
+    " " MS("greatest(c.active_at, c.created_at)") ", CASE WHEN $2 = 0 THEN c.total_messages ELSE (SELECT count(*) FROM messages b" \
     " WHERE b.conversation_id = $1 AND b.received_at < to_timestamp($2 / 1000.0)) END, m.message_id, m.content, m.sender_type, " MS("m.\"timestamp\"") "," \
     " CASE WHEN m.said THEN m.ai_response ->> 'response_text' END, " MS("m.answered_at") ", CASE WHEN $2 = 0 THEN c.customer_messages" \
     " ELSE (SELECT count(*) FROM messages b WHERE b.conversation_id = $1 AND b.sender_type = 'user'" \

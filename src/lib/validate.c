@@ -163,9 +163,10 @@ static void check_choice(struct check *c, const struct field *f, const struct wh
 
 static void check_time(struct check *c, const struct field *f, const struct where *w, const json_t *value, char *target)
 {
+    const char *should = f->text_only ? "Input should be an ISO 8601 string" : "Input should be a number of seconds or an ISO 8601 string";
     int64_t ms = 0;
 
-    if (json_is_number(value)) {
+    if (json_is_number(value) && !f->text_only) {
         double seconds = json_number_value(value);
         if (!(seconds >= 0 && seconds < YEAR_10000_S)) {
             wrong(c, w, "timestamp_range", "Input should be seconds since 1970-01-01, up to the year 9999");
@@ -173,10 +174,10 @@ static void check_time(struct check *c, const struct field *f, const struct wher
         }
         ms = (int64_t)llround(seconds * 1000.0);
     } else if (!json_is_string(value)) {
-        wrong(c, w, "timestamp_type", "Input should be a number of seconds or an ISO 8601 string");
+        wrong(c, w, "timestamp_type", should);
         return;
     } else if (!clock_parse(json_string_value(value), &ms) && !(f->day_too && clock_parse_day(json_string_value(value), &ms))) {
-        wrong(c, w, "timestamp_parsing", "Input should be a number of seconds or an ISO 8601 string");
+        wrong(c, w, "timestamp_parsing", should);
         return;
     } else if (ms < 0 || ms >= (int64_t)(YEAR_10000_S * 1000.0)) {
         wrong(c, w, "timestamp_range", "Input should be between 1970-01-01 and the year 9999");

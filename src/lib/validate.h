@@ -32,6 +32,7 @@ struct field {
     bool number_too; /* of ID: an integer counts as its digits */
     bool empty_too;  /* of ID and TEXT: may be empty; in a query an empty value is then there */
     bool day_too;    /* of TIME: a date alone is its first moment */
+    bool text_only;  /* of TIME: no number */
     size_t offset; /* in the struct that is filled; an optional field that is absent leaves it zero */
     size_t max;
     double least, most;         /* of INT and NUMBER, both included */

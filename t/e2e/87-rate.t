@@ -8,6 +8,7 @@ use lib "$FindBin::Bin/../lib";
 use Test::More;
 use Time::HiRes qw(time);
 use Stack;
+use Stack::History;
 use Stack::Sessions;
 
 my $limit = 20;
@@ -31,6 +32,7 @@ for my $store (qw(sqlite redis)) {
         my $absent = missing('lighttpd', $store eq 'redis' ? qw(redis postgres) : ());
         plan skip_all => "$absent is not installed" if $absent;
         $s = Stack->start(store => $store, env => {RATE_LIMIT_PER_MINUTE => $limit, 
+            JWT_SECRET => $Stack::jwt_secret,
             PANCAKE_ACCESS_TOKEN => join(',', 'first', map { "platform-$_" } 1 .. 26)});
         my $n = 0;
         my @answers = in_a_minute(sub {
@@ -58,6 +60,19 @@ for my $store (qw(sqlite redis)) {
         });
         is(passed(@answers), $limit, 'a conversation gets as many messages, whoever sends them');
         is(scalar(grep { $_->status == 429 } @answers), 5, 'and no more');
+        # What is refused is not counted for the conversation, or anybody could silence it.
+        my $post = sub {
+            my ($user, $session) = @_;
+            return $s->{client}->request(path => "/api/v1/chat/sessions/$session/messages", json => {content => 'x'}, headers => $s->user_headers($user));
+        };
+        $s->post_message('of-lan', 'first', 'hello', sender_id => 'lan', headers => {Authorization => 'Bearer platform-25'});
+        @answers = in_a_minute(sub { return map { $post->('eve', 'of-lan') } 1 .. 5 });
+        is_deeply([map { $_->status } @answers], [(403) x 5], "another's session");
+        my $unknown = $post->('eve', 'of-nobody');
+        is($unknown->status, 403, 'and one of nobody');
+        is($unknown->header('RateLimit-Remaining'), $limit - 6, 'cost as much');
+        is($answers[0]->header('RateLimit-Remaining'), $limit - 1, 'and say nothing of what that conversation has left');
+        is($post->('lan', 'of-lan')->header('RateLimit-Remaining'), $limit - 2, 'nor is it less');
         is($s->redis('KEYS', 'rate:*') ? 1 : 0, 1, 'counted in Redis') if $store eq 'redis';
         $s->end_well;
     };
