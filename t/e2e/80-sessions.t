@@ -119,10 +119,10 @@ sub state {
     is($s->session('state')->{last_message}{content}, 'is anybody there?', 'and shown');
     is_deeply([@{$s->patch_session('state', check_reply => $true)->json}{qw(check_reply check_reply_until)}], [$true, undef], 'it may speak again');
 
-    $s->patch_session('state', check_reply => $false, minutes => 0.03); # 1.8 s
+    $s->patch_session('state', check_reply => $false, minutes => 0.1); # 6 s
     is($s->session('state')->{check_reply}, $false, 'silenced for a moment');
     my $read;
-    ok(wait_for('the moment to pass', 20, sub { $read = $s->read_session('state'); $read->json->{check_reply} }), 'which passes');
+    ok(wait_for('the moment to pass', 40, sub { $read = $s->read_session('state'); $read->json->{check_reply} }), 'which passes');
     is(cache_of($read) . ' ' . ($read->json->{check_reply_until} // 'null'), 'HIT null', 'also in the cache');
     ok($s->say('state', 'and now?')->json->{job_id}, 'and the bot answers');
     ok(wait_for('the answer', 30, sub { ($s->session('state')->{last_message}{sender_type} // '') eq 'bot' }), 'indeed');
