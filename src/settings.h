@@ -11,8 +11,8 @@
 #include "lib/jwt.h"
 
 enum environment { ENVIRONMENT_DEVELOPMENT, ENVIRONMENT_TEST, ENVIRONMENT_STAGING, ENVIRONMENT_PRODUCTION };
-enum ai_provider { AI_PROVIDER_NATIVE, AI_PROVIDER_SIMULATED };
-enum pancake_provider { PANCAKE_PROVIDER_ACTIONS, PANCAKE_PROVIDER_LOG };
+enum ai_provider { AI_PROVIDER_NATIVE, AI_PROVIDER_OPENAI, AI_PROVIDER_SIMULATED };
+enum pancake_provider { PANCAKE_PROVIDER_ACTIONS, PANCAKE_PROVIDER_PAGES_FM, PANCAKE_PROVIDER_LOG };
 enum fallback_choice { FALLBACK_AUTO, FALLBACK_EMBEDDED, FALLBACK_SPOOL, FALLBACK_REJECT };
 
 struct settings {
@@ -45,11 +45,15 @@ struct settings {
 
     int ai_provider;
     const char *ai_url, *ai_path, *ai_token, *ai_model;
+    const char *ai_system_prompt;
     int64_t ai_timeout_s, ai_retries, ai_simulated_delay_ms;
+    int64_t ai_rounds, ai_context_tokens, ai_answer_tokens, ai_first_byte_ms, ai_silence_ms;
+    bool ai_tools, ai_stream_usage;
 
     int pancake_provider;
     const char *pancake_url, *pancake_path, *pancake_token, *pancake_log_file;
-    int64_t pancake_timeout_s;
+    const char *pancake_page_tokens, *pancake_webhook_secret;
+    int64_t pancake_timeout_s, pancake_calls_per_second, pancake_webhook_deadline_ms, pancake_sweep_minutes;
     bool pancake_idempotent;
     int64_t breaker_failures, breaker_open_ms;
 

@@ -285,10 +285,10 @@ int settings_check(const struct settings *s, const char **name, struct err *e)
     if (check_names(s, name, e) != 0)
         return -1;
     *name = "AI_SERVICE_URL";
-    if (s->ai_provider == AI_PROVIDER_NATIVE && check_url(*name, s->ai_url, e) != 0)
+    if (s->ai_provider != AI_PROVIDER_SIMULATED && check_url(*name, s->ai_url, e) != 0)
         return -1;
     *name = "PANCAKE_BASE_URL";
-    if (s->pancake_provider == PANCAKE_PROVIDER_ACTIONS && check_url(*name, s->pancake_url, e) != 0)
+    if (s->pancake_provider != PANCAKE_PROVIDER_LOG && check_url(*name, s->pancake_url, e) != 0)
         return -1;
     *name = "REDIS_URL";
     if (check_redis(s, e) != 0)

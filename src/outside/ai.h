@@ -23,6 +23,12 @@ struct ai_message {
     struct sv message_id_json; /* SV_NONE: none */
 };
 
+/* All that the answer says so far, as text for the customer. It may grow, or begin anew when the question is asked again. */
+typedef void ai_partial_fn(void *arg, struct sv text);
+
+/* Why an action may not be executed: one word (see turn/actions.h); NULL: it may. data NULL: it has none. */
+typedef const char *ai_fault_fn(struct sv type, const json_t *data);
+
 struct ai_request {
     struct sv conversation_id, message_id; /* of the newest message to be answered */
     struct sv message;                     /* its text */
@@ -32,6 +38,9 @@ struct ai_request {
     struct sv bot;      /* JSON object: id, name, settings of the bot */
     struct sv turn_id;  /* Idempotency-Key */
     struct sv request_id, traceparent; /* headers; SV_NONE: none */
+    struct sv tools;          /* JSON array of the actions as tools (https://platform.openai.com/docs/api-reference/chat/create); SV_NONE: none. openai alone looks at */
+    ai_fault_fn *fault;       /* these; with `tools` never NULL */
+    ai_partial_fn *partial;   /* comes with the argument of fn, never from inside the call; NULL: nobody wants to see the answer grow */
     int64_t timeout_ms;
 };
 
@@ -73,6 +82,24 @@ struct ai_native_options {
 struct ai *ai_native_open(struct loop *l, struct http *h, const struct ai_native_options *o, struct err *e) MUST_CHECK;
 /* From now on, for calls of an ai_native. The options are copied. -1: nothing has changed. */
 int ai_native_set(struct ai *ai, const struct ai_native_options *o, struct err *e) MUST_CHECK;
+
+struct ai_openai_options {
+    const char *url;           /* AI_SERVICE_URL: the base, to which `path` is appended */
+    const char *path;          /* NULL: /chat/completions */
+    const char *token, *model; /* as above */
+    const char *system_prompt; /* AI_SYSTEM_PROMPT: of a bot that has none; "" none */
+    int retries;
+    int rounds;                /* AI_ROUNDS: how often a question is asked in all, when calls of tools are wrong */
+    int64_t context_tokens;    /* AI_CONTEXT_TOKENS */
+    int64_t answer_tokens;     /* AI_ANSWER_TOKENS; 0: max_tokens is not said */
+    int64_t first_byte_ms, silence_ms; /* AI_FIRST_BYTE_MS, AI_SILENCE_MS; 0: no limit but the deadline */
+    bool tools;                /* AI_TOOLS */
+    bool stream_usage;         /* AI_STREAM_USAGE: some services refuse stream_options */
+};
+/* An OpenAI-compatible service: docs/peers.md, section 1. */
+struct ai *ai_openai_open(struct loop *l, struct http *h, const struct ai_openai_options *o, struct err *e) MUST_CHECK;
+/* As ai_native_set. */
+int ai_openai_set(struct ai *ai, const struct ai_openai_options *o, struct err *e) MUST_CHECK;
 /* Answers by itself after `delay_ms` with a sentence that names the messages it saw. */
 struct ai *ai_simulated_open(struct loop *l, int64_t delay_ms, struct err *e) MUST_CHECK;
 

@@ -34,11 +34,19 @@ struct http_header {
 
 struct http_request {
     const char *url;
-    struct sv body;         /* POST, application/json; copied unless body_borrowed */
+    bool get;               /* GET, without a body; else POST */
+    struct sv body;         /* application/json; copied unless body_borrowed */
     bool body_borrowed;     /* stays valid until the callback */
     const struct http_header *headers;
     size_t headers_n;
     int64_t timeout_ms;     /* from now to the whole answer */
+    int64_t first_byte_ms;  /* from now to the first byte of the answer's head, 0: no such limit. Past it: UNKNOWN */
+    int64_t silence_ms;     /* between two pieces of an answer's body (and from its head to the first one), 0: no such limit. The same */
+    /* The body of an answer with a 2xx, piece by piece as it comes, cut anywhere; content_type as in the answer. What was passed on is not kept: the
+     * answer's body is empty then. Bodies of other statuses are kept as always. False: enough; the call ends as UNKNOWN with ERR_PROTOCOL. It may not
+     * call http. NULL: nobody wants pieces. */
+    bool (*on_piece)(void *arg, struct sv content_type, struct sv piece);
+    void *on_piece_arg;
     int64_t send_before_ms; /* clock_mono_ms by which the first byte must leave; 0: no such limit. Checked right before it does */
     /* Never on the wire twice. Without it, a request whose kept connection was closed by the peer before a byte of an
      * answer came is repeated on a fresh one; the peer may then have seen it twice. */
@@ -58,6 +66,7 @@ struct http_answer {
     enum http_outcome outcome;
     int status; /* of ANSWERED */
     struct sv body;
+    struct sv content_type; /* of ANSWERED, without parameters, in small letters: "text/event-stream"; SV_NONE: not said */
     int64_t retry_after_ms; /* Retry-After (seconds or date), -1: none */
     int64_t took_ms;
     struct err err; /* of the others: text for logs, without the URL's query. ERR_PROTOCOL: what came is no HTTP, or too large;

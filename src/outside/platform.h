@@ -18,6 +18,10 @@ struct platform_request {
     struct sv idempotency_key; /* turn id */
     struct sv conversation_id; /* for logs */
     struct sv request_id;      /* header; SV_NONE: none */
+    struct sv actions;         /* JSON array, the same as in the body; stays valid as long */
+    struct sv message_id;      /* of the newest message that it answers */
+    struct sv metadata;        /* that message's, JSON object; SV_NONE: none */
+    bool again;                /* an earlier attempt of this very delivery may have arrived, as a whole or in part */
     size_t actions_n;          /* in the body: what actions_executed is when the platform names no number */
     int64_t timeout_ms;
     int64_t send_before_ms; /* clock_mono_ms: past it nothing may leave */
@@ -45,6 +49,18 @@ typedef void platform_fn(void *arg, const struct platform_answer *answer);
 struct platform_call *platform_send(struct platform *p, const struct platform_request *r, platform_fn *fn, void *arg) MUST_CHECK;
 /* fn will not come. What was sent stays sent. */
 void platform_abort(struct platform *p, struct platform_call *call);
+/* When may this be sent? For platforms that take so many calls a second and no more: a place is taken for it, and `at_ms` (clock_mono_ms) is when it is to be
+ * sent, now or later; one that comes too late is not kept. Others answer "now". of the request: idempotency_key and body are not needed yet.
+ * NO_PLACE: there is none within reach; retry_after_ms as above. fn comes exactly once, never from inside the call. NULL: memory. Aborted by platform_abort;
+ * what was taken stays taken. */
+struct platform_place {
+    enum { PLATFORM_PLACE, PLATFORM_NO_PLACE } outcome;
+    int64_t at_ms, retry_after_ms;
+};
+typedef void platform_place_fn(void *arg, const struct platform_place *place);
+struct platform_call *platform_place(struct platform *p, const struct platform_request *r, platform_place_fn *fn, void *arg) MUST_CHECK;
+/* Whether platform_place is to be asked: else every moment is right. */
+bool platform_has_places(const struct platform *p);
 /* How long an answer of UNREACHABLE is sure to come, without anything being sent; 0: it is not. */
 int64_t platform_wait_ms(const struct platform *p);
 const char *platform_name(const struct platform *p);
@@ -70,6 +86,7 @@ struct platform_ops {
     void (*abort)(struct platform *p, struct platform_call *call);
     void (*close)(struct platform *p);
     int64_t (*wait_ms)(const struct platform *p); /* NULL: always 0 */
+    struct platform_call *(*place)(struct platform *p, const struct platform_request *r, platform_place_fn *fn, void *arg); /* NULL: it has no places */
 };
 struct platform {
     const struct platform_ops *ops;

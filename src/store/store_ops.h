@@ -4,6 +4,7 @@
 #ifndef STORE_STORE_OPS_H
 #define STORE_STORE_OPS_H
 
+#include "store/store_count.h"
 #include "store/store_history.h"
 #include "store/store_session.h"
 
@@ -14,11 +15,12 @@ struct answers;
 #define STORE_HOUR_MS (3600 * INT64_C(1000))
 #define STORE_DAY_MS (24 * STORE_HOUR_MS)
 
-/* put: value (SV_NONE removes) for ttl_ms, the callback's value is SV_NONE. count: one more, which is the callback's value. Neither: get. */
+/* place: see store_count.h. put: value (SV_NONE removes) for ttl_ms, the callback's value is SV_NONE. count: one more, which is the callback's value. Neither: get. */
 struct store_value {
     struct sv name, value;
     int64_t ttl_ms;
     bool put, count;
+    const struct store_place *place; /* NULL: none of that; name is its name too */
 };
 
 /* The same contracts as above, without the checks of arguments that store.c does (ids of 1 to STORE_ID_MAX bytes, lists not NULL when

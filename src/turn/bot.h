@@ -32,13 +32,13 @@ void bot_release(struct bot *bot);
 
 /* ---- whom a bot asks: made by the mains, who choose backends ---- */
 
-enum bot_provider { BOT_NATIVE, BOT_SIMULATED, BOT_ACTIONS, BOT_LOG };
+enum bot_provider { BOT_NATIVE, BOT_OPENAI, BOT_SIMULATED, BOT_ACTIONS, BOT_PAGES_FM, BOT_LOG };
 
 /* Strings live until the instance is closed. */
 struct bot_core {
     const char *name;
-    enum bot_provider provider; /* NATIVE, SIMULATED */
-    const char *url;            /* of NATIVE */
+    enum bot_provider provider; /* NATIVE, OPENAI, SIMULATED */
+    const char *url;            /* of NATIVE, OPENAI */
     const char *path, *model;   /* NULL: as the environment says */
     const char *secret;         /* "": none */
     int64_t timeout_ms;         /* 0: as the environment says; also in the bot's policy */
@@ -47,8 +47,9 @@ struct bot_core {
 };
 struct bot_platform {
     const char *name;
-    enum bot_provider provider; /* ACTIONS, LOG */
-    const char *url;            /* of ACTIONS */
+    enum bot_provider provider; /* ACTIONS, PAGES_FM, LOG */
+    const char *url;            /* of ACTIONS, PAGES_FM; NULL for the latter: as the environment says */
+    const char *page_id;        /* of PAGES_FM: settings.page_id; NULL: any */
     const char *path;           /* NULL: as the environment says */
     const char *secret;         /* "": none */
     int64_t timeout_ms;         /* as above */

@@ -47,7 +47,7 @@ static void open_core(struct backend *k, const json_t *row, const char *secret, 
 {
     const struct bot_core core = {
         .name = k->name,
-        .provider = strcmp(k->provider, "simulated") == 0 ? BOT_SIMULATED : BOT_NATIVE,
+        .provider = strcmp(k->provider, "simulated") == 0 ? BOT_SIMULATED : strcmp(k->provider, "openai") == 0 ? BOT_OPENAI : BOT_NATIVE,
         .url = k->url,
         .path = path,
         .model = k->model,
@@ -64,7 +64,7 @@ static void open_platform(struct backend *k, const char *secret, const char *pat
 {
     const struct bot_platform platform = {
         .name = k->name,
-        .provider = strcmp(k->provider, "log") == 0 ? BOT_LOG : BOT_ACTIONS,
+        .provider = strcmp(k->provider, "log") == 0 ? BOT_LOG : strcmp(k->provider, "pages_fm") == 0 ? BOT_PAGES_FM : BOT_ACTIONS,
         .url = k->url,
         .path = path,
         .secret = secret,

@@ -11,8 +11,8 @@ const char *const row_environments[] = { "development", "test", "staging", "prod
 static const char *const on_newer[] = {
     [ON_NEWER_RESTART] = "restart", [ON_NEWER_FINISH] = "finish", [ON_NEWER_INTERRUPT] = "interrupt", [ON_NEWER_REJECT] = "reject", NULL,
 };
-static const char *const core_providers[] = { "native", "simulated", NULL };
-static const char *const platform_providers[] = { "actions", "log", NULL };
+static const char *const core_providers[] = { "native", "openai", "simulated", NULL };
+static const char *const platform_providers[] = { "actions", "pages_fm", "log", NULL };
 
 #define SETTINGS_AND_ENVIRONMENTS                                                                                                               \
     { .name = "settings", .type = ROW_OBJECT, .max = ROW_SETTINGS_MAX },                                                                        \
@@ -29,7 +29,7 @@ static const struct row_field bot_fields[] = {
 };
 static const struct row_field core_fields[] = {
     { .name = "name", .type = ROW_ID, .required = true },
-    { .name = "provider", .type = ROW_CHOICE, .required = true, .choices = core_providers, .later = "openai" },
+    { .name = "provider", .type = ROW_CHOICE, .required = true, .choices = core_providers },
     { .name = "base_url", .type = ROW_URL },
     { .name = "path", .type = ROW_PATH },
     { .name = "model", .type = ROW_ID },
@@ -39,7 +39,7 @@ static const struct row_field core_fields[] = {
 };
 static const struct row_field platform_fields[] = {
     { .name = "name", .type = ROW_ID, .required = true },
-    { .name = "provider", .type = ROW_CHOICE, .required = true, .choices = platform_providers, .later = "pages_fm" },
+    { .name = "provider", .type = ROW_CHOICE, .required = true, .choices = platform_providers },
     { .name = "base_url", .type = ROW_URL },
     { .name = "path", .type = ROW_PATH },
     { .name = "token", .type = ROW_SECRET },
@@ -68,6 +68,7 @@ static const struct row_field core_settings[] = {
 static const struct row_field platform_settings[] = {
     NUMBER("timeout_ms", 1, 600000),
     { .name = "idempotent", .type = ROW_FLAG },
+    { .name = "page_id", .type = ROW_ID },
 };
 
 const struct row_kind row_kinds[] = {
