@@ -12,7 +12,7 @@
 
 struct guarded {
     struct ai ai;
-    struct ai_ops ops; /* with the name of what is behind it */
+    struct ai_ops ops; /* with the name of what is behind it, and whether it streams */
     struct loop *loop;
     struct ai *inner;
     struct breaker *breaker;
@@ -126,5 +126,6 @@ struct ai *ai_guarded_open(struct loop *l, struct ai *inner, struct breaker *b, 
     }
     *g = (struct guarded){ .ai = { &g->ops }, .ops = guarded_ops, .loop = l, .inner = inner, .breaker = b };
     g->ops.name = ai_name(inner);
+    g->ops.streams = ai_can_stream(inner);
     return &g->ai;
 }
