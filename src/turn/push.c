@@ -101,6 +101,11 @@ static void let_go(struct session *s)
 
 /* ---- telling ---- */
 
+static bool is_next(const struct listener *l, uint64_t seq, uint64_t since)
+{
+    return seq > l->cursor && since <= l->cursor + 1;
+}
+
 /* False: it has not taken it, or is gone. */
 static bool tell(struct listener *l, uint64_t seq, struct sv event)
 {
@@ -161,7 +166,7 @@ static void each(struct session *s, void (*fn)(struct listener *l, void *arg), v
 
 struct log {
     const struct store_events *e;
-    uint64_t first; /* number of its first event; without one that of the next to come */
+    uint64_t first; /* first number that its first event stands for; without one that of the next to come */
 };
 
 /* It may be gone after. */
@@ -193,7 +198,7 @@ static void catch_up(struct listener *l, void *arg)
     bool goes_on = !l->held && ((!anew && log->first <= l->cursor + 1) || tell_reset(l, log->first - 1));
     for (size_t i = 0; i < log->e->n && goes_on; i++) {
         uint64_t seq = store_event_seq(log->e->events[i]);
-        goes_on = seq != l->cursor + 1 || tell(l, seq, log->e->events[i]);
+        goes_on = !is_next(l, seq, store_event_since(log->e->events[i])) || tell(l, seq, log->e->events[i]);
     }
 }
 
@@ -214,7 +219,7 @@ static void on_events(void *arg, enum store_status status, const struct store_ev
         let_go(s);
         return;
     }
-    uint64_t first = e->n > 0 ? store_event_seq(e->events[0]) : 0;
+    uint64_t first = e->n > 0 ? store_event_since(e->events[0]) : 0;
     struct log log = { e, first > 0 ? first : e->last + 1 };
     bool again = s->again || s->heard > e->last;
     s->again = false;
@@ -285,7 +290,7 @@ static void pass_on(struct listener *l, void *arg)
 
     if (l->cursor == HUB_NOW || l->held)
         return;
-    if (v->seq == l->cursor + 1)
+    if (is_next(l, v->seq, store_event_since(v->event)))
         (void)tell(l, v->seq, v->event);
     else /* a gap, or the numbers begin anew: the log knows */
         v->gap = true;
