@@ -2,61 +2,8 @@
  * Extraction and validation of actions. Knows their shapes, not what becomes of them. */
 #include "config.h"
 
+#include "turn/action_kinds.h"
 #include "turn/actions.h"
-
-enum field_kind { FIELD_NONE, FIELD_TEXT, FIELD_LIST };
-
-struct rule {
-    struct {
-        const char *name;
-        enum field_kind kind;
-    } fields[2];
-};
-
-const char *const action_types[] = {
-    "send_message", "send_quick_replies", "send_carousel", "transfer_to_agent", "collect_info", "execute_api", "end_conversation", NULL,
-};
-
-enum { TRANSFER = 3, END = 6 };
-
-static const struct rule rules[] = {
-    { .fields = { { "message", FIELD_TEXT } } },
-    { .fields = { { "message", FIELD_TEXT }, { "quick_replies", FIELD_LIST } } },
-    { .fields = { { "elements", FIELD_LIST } } },
-    { .fields = { { NULL, FIELD_NONE } } },
-    { .fields = { { "fields", FIELD_LIST } } },
-    { .fields = { { "name", FIELD_TEXT } } },
-    { .fields = { { NULL, FIELD_NONE } } },
-};
-_Static_assert(ARRAY_LEN(rules) + 1 == ARRAY_LEN(action_types), "a rule for each type");
-
-static int type_index(const char *name)
-{
-    for (int i = 0; name != NULL && action_types[i] != NULL; i++)
-        if (strcmp(action_types[i], name) == 0)
-            return i;
-    return -1;
-}
-
-static const char *missing(const struct rule *r, const json_t *data)
-{
-    for (size_t i = 0; i < ARRAY_LEN(r->fields); i++) {
-        const json_t *v = r->fields[i].kind == FIELD_NONE ? NULL : json_object_get(data, r->fields[i].name);
-        switch (r->fields[i].kind) {
-        case FIELD_NONE:
-            break;
-        case FIELD_TEXT:
-            if (!json_is_string(v) || json_string_length(v) == 0)
-                return r->fields[i].name;
-            break;
-        case FIELD_LIST:
-            if (!json_is_array(v) || json_array_size(v) == 0)
-                return r->fields[i].name;
-            break;
-        }
-    }
-    return NULL;
-}
 
 struct lists {
     struct buf good, bad;
@@ -69,22 +16,14 @@ static void add_one(struct lists *l, const json_t *action)
 {
     const json_t *type = json_object_get(action, "type");
     const json_t *data = json_object_get(action, "data");
-    char reason[64];
-    int index = type_index(json_string_value(type));
-    const char *field = index >= 0 && (data == NULL || json_is_object(data)) ? missing(&rules[index], data) : NULL;
+    int index = action_index(json_sv(action, "type"));
     const char *why = NULL;
     if (l->reply->actions_n >= ACTIONS_MAX)
         why = "too_many_actions";
     else if (!json_is_object(action) || !json_is_string(type))
         why = "not_an_action";
-    else if (index < 0)
-        why = "unknown_type";
-    else if (data != NULL && !json_is_object(data))
-        why = "data_is_no_object";
-    else if (field != NULL) {
-        snprintf(reason, sizeof(reason), "data_%s_required", field);
-        why = reason;
-    }
+    else
+        why = action_fault_at(index, data);
     if (why != NULL && l->reply->dropped_n >= ACTIONS_MAX)
         return;
     struct json_out *o = why == NULL ? &l->good_out : &l->bad_out;
@@ -103,9 +42,9 @@ static void add_one(struct lists *l, const json_t *action)
         return;
     }
     l->reply->actions_n++;
-    l->reply->transfers |= index == TRANSFER;
-    l->reply->ends |= index == END;
-    l->speaks |= index < TRANSFER;
+    l->reply->transfers |= index == ACTION_TRANSFER;
+    l->reply->ends |= index == ACTION_END;
+    l->speaks |= index < ACTION_TRANSFER;
 }
 
 static void add_text(struct lists *l, struct sv text)
