@@ -71,7 +71,7 @@ void ai_abort(struct ai *ai, struct ai_call *call);
 /* How long an answer of UNREACHABLE is sure to come, without anybody being asked; 0: it is not. */
 int64_t ai_wait_ms(const struct ai *ai);
 const char *ai_name(const struct ai *ai);
-/* Whether `partial` of a request is ever called. */
+/* Whether it looks at `tools`, `fault` and `partial` of a request. */
 bool ai_can_stream(const struct ai *ai);
 void ai_close(struct ai *ai);
 

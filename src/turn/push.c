@@ -16,6 +16,7 @@
 #include "lib/json.h"
 #include "lib/loop.h"
 #include "lib/map.h"
+#include "turn/listening.h"
 #include "turn/push.h"
 
 #define MISSED_MAX 1000000000
@@ -42,6 +43,7 @@ struct session {
     uint64_t floor; /* the highest cursor when the reading was begun */
     uint64_t heard; /* the last event that came by itself since then; 0: none */
     uint64_t live;  /* the last event that came either way */
+    struct listening_place mark;
     size_t n;
     char id[]; /* n bytes */
 };
@@ -50,6 +52,7 @@ struct hub {
     struct loop *loop;
     struct store *store;
     struct map *sessions; /* id: struct session */
+    struct listening *marks;
     struct loop_timer *timer;
     struct buf text; /* of resets */
     struct hub_stat stat;
@@ -82,6 +85,7 @@ static struct session *session_new(struct hub *h, struct sv id)
         free(s);
         return NULL;
     }
+    listening_begin(h->marks, &s->mark, id_of(s));
     h->stat.sessions++;
     return s;
 }
@@ -94,6 +98,7 @@ static void let_go(struct session *s)
     if (s->first != NULL || s->walking || s->reading)
         return;
     store_unlisten(h->store, id_of(s));
+    listening_end(h->marks, &s->mark);
     (void)map_take(h->sessions, id_of(s));
     h->stat.sessions--;
     free(s);
@@ -304,6 +309,7 @@ static void on_push(void *arg, struct sv id, struct sv event)
 
     if (id.p == NULL) {
         map_each(h->sessions, look_at, NULL);
+        listening_again(h->marks);
         return;
     }
     if (s == NULL || s->first == NULL)
@@ -384,8 +390,8 @@ struct hub *hub_new(struct loop *l, struct store *s, struct err *e)
     struct hub *h = calloc(1, sizeof(*h));
 
     if (h != NULL) {
-        *h = (struct hub){ .loop = l, .store = s, .sessions = map_new(), .timer = loop_timer_new(l, on_timer, h) };
-        if (h->sessions != NULL && h->timer != NULL) {
+        *h = (struct hub){ .loop = l, .store = s, .sessions = map_new(), .timer = loop_timer_new(l, on_timer, h), .marks = listening_new(l, s) };
+        if (h->sessions != NULL && h->timer != NULL && h->marks != NULL) {
             store_on_push(s, on_push, h);
             return h;
         }
@@ -418,6 +424,7 @@ static void forget(void *arg, struct sv id, void *value)
     struct session *s = value;
 
     store_unlisten(h->store, id);
+    listening_end(h->marks, &s->mark);
     (void)map_take(h->sessions, id);
     s->h = NULL;
     if (!s->reading)
@@ -432,6 +439,7 @@ void hub_free(struct hub *h)
     if (h->sessions != NULL)
         map_each(h->sessions, forget, h);
     map_free(h->sessions);
+    listening_free(h->marks);
     loop_timer_free(h->timer);
     buf_fini(&h->text);
     free(h);

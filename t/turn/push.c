@@ -46,7 +46,7 @@ static struct fake {
     struct push pushes[PUSHES_MAX];
     size_t pushes_n;
     bool down, lossless;
-    int listens, unlistens;
+    int listens, unlistens, marks;
 } fake;
 
 static const char *const ids[SESSIONS] = { "a", "b", "c" };
@@ -102,7 +102,15 @@ static int fake_listen(struct store *s, struct sv id, bool on)
     return 0;
 }
 
-static const struct store_ops ops = { .name = "fake", .events = fake_events, .listen = fake_listen };
+/* A mark that somebody listens. */
+static void fake_value(struct store *s, const struct store_value *what, store_value_fn *fn, void *arg)
+{
+    (void)s;
+    fake.marks += what->put && sv_starts(what->name, SV("listening:"));
+    fn(arg, STORE_DOWN, SV_NONE);
+}
+
+static const struct store_ops ops = { .name = "fake", .events = fake_events, .listen = fake_listen, .value = fake_value };
 
 /* grows: takes the place of the last event, where that does so too. */
 static void emit_one(int session, bool grows)
@@ -284,6 +292,7 @@ static void plain(struct loop *l)
     hub_stat(h, &stat);
     is_int((int64_t)stat.listeners, 4, "four listeners");
     is_int((int64_t)stat.sessions, 1, "of one session");
+    is_int(fake.marks, 1, "which has left one mark that it is listened to");
     leave_all();
     hub_stat(h, &stat);
     is_int((int64_t)(stat.listeners + stat.sessions), 0, "all have gone");
