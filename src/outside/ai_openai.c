@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: MIT
+ * An OpenAI-compatible service behind AI_SERVICE_URL. A question is one POST, or several: a try that failed in a way that may pass is repeated with
+ * backoff or after the service's Retry-After, and an answer whose calls are wrong is sent back with what is wrong with them, all of it while there is
+ * time. Once a round has given something, a later one that fails takes nothing away. Knows nothing of what becomes of the answer. */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/backoff.h"
+#include "lib/clock.h"
+#include "lib/loop.h"
+#include "outside/calls.h"
+#include "outside/chat_prompt.h"
+#include "outside/completion_read.h"
+#include "outside/http.h"
+#include "outside/openai_reply.h"
+
+enum {
+    BACKOFF_MS = 250,
+    BACKOFF_MAX_MS = 5000,
+    HEADERS = 4,
+    AFTER_DONE_MS = 200,    /* how long the end of an answer is waited for once nothing can follow */
+    AFTER_FINISH_MS = 2000, /* or only what a service says of its costs */
+};
+
+#define PATH "/chat/completions"
+
+struct openai {
+    struct ai ai;
+    struct loop *loop;
+    struct http *http;
+    struct buf url, model, prompt, authorization;
+    struct ai_openai_options o; /* its numbers */
+    struct call_link *calls;
+};
+
+struct ai_call {
+    struct openai *ai;
+    struct call_link link;
+    ai_fn *fn;
+    void *arg;
+    ai_fault_fn *fault;
+    ai_partial_fn *partial;
+    struct buf turn_id, request_id, traceparent, key, body;
+    struct chat_prompt prompt;
+    struct completion_read read; /* of the try that is on its way */
+    struct openai_reply reply;   /* of the rounds that are over */
+    struct http_call *post;      /* NULL: between two tries */
+    struct loop_timer *again;    /* between two tries the next one; during one, that its answer is whole although it goes on */
+    struct loop_timer *grown;    /* the text has grown; NULL: nobody wants to know */
+    size_t shown;                /* bytes of it that were told */
+    int64_t begun_ms, deadline_ms;
+    int failures, answers; /* tries that failed; answers that came whole, each of which makes the next try another question */
+};
+
+static void call_free(struct ai_call *c)
+{
+    struct buf *const all[] = { &c->turn_id, &c->request_id, &c->traceparent, &c->key, &c->body };
+    loop_timer_free(c->again);
+    loop_timer_free(c->grown);
+    for (size_t i = 0; i < ARRAY_LEN(all); i++)
+        buf_fini(all[i]);
+    chat_prompt_fini(&c->prompt);
+    completion_read_fini(&c->read);
+    openai_reply_fini(&c->reply);
+    free(c);
+}
+
+static void end(struct ai_call *c, struct ai_answer *a)
+{
+    a->took_ms = clock_mono_ms() - c->begun_ms;
+    calls_leave(&c->link); /* from here on the call is nobody's but the caller's: its answer may close everything */
+    c->fn(c->arg, a);
+    call_free(c);
+}
+
+/* ---- the end ---- */
+
+static void end_with_reply(struct ai_call *c)
+{
+    struct ai_answer a = { .outcome = AI_ANSWERED, .retry_after_ms = -1 };
+    json_t *response, *actions;
+    if (openai_reply_make(&c->reply, clock_mono_ms() - c->begun_ms, c->ai->model.p, &response, &actions) != 0) {
+        a.outcome = AI_INVALID;
+        (void)err_set(&a.err, ERR_MEMORY, "no memory for the answer");
+    }
+    a.response = response;
+    a.actions = actions;
+    end(c, &a);
+    json_decref(response);
+    json_decref(actions);
+}
+
+static void end_without(struct ai_call *c, struct ai_answer *a)
+{
+    if (openai_reply_is_some(&c->reply))
+        end_with_reply(c);
+    else
+        end(c, a);
+}
+
+/* ---- tries ---- */
+
+static int post(struct ai_call *c);
+
+static void go_on(struct ai_call *c)
+{
+    struct ai_answer a = { .outcome = AI_UNREACHABLE, .retry_after_ms = -1 };
+    if (post(c) == 0)
+        return;
+    (void)err_set(&a.err, ERR_MEMORY, "no memory for another try");
+    end_without(c, &a);
+}
+
+/* True when another try is on its way. */
+static bool retry(struct ai_call *c, int64_t retry_after_ms)
+{
+    int64_t wait_ms = backoff_ms((unsigned)c->failures, BACKOFF_MS, BACKOFF_MAX_MS);
+    if (retry_after_ms > 0) /* not all who were told the same time at that very moment */
+        wait_ms += retry_after_ms;
+    if (++c->failures > c->ai->o.retries || wait_ms >= c->deadline_ms - clock_mono_ms())
+        return false;
+    loop_timer_set(c->again, wait_ms);
+    return true;
+}
+
+static void round_is_over(struct ai_call *c)
+{
+    struct ai_answer a = { .outcome = AI_INVALID, .retry_after_ms = -1 };
+    if (openai_reply_add(&c->reply, &c->read.completion, c->fault) != 0) {
+        (void)err_set(&a.err, ERR_MEMORY, "no memory for the answer");
+        end(c, &a);
+    } else if (openai_reply_has_wrong(&c->reply) && c->reply.rounds < (size_t)c->ai->o.rounds && clock_mono_ms() < c->deadline_ms) {
+        chat_prompt_add_round(&c->prompt, &c->read.completion, openai_reply_verdict, &c->reply);
+        go_on(c);
+    } else {
+        end_with_reply(c);
+    }
+}
+
+/* What a try came to that gave no answer. */
+struct failure {
+    struct ai_answer answer;
+    bool passes; /* may be tried again */
+};
+
+static struct failure failure_of_state(enum completion_state state, const struct err *e)
+{
+    struct failure f = { .answer = { .outcome = AI_INVALID, .retry_after_ms = -1, .err = *e }, .passes = true };
+    switch (state) {
+    case COMPLETION_GOOD:
+    case COMPLETION_LENGTH:
+    case COMPLETION_BROKEN:
+    case COMPLETION_EMPTY:
+        break;
+    case COMPLETION_CUT:
+    case COMPLETION_ERROR:
+        f.answer.outcome = AI_UNREACHABLE;
+        break;
+    case COMPLETION_REFUSED:
+    case COMPLETION_DENIED:
+        f.answer.outcome = AI_REFUSED;
+        f.passes = false;
+        break;
+    case COMPLETION_LARGE:
+        f.passes = false;
+        break;
+    }
+    return f;
+}
+
+static struct failure failure_of_http(const struct http_answer *h)
+{
+    struct failure f = { .answer = { .outcome = AI_UNREACHABLE, .retry_after_ms = h->retry_after_ms, .err = h->err }, .passes = true };
+    switch (h->outcome) {
+    case HTTP_ANSWERED:
+        f.answer.http_status = h->status;
+        f.passes = !completion_is_denied(h->status, h->body, &f.answer.err);
+        break;
+    case HTTP_NOT_SENT:
+        f.passes = h->err.code != ERR_INVALID && h->err.code != ERR_RANGE;
+        break;
+    case HTTP_TOO_LATE:
+        break;
+    case HTTP_UNKNOWN:
+        if (h->err.code == ERR_PROTOCOL) { /* what answers there is something else */
+            f.answer.outcome = AI_INVALID;
+            f.passes = false;
+            return f;
+        }
+        break;
+    }
+    if (!f.passes)
+        f.answer.outcome = AI_REFUSED;
+    return f;
+}
+
+static void failed(struct ai_call *c, struct failure *f)
+{
+    if (f->passes && retry(c, f->answer.retry_after_ms))
+        return;
+    end_without(c, &f->answer);
+}
+
+/* h NULL: the answer went on behind its end. */
+static void judge(struct ai_call *c, const struct http_answer *h)
+{
+    struct err e = { 0 };
+    bool whole = h == NULL || (h->outcome == HTTP_ANSWERED && h->status >= 200 && h->status < 300);
+    enum completion_state state = whole || c->read.bytes > 0 ? completion_read_end(&c->read, &e) : COMPLETION_CUT;
+    bool cut = state == COMPLETION_CUT || state == COMPLETION_BROKEN || state == COMPLETION_EMPTY;
+    struct failure f = !whole && cut ? failure_of_http(h) : failure_of_state(state, &e);
+    c->answers += whole;
+    if (whole && h != NULL)
+        f.answer.http_status = h->status;
+    if (state == COMPLETION_GOOD)
+        round_is_over(c);
+    else
+        failed(c, &f);
+}
+
+static void answered(void *arg, const struct http_answer *h)
+{
+    struct ai_call *c = arg;
+    c->post = NULL;
+    loop_timer_stop(c->again);
+    if (c->grown != NULL)
+        loop_timer_stop(c->grown);
+    else if (h->outcome == HTTP_ANSWERED && h->status >= 200 && h->status < 300)
+        c->read.large |= !completion_read_add(&c->read, h->content_type, h->body);
+    judge(c, h);
+}
+
+static void again(void *arg)
+{
+    struct ai_call *c = arg;
+    if (c->post == NULL) {
+        go_on(c);
+        return;
+    }
+    http_abort(c->post);
+    c->post = NULL;
+    loop_timer_stop(c->grown);
+    judge(c, NULL);
+}
+
+/* ---- a text that grows ---- */
+
+static bool take_piece(void *arg, struct sv content_type, struct sv piece)
+{
+    struct ai_call *c = arg;
+    const struct completion *now = &c->read.completion;
+    bool more = completion_read_add(&c->read, content_type, piece);
+    if (completion_shown(now).n > c->shown && !loop_timer_is_set(c->grown))
+        loop_timer_set(c->grown, 0);
+    if (now->done || now->finish.n > 0)
+        loop_timer_set(c->again, now->done ? AFTER_DONE_MS : AFTER_FINISH_MS);
+    return more;
+}
+
+/* From a timer, so that whoever is told may abort the call. */
+static void tell_growth(void *arg)
+{
+    struct ai_call *c = arg;
+    struct sv text = completion_shown(&c->read.completion);
+    if (text.n <= c->shown)
+        return;
+    c->shown = text.n;
+    c->partial(c->arg, text);
+}
+
+/* ---- asking ---- */
+
+static int render_question(struct ai_call *c)
+{
+    buf_clear(&c->body);
+    buf_clear(&c->key);
+    chat_prompt_render(&c->body, &c->prompt);
+    buf_add(&c->key, buf_sv(&c->turn_id));
+    if (c->answers > 0 && c->key.n > 0)
+        buf_printf(&c->key, ".%d", c->answers + 1);
+    return buf_ok(&c->body) && buf_ok(&c->key) ? 0 : -1;
+}
+
+static int post(struct ai_call *c)
+{
+    const struct openai *ai = c->ai;
+    int64_t left_ms = c->deadline_ms - clock_mono_ms();
+    completion_read_fini(&c->read);
+    completion_read_init(&c->read);
+    c->shown = 0;
+    if (render_question(c) != 0)
+        return -1;
+    const struct http_header wanted[HEADERS] = {
+        { "Idempotency-Key", buf_sv(&c->key) },
+        { "X-Request-ID", buf_sv(&c->request_id) },
+        { "traceparent", buf_sv(&c->traceparent) },
+        { "Authorization", buf_sv(&ai->authorization) },
+    };
+    struct http_header headers[HEADERS];
+    struct http_request r = {
+        .url = ai->url.p,
+        .body = buf_sv(&c->body),
+        .body_borrowed = true,
+        .headers = headers,
+        .timeout_ms = left_ms > 0 ? left_ms : 1,
+        .first_byte_ms = ai->o.first_byte_ms,
+        .silence_ms = ai->o.silence_ms,
+        .on_piece = c->grown != NULL ? take_piece : NULL,
+        .on_piece_arg = c,
+    };
+    for (size_t i = 0; i < HEADERS; i++)
+        if (wanted[i].value.n > 0)
+            headers[r.headers_n++] = wanted[i];
+    c->post = http_post(ai->http, &r, answered, c);
+    return c->post != NULL ? 0 : -1;
+}
+
+static int prepare(struct ai_call *c, const struct ai_request *r)
+{
+    const struct openai *ai = c->ai;
+    const struct chat_prompt_options o = {
+        .model = { ai->model.p, strlen(ai->model.p) },
+        .system_prompt = buf_sv(&ai->prompt),
+        .context_tokens = ai->o.context_tokens,
+        .answer_tokens = ai->o.answer_tokens,
+        .tools = ai->o.tools,
+        .stream_usage = ai->o.stream_usage,
+    };
+    chat_prompt_init(&c->prompt, &o, r);
+    buf_add(&c->turn_id, r->turn_id);
+    buf_add(&c->request_id, r->request_id);
+    buf_add(&c->traceparent, r->traceparent);
+    c->again = loop_timer_new(ai->loop, again, c);
+    c->grown = r->partial != NULL ? loop_timer_new(ai->loop, tell_growth, c) : NULL;
+    bool fits = chat_prompt_ok(&c->prompt) && buf_ok(&c->turn_id) && buf_ok(&c->request_id) && buf_ok(&c->traceparent);
+    return fits && c->again != NULL && (r->partial == NULL || c->grown != NULL) ? 0 : -1;
+}
+
+static struct ai_call *openai_ask(struct ai *ai, const struct ai_request *r, ai_fn *fn, void *arg)
+{
+    struct openai *o = (struct openai *)ai;
+    struct ai_call *c = calloc(1, sizeof(*c));
+    if (c == NULL)
+        return NULL;
+    *c = (struct ai_call){ .ai = o, .fn = fn, .arg = arg, .fault = r->fault, .partial = r->partial, .begun_ms = clock_mono_ms() };
+    c->deadline_ms = c->begun_ms + r->timeout_ms;
+    calls_enter(&o->calls, &c->link);
+    if (prepare(c, r) == 0 && post(c) == 0)
+        return c;
+    calls_leave(&c->link);
+    call_free(c);
+    return NULL;
+}
+
+static void openai_abort(struct ai *ai, struct ai_call *c)
+{
+    (void)ai;
+    if (c->post != NULL)
+        http_abort(c->post);
+    calls_leave(&c->link);
+    call_free(c);
+}
+
+/* ---- opening ---- */
+
+static void openai_free(struct openai *o)
+{
+    buf_fini(&o->url);
+    buf_fini(&o->model);
+    buf_fini(&o->prompt);
+    buf_fini(&o->authorization);
+    free(o);
+}
+
+static void openai_close(struct ai *ai)
+{
+    struct openai *o = (struct openai *)ai;
+    while (o->calls != NULL)
+        openai_abort(ai, CONTAINER_OF(o->calls, struct ai_call, link));
+    openai_free(o);
+}
+
+static const struct ai_ops openai_ops = {
+    .name = "openai",
+    .ask = openai_ask,
+    .abort = openai_abort,
+    .close = openai_close,
+};
+
+int ai_openai_set(struct ai *ai, const struct ai_openai_options *o, struct err *e)
+{
+    struct openai *to = (struct openai *)ai;
+    struct buf fresh[4] = { { 0 } }; /* in the order of `own` */
+    struct buf *own[4] = { &to->url, &to->model, &to->prompt, &to->authorization };
+    if (o->model == NULL || *o->model == '\0')
+        return err_set(e, ERR_INVALID, "the provider openai needs the name of a model");
+    http_join_url(&fresh[0], o->url, o->path != NULL ? o->path : PATH);
+    buf_add(&fresh[1], sv_from(o->model));
+    buf_add(&fresh[2], sv_from(o->system_prompt));
+    if (*o->token != '\0')
+        buf_printf(&fresh[3], "Bearer %s", o->token);
+    bool fits = true;
+    for (size_t i = 0; i < ARRAY_LEN(fresh); i++)
+        fits = fits && buf_ok(&fresh[i]);
+    int rc = fits ? http_check_url(o->url, e) : err_set(e, ERR_MEMORY, "no memory");
+    if (rc == 0)
+        rc = http_check_url(fresh[0].p, e);
+    if (rc == 0) {
+        to->o = *o;
+        to->o.url = to->o.path = to->o.token = to->o.model = to->o.system_prompt = NULL; /* these are copied */
+    }
+    for (size_t i = 0; i < ARRAY_LEN(own); i++) {
+        struct buf old = *own[i];
+        if (rc == 0)
+            *own[i] = fresh[i];
+        buf_fini(rc == 0 ? &old : &fresh[i]);
+    }
+    return rc;
+}
+
+struct ai *ai_openai_open(struct loop *l, struct http *h, const struct ai_openai_options *o, struct err *e)
+{
+    struct openai *to = calloc(1, sizeof(*to));
+    if (to == NULL) {
+        (void)err_set(e, ERR_MEMORY, "no memory");
+        return NULL;
+    }
+    *to = (struct openai){ .ai = { &openai_ops }, .loop = l, .http = h };
+    if (ai_openai_set(&to->ai, o, e) == 0)
+        return &to->ai;
+    openai_free(to);
+    return NULL;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT
+ * What an OpenAI-compatible service answers (https://platform.openai.com/docs/api-reference/chat), taken together from the chunks of a stream
+ * or from one object. Services differ in what they leave out, repeat and add: whatever comes is either taken for what it can only mean, or makes an
+ * answer that is none. Pure: no connection, no time. */
+#ifndef OUTSIDE_COMPLETION_H
+#define OUTSIDE_COMPLETION_H
+
+#include "lib/json.h"
+
+#define COMPLETION_CALLS_MAX 64                 /* further calls of tools are left out */
+#define COMPLETION_MAX ((size_t)4 * 1024 * 1024) /* bytes of a text */
+#define COMPLETION_CALL_MAX ((size_t)1024 * 1024) /* of a call's arguments */
+
+struct completion_call {
+    struct buf id, name, arguments;
+    json_t *raw;   /* the call as it came, with members that are not known here */
+    int64_t index; /* -1: it came without */
+};
+
+struct completion {
+    struct buf text, refusal, model, finish; /* finish: finish_reason, "" as long as there is none */
+    json_t *extras;                          /* members of the message that are not known here; NULL: none */
+    struct completion_call *calls;
+    size_t calls_n, calls_size;
+    int64_t prompt_tokens, completion_tokens, total_tokens; /* -1: not said */
+    struct err error;                                       /* what the service said instead of an answer; ERR_REFUSED: asking again will not help */
+    bool done;                                              /* [DONE], or one object */
+    bool broken;                                            /* something was no JSON, or had another shape */
+};
+
+enum completion_state {
+    COMPLETION_GOOD,
+    COMPLETION_CUT,     /* it ended before its end */
+    COMPLETION_LENGTH,  /* the answer is longer than the service lets it be */
+    COMPLETION_REFUSED, /* the model, or a filter, will not answer */
+    COMPLETION_ERROR,   /* an error object instead of an answer */
+    COMPLETION_DENIED,  /* the same, and asking again will not help */
+    COMPLETION_BROKEN,  /* no such thing as an answer */
+    COMPLETION_EMPTY,   /* neither a text nor a call */
+    COMPLETION_LARGE,
+};
+
+void completion_init(struct completion *c);
+void completion_fini(struct completion *c);
+/* The data of one event of a stream, "[DONE]" among them. */
+void completion_add(struct completion *c, struct sv data);
+/* A body that is one JSON object: a completion, or an error. */
+void completion_add_whole(struct completion *c, struct sv body);
+/* What has come, once nothing more will. *e says why when it is not GOOD; it quotes no text of the answer. */
+enum completion_state completion_judge(const struct completion *c, struct err *e) MUST_CHECK;
+/* What may be shown of the text while it grows: not what may become a JSON block, or is one. */
+struct sv completion_shown(const struct completion *c);
+/* An error of the service that asking again will not help with, by the body of an answer with `status` (200 for an error inside an answer). */
+bool completion_is_denied(int status, struct sv body, struct err *e);
+
+/* A call's arguments as an object, a new reference: empty ones are {}. NULL with *e: they are no JSON, no object, or have a key twice. */
+json_t *completion_arguments(const struct completion_call *call, struct err *e) MUST_CHECK;
+/* The message as it came, for the next question: every call has an id of its own there (completion_call_id). */
+void completion_render(struct json_out *o, const struct completion *c);
+/* The id of the n-th call in completion_render. out is cleared first. */
+void completion_call_id(struct buf *out, const struct completion *c, size_t n);
+
+#endif

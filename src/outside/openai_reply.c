@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT
+ * See openai_reply.h. Which actions may be executed is not known here: the turn says it of each call (ai_request.fault), and drops what is still wrong
+ * at the end with its reason. */
+#include "config.h"
+
+#include "outside/answer_block.h"
+#include "outside/openai_reply.h"
+
+static struct sv trimmed(struct sv s)
+{
+    while (s.n > 0 && strchr(" \t\r\n", s.p[0]) != NULL)
+        s.p++, s.n--;
+    while (s.n > 0 && strchr(" \t\r\n", s.p[s.n - 1]) != NULL)
+        s.n--;
+    return s;
+}
+
+/* ---- rounds ---- */
+
+static void keep(struct buf *to, const struct buf *from)
+{
+    if (from->n == 0)
+        return;
+    buf_clear(to);
+    buf_add(to, buf_sv(from));
+}
+
+static bool has(const json_t *list, const json_t *action)
+{
+    size_t i;
+    json_t *one;
+    json_array_foreach(list, i, one) if (json_equal(one, action)) return true;
+    return false;
+}
+
+/* What cannot be read stands as the text that it is: data that is no object. */
+static json_t *action_of(const struct completion_call *call, json_t *data)
+{
+    json_t *action = json_object();
+    struct sv name = call->name.n > 0 ? buf_sv(&call->name) : SV(""), arguments = call->arguments.n > 0 ? buf_sv(&call->arguments) : SV("");
+    int failed = json_object_set_new(action, "type", json_stringn(name.p, name.n));
+    failed |= json_object_set_new(action, "data", data != NULL ? json_incref(data) : json_stringn(arguments.p, arguments.n));
+    if (failed == 0)
+        return action;
+    json_decref(action);
+    return NULL;
+}
+
+static int add_call(struct openai_reply *r, const struct completion_call *call, ai_fault_fn *fault)
+{
+    json_t *data = completion_arguments(call, NULL), *action = action_of(call, data);
+    struct sv name = json_sv(action, "type");
+    const char *why = data == NULL ? "arguments_are_no_object" : fault != NULL ? fault(name, data) : NULL;
+    int failed = action == NULL ? -1 : json_array_append_new(r->verdicts, why != NULL ? json_string(why) : json_null());
+    if (failed == 0 && why != NULL)
+        failed = json_array_append(r->wrong, action);
+    else if (failed == 0 && !has(r->right, action))
+        failed = json_array_append(r->right, action);
+    json_decref(action);
+    json_decref(data);
+    return failed;
+}
+
+static int add_usage(struct openai_reply *r, const char *name, int64_t tokens)
+{
+    if (tokens < 0)
+        return 0;
+    if (r->usage == NULL)
+        r->usage = json_object();
+    return json_object_set_new(r->usage, name, json_integer(json_i64(r->usage, name, 0) + tokens));
+}
+
+int openai_reply_add(struct openai_reply *r, const struct completion *c, ai_fault_fn *fault)
+{
+    int failed = 0;
+    r->rounds++;
+    keep(&r->text, &c->text);
+    keep(&r->finish, &c->finish);
+    keep(&r->model, &c->model);
+    json_decref(r->wrong);
+    json_decref(r->verdicts);
+    r->wrong = json_array();
+    r->verdicts = json_array();
+    if (r->right == NULL)
+        r->right = json_array();
+    for (size_t i = 0; failed == 0 && i < c->calls_n; i++)
+        failed = add_call(r, &c->calls[i], fault);
+    failed |= add_usage(r, "prompt_tokens", c->prompt_tokens) | add_usage(r, "completion_tokens", c->completion_tokens) |
+              add_usage(r, "total_tokens", c->total_tokens);
+    return failed == 0 && buf_ok(&r->text) && buf_ok(&r->finish) && buf_ok(&r->model) ? 0 : -1;
+}
+
+bool openai_reply_has_wrong(const struct openai_reply *r)
+{
+    return json_array_size(r->wrong) > 0;
+}
+
+const char *openai_reply_verdict(void *arg, size_t call)
+{
+    const struct openai_reply *r = arg;
+    return json_string_value(json_array_get(r->verdicts, call));
+}
+
+bool openai_reply_is_some(const struct openai_reply *r)
+{
+    return trimmed(buf_sv(&r->text)).n > 0 || json_array_size(r->right) > 0;
+}
+
+void openai_reply_fini(struct openai_reply *r)
+{
+    buf_fini(&r->text);
+    buf_fini(&r->finish);
+    buf_fini(&r->model);
+    json_decref(r->right);
+    json_decref(r->wrong);
+    json_decref(r->verdicts);
+    json_decref(r->usage);
+    *r = (struct openai_reply){ 0 };
+}
+
+/* ---- the answer ---- */
+
+static bool is_said(const json_t *actions, struct sv text)
+{
+    size_t i;
+    json_t *one;
+    json_array_foreach(actions, i, one)
+    {
+        struct sv said = trimmed(json_sv(json_object_get(one, "data"), "message"));
+        if (sv_eq(said, text))
+            return true;
+    }
+    return false;
+}
+
+/* NULL: memory. */
+static json_t *all_actions(const struct openai_reply *r, struct sv text)
+{
+    json_t *all = json_array();
+    int failed = all == NULL ? -1 : 0;
+    if (failed == 0 && text.n > 0 && !is_said(r->right, text))
+        failed = json_array_append_new(all, json_pack("{s:s,s:{s:s%}}", "type", "send_message", "data", "message", text.p, text.n));
+    failed = failed == 0 ? json_array_extend(all, r->right) | json_array_extend(all, r->wrong) : failed;
+    if (failed == 0)
+        return all;
+    json_decref(all);
+    return NULL;
+}
+
+/* Actions of a block go on as a block at the end of the text, without a backtick inside: what is taken from a text is judged in one place. */
+static void add_block(struct buf *text, const json_t *actions)
+{
+    struct buf list = { 0 };
+    json_dump_to(&list, actions);
+    buf_add(text, SV("\n```json\n{\"actions\":"));
+    for (size_t i = 0; i < list.n; i++)
+        if (list.p[i] == '`')
+            buf_add(text, SV("\\u0060"));
+        else
+            buf_addc(text, list.p[i]);
+    buf_add(text, SV("}\n```"));
+    text->failed |= !buf_ok(&list);
+    buf_fini(&list);
+}
+
+static json_t *response_of(const struct openai_reply *r, struct sv text, json_t *block, int64_t took_ms, const char *model)
+{
+    json_t *response = json_object(), *intent = json_object_get(block, "intent"), *confidence = json_object_get(block, "confidence"),
+           *entities = json_object_get(block, "entities");
+    int failed = json_object_set_new(response, "response_text", json_stringn(text.n > 0 ? text.p : "", text.n));
+    failed |= json_is_string(intent) ? json_object_set(response, "intent", intent) : 0;
+    failed |= json_is_number(confidence) ? json_object_set(response, "confidence", confidence) : 0;
+    failed |= json_is_object(entities) ? json_object_set(response, "entities", entities) : 0;
+    failed |= json_object_set_new(response, "processing_time_ms", json_integer(took_ms));
+    failed |= json_object_set_new(response, "model_used", json_string(r->model.n > 0 ? r->model.p : model));
+    failed |= r->usage != NULL ? json_object_set(response, "usage", r->usage) : 0;
+    failed |= r->finish.n > 0 ? json_object_set_new(response, "finish_reason", json_string(r->finish.p)) : 0;
+    if (failed == 0)
+        return response;
+    json_decref(response);
+    return NULL;
+}
+
+int openai_reply_make(const struct openai_reply *r, int64_t took_ms, const char *model, json_t **response, json_t **actions)
+{
+    struct buf text = { 0 };
+    bool calls = json_array_size(r->right) > 0 || json_array_size(r->wrong) > 0;
+    json_t *block = answer_block_take(buf_sv(&r->text), &text), *list = json_object_get(block, "actions");
+    *response = *actions = NULL;
+    if (calls)
+        *actions = all_actions(r, trimmed(buf_sv(&text)));
+    else if (json_array_size(list) > 0)
+        add_block(&text, list);
+    if (buf_ok(&text) && (!calls || *actions != NULL))
+        *response = response_of(r, buf_sv(&text), block, took_ms, model);
+    json_decref(block);
+    buf_fini(&text);
+    if (*response != NULL)
+        return 0;
+    json_decref(*actions);
+    *actions = NULL;
+    return -1;
+}

@@ -1,0 +1,550 @@
+/* SPDX-License-Identifier: MIT
+ * The provider openai against a server that says exactly what services were seen to say: what is tried again, what is asked back, what becomes of
+ * each answer. What a body alone means stands in t/outside/completion.c. */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/clock.h"
+#include "outside/ai.h"
+#include "t/outside/rig.h"
+#include "t/tap.h"
+#include "turn/action_tools.h"
+#include "turn/actions.h"
+
+#define HEAD(status, type) "HTTP/1.1 " status "\r\nContent-Type: " type "\r\n\r\n"
+#define STREAM(body) { .answer = HEAD("200 OK", "text/event-stream; charset=utf-8") body, .then = PEER_CLOSE }
+#define WHOLE(body) { .answer = HEAD("200 OK", "application/json") body, .then = PEER_CLOSE }
+#define ERROR(status, body) { .answer = HEAD(status, "application/json") body, .then = PEER_CLOSE }
+#define DATA(json) "data: " json "\n\n"
+#define DELTA(json) DATA("{\"choices\":[{\"index\":0,\"delta\":" json "}]}")
+#define FINISH(why) DATA("{\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"" why "\"}]}")
+#define DONE "data: [DONE]\n\n"
+#define TEXT(t) DELTA("{\"content\":\"" t "\"}")
+#define GOOD STREAM(TEXT("ok") FINISH("stop") DONE)
+#define ONE(message, finish) "{\"model\":\"gpt\",\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":2,\"total_tokens\":7},\"choices\":[{\"index\":0,\"message\":" message ",\"finish_reason\":" finish "}]}"
+#define CALL(id, name, arguments) "{\"id\":\"" id "\",\"type\":\"function\",\"function\":{\"name\":\"" name "\",\"arguments\":\"" arguments "\"}}"
+#define CALLS(list) WHOLE(ONE("{\"content\":null,\"tool_calls\":[" list "]}", "\"tool_calls\""))
+#define SAID(t) "[{\"type\":\"send_message\",\"data\":{\"message\":\"" t "\"}}]"
+#define LATER(seconds) { .answer = "HTTP/1.1 429 X\r\nRetry-After: " seconds "\r\nContent-Length: 2\r\n\r\n{}" }
+
+struct told { /* an answer of the AI; response and actions are held */
+    int times, partials;
+    struct ai_answer answer;
+    struct buf partial; /* the last one */
+    struct buf all;     /* all of them, each with a bar behind it */
+    struct ai *ai;
+    struct ai_call **abort; /* aborted from inside the first partial */
+};
+
+static void tell(void *arg, const struct ai_answer *a)
+{
+    struct told *t = arg;
+    t->times++;
+    t->answer = *a;
+    json_incref(a->response);
+    json_incref(a->actions);
+}
+
+static void grows(void *arg, struct sv text)
+{
+    struct told *t = arg;
+    t->partials++;
+    buf_clear(&t->partial);
+    buf_add(&t->partial, text);
+    buf_add(&t->all, text);
+    buf_addc(&t->all, '|');
+    if (!sv_is_utf8(text))
+        bail_out("a partial text that is no UTF-8");
+    if (t->abort != NULL)
+        ai_abort(t->ai, *t->abort);
+}
+
+static void told_free(struct told *t)
+{
+    json_decref(t->answer.response);
+    json_decref(t->answer.actions);
+    buf_fini(&t->partial);
+    buf_fini(&t->all);
+    *t = (struct told){ 0 };
+}
+
+static bool was_told(void *arg)
+{
+    return ((struct told *)arg)->times > 0;
+}
+
+static const struct ai_message messages[] = {
+    { SV("user"), SV("\"before\""), 1000, SV("\"m0\"") },
+    { SV("assistant"), SV("\"answered\""), 2000, SV_NONE },
+    { SV("user"), SV("\"two\""), 4000, SV("\"m3\"") },
+};
+
+static struct arena *tools_arena;
+
+static struct ai_request question(bool stream)
+{
+    return (struct ai_request){ .conversation_id = SV("c1"), .message_id = SV("m3"), .message = SV("two"), .messages = messages, .messages_n = ARRAY_LEN(messages),
+                                .turn_id = SV("turn-1"), .tools = action_tools(tools_arena), .fault = action_fault, .partial = stream ? grows : NULL,
+                                .timeout_ms = PLENTY_MS };
+}
+
+static struct ai_openai_options options(int port)
+{
+    return (struct ai_openai_options){ .url = rig_url(port, "/v1/"), .token = "sk-secret", .model = "m", .system_prompt = "Be kind.", .retries = 2, .rounds = 3,
+                                       .context_tokens = 8000, .tools = true, .stream_usage = true };
+}
+
+static struct ai *opened(struct rig *r, const struct ai_openai_options *o)
+{
+    struct err e = { 0 };
+    struct ai *ai = ai_openai_open(r->loop, r->http, o, &e);
+    if (ai == NULL)
+        bail_out("%s", e.text);
+    return ai;
+}
+
+static const char *const outcomes[] = {
+    [AI_ANSWERED] = "answered", [AI_UNREACHABLE] = "unreachable", [AI_REFUSED] = "refused", [AI_INVALID] = "invalid",
+};
+
+/* ---- what becomes of answers ---- */
+
+struct row {
+    const char *name;
+    struct peer_step steps[4];
+    enum ai_outcome outcome;
+    int requests;
+    const char *actions;   /* as the turn takes them */
+    const char *dropped;   /* NULL: [] */
+    const char *error;     /* part of the error's text */
+    const char *response;  /* part of ai_response */
+    int64_t first_byte_ms, silence_ms, timeout_ms;
+    int retries; /* 0: 2; -1: none */
+    bool whole;  /* nobody listens: no stream is asked for */
+};
+
+#define ROW(n, first, rest, o, r, ...) { .name = (n), .steps = { first, UNPACK rest }, .outcome = (o), .requests = (r), .actions = __VA_ARGS__ }
+#define UNPACK(...) __VA_ARGS__
+#define RAW(...) { __VA_ARGS__ }
+
+static const struct row rows[] = {
+    /* good ones */
+    ROW("a stream", GOOD, (), AI_ANSWERED, 1, SAID("ok")),
+    ROW("a whole completion", WHOLE(ONE("{\"content\":\"ok\"}", "\"stop\"")), (), AI_ANSWERED, 1, SAID("ok"), .whole = true,
+        .response = "\"model_used\":\"gpt\",\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":2,\"total_tokens\":7},\"finish_reason\":\"stop\""),
+    ROW("a stream to one who did not ask", GOOD, (), AI_ANSWERED, 1, SAID("ok"), .whole = true),
+    ROW("a completion to one who asked for a stream", WHOLE(ONE("{\"content\":\"ok\"}", "\"stop\"")), (), AI_ANSWERED, 1, SAID("ok")),
+    ROW("comments", STREAM(": OPENROUTER PROCESSING\n\n: OPENROUTER PROCESSING\n\n" TEXT("ok") ":\n\n" FINISH("stop") DONE), (), AI_ANSWERED, 1, SAID("ok")),
+    ROW("no [DONE]", STREAM(TEXT("ok") FINISH("stop")), (), AI_ANSWERED, 1, SAID("ok")),
+    ROW("no finish_reason", STREAM(TEXT("ok") DONE), (), AI_ANSWERED, 1, SAID("ok")),
+    ROW("usage in a last chunk of its own",
+        STREAM(TEXT("ok") FINISH("stop") DATA("{\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":1,\"total_tokens\":4}}") DONE), (), AI_ANSWERED, 1, SAID("ok"),
+        .response = "\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":1,\"total_tokens\":4}"),
+    ROW("content null, absent, and reasoning", STREAM(DELTA("{\"role\":\"assistant\",\"content\":null}") DELTA("{\"reasoning_content\":\"hm\"}") DELTA("{}") TEXT("ok") FINISH("stop") DONE),
+        (), AI_ANSWERED, 1, SAID("ok")),
+    ROW("a BOM and CR alone", STREAM("\xef\xbb\xbf" "data: {\"choices\":[{\"delta\":{\"content\":\"ok\"}}]}\r\rdata: [DONE]\r\r"), (), AI_ANSWERED, 1, SAID("ok")),
+    ROW("the connection stays open behind [DONE]", RAW(.answer = HEAD("200 OK", "text/event-stream") TEXT("ok") FINISH("stop") DONE), (), AI_ANSWERED, 1, SAID("ok")),
+    ROW("and behind finish_reason", RAW(.answer = HEAD("200 OK", "text/event-stream") TEXT("ok") FINISH("stop")), (), AI_ANSWERED, 1, SAID("ok")),
+    ROW("cut behind its end", RAW(.answer = "HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n" TEXT("ok") FINISH("stop") DONE, .then = PEER_CLOSE), (), AI_ANSWERED, 1, SAID("ok")),
+
+    /* such as fail, and pass */
+    ROW("an error within a stream", STREAM(TEXT("no") DATA("{\"error\":{\"code\":502,\"message\":\"x\"},\"choices\":[]}") DONE), (GOOD), AI_ANSWERED, 2, SAID("ok")),
+    ROW("an error instead of a stream", WHOLE("{\"error\":{\"type\":\"overloaded_error\"}}"), (GOOD), AI_ANSWERED, 2, SAID("ok")),
+    ROW("an error instead of a completion", WHOLE("{\"error\":{\"type\":\"overloaded_error\"}}"), (WHOLE(ONE("{\"content\":\"ok\"}", "\"stop\""))), AI_ANSWERED, 2, SAID("ok"),
+        .whole = true),
+    ROW("choices empty", STREAM(DATA("{\"choices\":[]}") DONE), (GOOD), AI_ANSWERED, 2, SAID("ok")),
+    ROW("nothing said", STREAM(FINISH("stop") DONE), (GOOD), AI_ANSWERED, 2, SAID("ok")),
+    ROW("the end without an end", STREAM(TEXT("no")), (GOOD), AI_ANSWERED, 2, SAID("ok")),
+    ROW("the end within a call", STREAM(DELTA("{\"tool_calls\":[{\"index\":0,\"id\":\"a\",\"function\":{\"name\":\"send_message\",\"arguments\":\"{\\\"me\"}}]}")), (GOOD),
+        AI_ANSWERED, 2, SAID("ok")),
+    ROW("cut in the middle", RAW(.answer = "HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n" TEXT("no"), .then = PEER_RESET), (GOOD), AI_ANSWERED, 2, SAID("ok")),
+    ROW("half a completion", RAW(.answer = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 900\r\n\r\n{\"choices\":[", .then = PEER_CLOSE),
+        (WHOLE(ONE("{\"content\":\"ok\"}", "\"stop\""))), AI_ANSWERED, 2, SAID("ok"), .whole = true),
+    ROW("no connection", RAW(.then = PEER_RESET), (GOOD), AI_ANSWERED, 2, SAID("ok")),
+    ROW("length", STREAM(TEXT("no") FINISH("length") DONE), (GOOD), AI_ANSWERED, 2, SAID("ok")),
+    ROW("no UTF-8", STREAM(TEXT("\xff") FINISH("stop") DONE), (GOOD), AI_ANSWERED, 2, SAID("ok")),
+    ROW("a page", RAW(.answer = HEAD("200 OK", "text/html") "<html>", .then = PEER_CLOSE), (GOOD), AI_ANSWERED, 2, SAID("ok")),
+    ROW("408 and 409", ERROR("408 X", ""), (ERROR("409 X", "{}"), GOOD), AI_ANSWERED, 3, SAID("ok")),
+    ROW("500 and 503", ERROR("500 X", "oops"), (ERROR("503 X", ""), GOOD), AI_ANSWERED, 3, SAID("ok")),
+    ROW("429 with seconds", LATER("1"), (GOOD), AI_ANSWERED, 2, SAID("ok")),
+    ROW("429 with a date long ago", LATER("Wed, 21 Oct 2015 07:28:00 GMT"), (GOOD), AI_ANSWERED, 2, SAID("ok")),
+    ROW("no first byte", RAW(.then = PEER_HANG), (GOOD), AI_ANSWERED, 2, SAID("ok"), .first_byte_ms = 400),
+    ROW("silence", RAW(.answer = HEAD("200 OK", "text/event-stream") TEXT("no"), .then = PEER_HANG), (GOOD), AI_ANSWERED, 2, SAID("ok"), .silence_ms = 400),
+
+    /* such as fail for good */
+    ROW("length, always", STREAM(TEXT("no") FINISH("length") DONE), (STREAM(TEXT("no") FINISH("length") DONE)), AI_INVALID, 3, NULL, .error = "(length)"),
+    ROW("503, always", ERROR("503 X", ""), (), AI_UNREACHABLE, 1, NULL, .error = "status 503", .retries = -1),
+    ROW("an error, always", WHOLE("{\"error\":{\"code\":502}}"), (), AI_UNREACHABLE, 1, NULL, .error = "502", .retries = -1),
+    ROW("cut, always", STREAM(TEXT("no")), (), AI_UNREACHABLE, 1, NULL, .error = "ends before its end", .retries = -1),
+    ROW("Retry-After beyond the time", LATER("60"), (GOOD), AI_UNREACHABLE, 1, NULL, .error = "status 429", .timeout_ms = 5000),
+    ROW("429, no quota", ERROR("429 X", "{\"error\":{\"code\":\"insufficient_quota\",\"message\":\"sk-secret\"}}"), (GOOD), AI_REFUSED, 1, NULL, .error = "insufficient_quota"),
+    ROW("400", ERROR("400 X", "{\"error\":{\"code\":\"unknown_parameter\",\"param\":\"stream_options\"}}"), (GOOD), AI_REFUSED, 1, NULL, .error = "stream_options"),
+    ROW("401", ERROR("401 X", "{\"error\":{\"message\":\"wrong key sk-secret\"}}"), (GOOD), AI_REFUSED, 1, NULL, .error = "status 401"),
+    ROW("403", ERROR("403 X", ""), (GOOD), AI_REFUSED, 1, NULL, .error = "status 403"),
+    ROW("404", ERROR("404 X", "<html>"), (GOOD), AI_REFUSED, 1, NULL, .error = "status 404"),
+    ROW("a redirect", RAW(.answer = "HTTP/1.1 302 X\r\nLocation: /\r\nContent-Length: 0\r\n\r\n"), (GOOD), AI_REFUSED, 1, NULL, .error = "status 302"),
+    ROW("no quota, within a 200", STREAM(DATA("{\"error\":{\"code\":\"insufficient_quota\"}}")), (GOOD), AI_REFUSED, 1, NULL, .error = "insufficient_quota"),
+    ROW("a refusal", STREAM(DELTA("{\"refusal\":\"no\"}") FINISH("stop") DONE), (GOOD), AI_REFUSED, 1, NULL, .error = "refuses"),
+    ROW("content_filter", WHOLE(ONE("{\"content\":\"n\"}", "\"content_filter\"")), (GOOD), AI_REFUSED, 1, NULL, .error = "content_filter", .whole = true),
+    ROW("no HTTP", RAW(.answer = "oops\r\n\r\n", .then = PEER_CLOSE), (GOOD), AI_INVALID, 1, NULL),
+    ROW("a huge completion", RAW(.answer = HEAD("200 OK", "application/json") "          ", .repeat = 1200000, .then = PEER_CLOSE), (GOOD), AI_INVALID, 1, NULL, .whole = true),
+    ROW("a huge text", RAW(.answer = HEAD("200 OK", "text/event-stream") TEXT("0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789"),
+                         .repeat = 60000, .then = PEER_CLOSE), (GOOD), AI_INVALID, 1, NULL, .error = "too large"),
+    ROW("too late", RAW(.then = PEER_HANG), (GOOD), AI_UNREACHABLE, 1, NULL, .timeout_ms = 300),
+
+    /* calls */
+    ROW("a call", CALLS(CALL("a", "transfer_to_agent", "")), (), AI_ANSWERED, 1, "[{\"type\":\"transfer_to_agent\",\"data\":{}}]", .whole = true),
+    ROW("a text beside it is said first", WHOLE(ONE("{\"content\":\" Bye. \",\"tool_calls\":[" CALL("a", "end_conversation", "{}") "]}", "\"tool_calls\"")), (), AI_ANSWERED, 1,
+        "[{\"type\":\"send_message\",\"data\":{\"message\":\"Bye.\"}},{\"type\":\"end_conversation\",\"data\":{}}]", .whole = true),
+    ROW("unless a call says it", WHOLE(ONE("{\"content\":\"Hi\\n\",\"tool_calls\":[" CALL("a", "send_message", "{\\\"message\\\":\\\"Hi\\\"}") "]}", "\"tool_calls\"")), (), AI_ANSWERED, 1,
+        SAID("Hi"), .whole = true),
+    ROW("the same call twice counts once", CALLS(CALL("a", "send_message", "{\\\"message\\\":\\\"Hi\\\"}") "," CALL("b", "send_message", "{ \\\"message\\\": \\\"Hi\\\" }")), (), AI_ANSWERED, 1,
+        SAID("Hi"), .whole = true),
+    ROW("a stream of calls without an index", STREAM(DELTA("{\"tool_calls\":[{\"id\":\"a\",\"function\":{\"name\":\"send_message\",\"arguments\":\"{\\\"message\\\":\"}}]}")
+            DELTA("{\"tool_calls\":[{\"function\":{\"arguments\":\"\\\"Hi\\\"}\"}}]}") DELTA("{\"tool_calls\":[{\"id\":\"b\",\"function\":{\"name\":\"end_conversation\"}}]}") FINISH("tool_calls") DONE),
+        (), AI_ANSWERED, 1, "[{\"type\":\"send_message\",\"data\":{\"message\":\"Hi\"}},{\"type\":\"end_conversation\",\"data\":{}}]"),
+    ROW("unknown, then right", CALLS(CALL("a", "format_disk", "{}")), (CALLS(CALL("b", "transfer_to_agent", "{}"))), AI_ANSWERED, 2,
+        "[{\"type\":\"transfer_to_agent\",\"data\":{}}]", .response = "\"usage\":{\"prompt_tokens\":10,\"completion_tokens\":4,\"total_tokens\":14}", .whole = true),
+    ROW("one is right, one is mended, the right one is said again",
+        CALLS(CALL("a", "send_message", "{\\\"message\\\":\\\"Hi\\\"}") "," CALL("b", "send_quick_replies", "{\\\"message\\\":\\\"q\\\"}")),
+        (CALLS(CALL("c", "send_message", "{\\\"message\\\":\\\"Hi\\\"}") "," CALL("d", "send_quick_replies", "{\\\"message\\\":\\\"q\\\",\\\"quick_replies\\\":[\\\"x\\\"]}"))), AI_ANSWERED, 2,
+        "[{\"type\":\"send_message\",\"data\":{\"message\":\"Hi\"}},{\"type\":\"send_quick_replies\",\"data\":{\"message\":\"q\",\"quick_replies\":[\"x\"]}}]", .whole = true),
+    ROW("a key twice, then a text", CALLS(CALL("a", "send_message", "{\\\"message\\\":\\\"a\\\",\\\"message\\\":\\\"b\\\"}")), (WHOLE(ONE("{\"content\":\"ok\"}", "\"stop\""))), AI_ANSWERED, 2,
+        SAID("ok"), .whole = true),
+    ROW("never right", CALLS(CALL("a", "send_message", "{\\\"text\\\":1}") "," CALL("b", "end_conversation", "{\\\"")), (CALLS(CALL("a", "send_message", "{\\\"text\\\":1}") "," CALL("b", "end_conversation", "{\\\""))),
+        AI_ANSWERED, 3, "[]",
+        "[{\"type\":\"send_message\",\"data\":{\"text\":1},\"reason\":\"data_message_required\"},{\"type\":\"end_conversation\",\"data\":{},\"reason\":\"data_is_no_object\"}]", .whole = true),
+    ROW("a round that cannot be asked takes nothing away", CALLS(CALL("a", "send_message", "{\\\"message\\\":\\\"Hi\\\"}") "," CALL("b", "format_disk", "{}")), (ERROR("400 X", "")), AI_ANSWERED, 2,
+        SAID("Hi"), "[{\"type\":\"format_disk\",\"data\":{},\"reason\":\"unknown_type\"}]", .whole = true),
+    ROW("but one that had nothing fails with it", CALLS(CALL("b", "format_disk", "{}")), (ERROR("400 X", "")), AI_REFUSED, 2, NULL, .whole = true),
+    ROW("a round that is tried again", CALLS(CALL("a", "format_disk", "{}")), (ERROR("503 X", ""), CALLS(CALL("b", "transfer_to_agent", "{}"))), AI_ANSWERED, 3,
+        "[{\"type\":\"transfer_to_agent\",\"data\":{}}]", .whole = true),
+
+    /* blocks */
+    ROW("a block", STREAM(TEXT("Sure.\\n``") TEXT("`json\\n{\\\"actions\\\":[{\\\"type\\\":\\\"transfer_to_agent\\\"}],\\\"intent\\\":\\\"help\\\",\\\"confidence\\\":0.5}\\n```") FINISH("stop") DONE), (),
+        AI_ANSWERED, 1, "[{\"type\":\"transfer_to_agent\",\"data\":{}},{\"type\":\"send_message\",\"data\":{\"message\":\"Sure.\"}}]", .response = "\"response_text\":\"Sure.\",\"intent\":\"help\",\"confidence\":0.5"),
+    ROW("an answer that is one object",
+        STREAM(TEXT("{\\\"response_text\\\":\\\"Hi ``` x\\\",\\\"entities\\\":{\\\"a\\\":1},\\\"actions\\\":[{\\\"type\\\":\\\"send_message\\\",\\\"data\\\":{\\\"message\\\":\\\"``` y\\\"}}]}") FINISH("stop") DONE), (),
+        AI_ANSWERED, 1, SAID("``` y"), .response = "\"entities\":{\"a\":1}"),
+    ROW("JSON that the customer wanted", STREAM(TEXT("{\\\"a\\\":1}") FINISH("stop") DONE), (), AI_ANSWERED, 1, SAID("{\\\"a\\\":1}")),
+    ROW("a block beside a call", WHOLE(ONE("{\"content\":\"Bye\\n```json\\n{\\\"intent\\\":\\\"x\\\"}\\n```\",\"tool_calls\":[" CALL("a", "end_conversation", "{}") "]}", "\"tool_calls\"")), (),
+        AI_ANSWERED, 1, "[{\"type\":\"send_message\",\"data\":{\"message\":\"Bye\"}},{\"type\":\"end_conversation\",\"data\":{}}]", .response = "\"response_text\":\"Bye\",\"intent\":\"x\"", .whole = true),
+};
+
+static void check_reply(const struct row *c, const struct told *t, int pieces)
+{
+    struct reply reply;
+    struct err e = { 0 };
+    if (t->answer.response == NULL)
+        return;
+    struct arena *a = arena_new(0, 1 << 24);
+    if (actions_extract(a, t->answer.response, t->answer.actions, &reply, &e) != 0)
+        bail_out("%s", e.text);
+    is_sv(reply.actions, sv_from(c->actions), "%s, %d pieces: actions", c->name, pieces);
+    is_sv(reply.dropped, sv_from(c->dropped != NULL ? c->dropped : "[]"), "%s: dropped", c->name);
+    if (c->response != NULL)
+        has_str(reply.response.p, c->response, "%s: response", c->name);
+    arena_free(a);
+}
+
+/* A row that is under way. */
+struct run {
+    const struct row *row;
+    struct peer_step steps[ARRAY_LEN(rows[0].steps)];
+    struct peer *peer;
+    struct ai *ai;
+    struct told told;
+};
+
+static void begin_row(struct rig *r, struct run *u, const struct row *c, int pieces)
+{
+    int n = 0;
+    *u = (struct run){ .row = c };
+    for (; n < (int)ARRAY_LEN(u->steps) && (c->steps[n].answer != NULL || c->steps[n].then != PEER_KEEP); n++) {
+        u->steps[n] = c->steps[n];
+        u->steps[n].pieces = u->steps[n].repeat > 0 ? 0 : pieces;
+    }
+    u->peer = peer_start(u->steps, n);
+    struct ai_openai_options o = options(peer_port(u->peer));
+    o.retries = c->retries < 0 ? 0 : 2;
+    o.first_byte_ms = c->first_byte_ms;
+    o.silence_ms = c->silence_ms;
+    u->ai = opened(r, &o);
+    struct ai_request q = question(!c->whole);
+    if (c->timeout_ms != 0)
+        q.timeout_ms = c->timeout_ms;
+    if (ai_ask(u->ai, &q, tell, &u->told) == NULL || u->told.times != 0 || u->told.partials != 0)
+        bail_out("an answer from inside the call");
+}
+
+static void end_row(struct rig *r, struct run *u, int pieces)
+{
+    const struct row *c = u->row;
+    struct told *t = &u->told;
+    rig_until(r, was_told, t);
+    is_str(outcomes[t->answer.outcome], outcomes[c->outcome], "%s (%s)", c->name, t->answer.err.text);
+    is_int(peer_requests(u->peer), c->requests, "%s: requests", c->name);
+    ok((t->answer.response != NULL) == (c->outcome == AI_ANSWERED), "%s: a response with an answer only", c->name);
+    ok((t->answer.err.text[0] != '\0') == (c->outcome != AI_ANSWERED), "%s: a reason without one only", c->name);
+    if (c->error != NULL)
+        has_str(t->answer.err.text, c->error, "%s: which", c->name);
+    ok(strstr(t->answer.err.text, "sk-") == NULL, "%s: no token in it", c->name);
+    ok(!c->whole || t->partials == 0, "%s: no partial texts unasked", c->name);
+    check_reply(c, t, pieces);
+    rig_settle(r);
+    is_int(t->times, 1, "%s: answered once", c->name);
+    ai_close(u->ai);
+    peer_stop(u->peer);
+    told_free(t);
+}
+
+static bool has_limit(const struct row *c)
+{
+    return c->first_byte_ms > 0 || c->silence_ms > 0 || c->timeout_ms > 0;
+}
+
+/* Side by side, but for those where a short time matters. */
+static void test_rows(struct rig *r, int pieces)
+{
+    static struct run runs[ARRAY_LEN(rows)];
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if (!has_limit(&rows[i]))
+            begin_row(r, &runs[i], &rows[i], pieces);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if (!has_limit(&rows[i]))
+            end_row(r, &runs[i], pieces);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        if (!has_limit(&rows[i]) || pieces > 1)
+            continue;
+        begin_row(r, &runs[i], &rows[i], pieces);
+        end_row(r, &runs[i], pieces);
+    }
+}
+
+/* ---- what is asked ---- */
+
+static void test_request(struct rig *r)
+{
+    static const struct peer_step steps[] = { ERROR("503 X", ""), CALLS("{\"id\":\"a\",\"function\":{\"name\":\"format_disk\",\"arguments\":\"\"},\"extra_content\":{\"thought_signature\":\"s\"}}"),
+                                              WHOLE(ONE("{\"content\":\"ok\"}", "\"stop\"")) };
+    struct peer *p = peer_start(steps, ARRAY_LEN(steps));
+    struct ai_openai_options o = options(peer_port(p));
+    struct ai *ai = opened(r, &o);
+    struct ai_request q = question(false);
+    struct told t = { 0 };
+    char request_id[] = "r1", turn_id[] = "turn-9";
+    q.request_id = sv_from(request_id);
+    q.turn_id = sv_from(turn_id);
+    q.traceparent = SV("00-a-b-01");
+    ok(ai_ask(ai, &q, tell, &t) != NULL, "asked");
+    memset(request_id, 'x', sizeof request_id); /* the request is borrowed during the call only */
+    memset(turn_id, 'x', sizeof turn_id);
+    rig_until(r, was_told, &t);
+    const char *first = peer_request(p, 0), *second = peer_request(p, 1), *third = peer_request(p, 2);
+    if (third == NULL)
+        bail_out("no third request");
+    has_str(first, "POST /v1/chat/completions HTTP/1.1\r\n", "base and path, one slash between them");
+    has_str(first, "\r\nX-Request-ID: r1\r\n", "request id");
+    has_str(first, "\r\nIdempotency-Key: turn-9\r\n", "key");
+    has_str(first, "\r\ntraceparent: 00-a-b-01\r\n", "trace");
+    has_str(first, "\r\nAuthorization: Bearer sk-secret\r\n", "token");
+    has_str(first, "{\"model\":\"m\",\"tools\":[{", "the question");
+    has_str(first, "{\"role\":\"user\",\"content\":\"two\"}]}", "what is to be answered last");
+    ok(strstr(first, "\"stream\"") == NULL, "no stream where nobody listens");
+    is_str(second, first, "the second try is the same request");
+    has_str(third, "\r\nIdempotency-Key: turn-9.2\r\n", "a round is another one");
+    has_str(third, "{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":\"a\",\"type\":\"function\",\"function\":{\"name\":\"format_disk\",\"arguments\":\"{}\"},"
+                   "\"extra_content\":{\"thought_signature\":\"s\"}}]},{\"role\":\"tool\",\"tool_call_id\":\"a\",\"content\":\"{\\\"error\\\":\\\"unknown_type\\\"",
+            "the call as it came, and what is wrong with it");
+    is_str(ai_name(ai), "openai", "name");
+    ai_close(ai);
+    peer_stop(p);
+    told_free(&t);
+}
+
+/* ---- partial texts ---- */
+
+static void test_partial(struct rig *r)
+{
+    static const struct peer_step steps[] = { { .answer = HEAD("200 OK", "text/event-stream") TEXT("Xin ") TEXT("ch\xc3\xa0o ") TEXT("b\xe1\xba\xa1n `") TEXT("``json\\n{\\\"intent\\\":\\\"x\\\"}\\n```") FINISH("stop") DONE,
+                                                .then = PEER_CLOSE, .pieces = 120 } };
+    static const struct peer_step again[] = { { .answer = HEAD("200 OK", "text/event-stream") TEXT("first try"), .then = PEER_HANG },
+                                              { .answer = HEAD("200 OK", "text/event-stream") TEXT("second") FINISH("stop") DONE } };
+    struct peer *p = peer_start(steps, 1), *twice = peer_start(again, 2);
+    struct ai_openai_options o = options(peer_port(p)), o2 = options(peer_port(twice));
+    o2.silence_ms = 400;
+    struct ai *ai = opened(r, &o), *ai2 = opened(r, &o2);
+    struct ai_request q = question(true);
+    struct told t = { 0 };
+    ok(ai_ask(ai, &q, tell, &t) != NULL, "asked");
+    rig_until(r, was_told, &t);
+    has_str(peer_request(p, 0), "\"stream\":true,\"stream_options\":{\"include_usage\":true}", "a stream where somebody listens");
+    ok(t.partials >= 2, "it was seen to grow, %d times", t.partials);
+    is_str(t.partial.p, "Xin ch\xc3\xa0o b\xe1\xba\xa1n", "to all of the text, without its block: %s", t.all.p);
+    ok(strchr(t.all.p, '`') == NULL, "of which nothing was ever seen");
+    told_free(&t);
+
+    ok(ai_ask(ai2, &q, tell, &t) != NULL, "asked");
+    rig_until(r, was_told, &t);
+    is_str(t.all.p, "first try|second|", "what is tried again begins anew");
+    is_sv(json_sv(t.answer.response, "response_text"), SV("second"), "the answer is the last one");
+    told_free(&t);
+
+    struct ai_call *c = NULL;
+    t.ai = ai;
+    t.abort = &c;
+    c = ai_ask(ai, &q, tell, &t);
+    for (int i = 0; i < 400 && t.partials == 0; i++)
+        loop_turn(r->loop, true);
+    rig_settle(r);
+    is_int(t.partials, 1, "aborted from inside a partial text");
+    is_int(t.times, 0, "which is the end of it");
+    told_free(&t);
+    ai_close(ai);
+    ai_close(ai2);
+    peer_stop(p);
+    peer_stop(twice);
+}
+
+/* ---- the end of calls ---- */
+
+struct arrival {
+    struct peer *peer;
+    int requests, closed;
+};
+
+static bool arrived(void *arg)
+{
+    const struct arrival *a = arg;
+    return peer_requests(a->peer) >= a->requests && peer_closed(a->peer) >= a->closed;
+}
+
+static void test_abort(struct rig *r)
+{
+    static const struct peer_step hang = { .answer = HEAD("200 OK", "text/event-stream") TEXT("x"), .then = PEER_HANG }, later = LATER("10");
+    struct peer *p = peer_start(&hang, 1), *busy = peer_start(&later, 1);
+    struct ai_openai_options o = options(peer_port(p)), o2 = options(peer_port(busy));
+    struct ai *ai = opened(r, &o), *waits = opened(r, &o2);
+    struct ai_request q = question(true);
+    struct told t = { 0 };
+    struct ai_call *c = ai_ask(ai, &q, tell, &t);
+    rig_until(r, arrived, &(struct arrival){ p, 1, 0 });
+    ai_abort(ai, c);
+    rig_until(r, arrived, &(struct arrival){ p, 1, 1 });
+    c = ai_ask(waits, &q, tell, &t);
+    rig_until(r, arrived, &(struct arrival){ busy, 1, 0 });
+    rig_settle(r);
+    ai_abort(waits, c); /* between two tries */
+    ok(ai_ask(waits, &q, tell, &t) != NULL && ai_ask(ai, &q, tell, &t) != NULL, "asked");
+    rig_until(r, arrived, &(struct arrival){ busy, 2, 0 });
+    rig_settle(r);
+    ai_close(ai);
+    ai_close(waits);
+    rig_settle(r);
+    is_int(t.times, 0, "aborted or closed: never answered");
+    told_free(&t);
+    peer_stop(p);
+    peer_stop(busy);
+}
+
+static void closes(void *arg, const struct ai_answer *a)
+{
+    struct ai **ai = arg;
+    (void)a;
+    ai_close(*ai);
+    *ai = NULL;
+}
+
+static bool is_closed(void *arg)
+{
+    return *(struct ai **)arg == NULL;
+}
+
+static void test_close_inside(struct rig *r)
+{
+    static const struct peer_step good = WHOLE(ONE("{\"content\":\"ok\"}", "\"stop\""));
+    struct peer *p = peer_start(&good, 1);
+    struct ai_openai_options o = options(peer_port(p));
+    struct ai *ai = opened(r, &o);
+    struct ai_request q = question(false);
+    ok(ai_ask(ai, &q, closes, &ai) != NULL && ai_ask(ai, &q, closes, &ai) != NULL, "asked");
+    rig_until(r, is_closed, &ai);
+    rig_settle(r);
+    ok(true, "closed from inside an answer");
+    peer_stop(p);
+}
+
+/* ---- opening, and other options while it runs ---- */
+
+static void test_open(struct rig *r)
+{
+    static const char *const urls[] = { "", "127.0.0.1:80", "ftp://x/", "http://", "http:// x/" };
+    struct err e = { 0 };
+    struct ai_openai_options o = options(1);
+    for (size_t i = 0; i < ARRAY_LEN(urls); i++) {
+        o.url = urls[i];
+        ok(ai_openai_open(r->loop, r->http, &o, &e) == NULL, "not a URL: \"%s\"", urls[i]);
+        is_int(e.code, ERR_INVALID, "and so it says: %s", e.text);
+    }
+    o = options(1);
+    o.model = "";
+    ok(ai_openai_open(r->loop, r->http, &o, &e) == NULL, "no model");
+    has_str(e.text, "model", "and so it says");
+}
+
+static void test_set(struct rig *r)
+{
+    static const struct peer_step good = WHOLE(ONE("{\"content\":\"ok\"}", "\"stop\""));
+    struct peer *p = peer_start(&good, 1), *other = peer_start(&good, 1);
+    struct ai_openai_options o = options(peer_port(p));
+    struct ai *ai = opened(r, &o);
+    struct ai_request q = question(false);
+    struct told t = { 0 };
+    struct err e;
+    o = options(peer_port(other));
+    o.model = "m2";
+    o.path = "/other";
+    o.token = "";
+    o.system_prompt = "Be brief.";
+    is_int(ai_openai_set(ai, &o, &e), 0, "set");
+    ok(ai_ask(ai, &q, tell, &t) != NULL, "asked");
+    rig_until(r, was_told, &t);
+    has_str(peer_request(other, 0), "POST /v1/other HTTP/1.1\r\n", "another URL and path");
+    has_str(peer_request(other, 0), "{\"model\":\"m2\"", "another model");
+    has_str(peer_request(other, 0), "Be brief.", "another prompt");
+    ok(strstr(peer_request(other, 0), "Authorization") == NULL, "no token");
+    o.model = "";
+    is_int(ai_openai_set(ai, &o, &e), -1, "no model: refused");
+    o = options(peer_port(p));
+    o.url = "x";
+    is_int(ai_openai_set(ai, &o, &e), -1, "no URL: refused");
+    told_free(&t);
+    ok(ai_ask(ai, &q, tell, &t) != NULL, "asked");
+    rig_until(r, was_told, &t);
+    is_int(peer_requests(other), 2, "and nothing has changed");
+    is_int(peer_requests(p), 0, "at all");
+    told_free(&t);
+    ai_close(ai);
+    peer_stop(p);
+    peer_stop(other);
+}
+
+int main(void)
+{
+    struct rig r;
+    tools_arena = arena_new(0, 1 << 24);
+    rig_open(&r, NULL);
+    test_rows(&r, 1);
+    test_rows(&r, 13);
+    test_request(&r);
+    test_partial(&r);
+    test_abort(&r);
+    test_close_inside(&r);
+    test_open(&r);
+    test_set(&r);
+    rig_close(&r);
+    arena_free(tools_arena);
+    return done_testing();
+}
