@@ -280,12 +280,23 @@ static int check_names(const struct settings *s, const char **name, struct err *
     return 0;
 }
 
+/* "unknown" is what it is when nobody has set it. */
+static int check_model(const struct settings *s, struct err *e)
+{
+    if (s->ai_provider != AI_PROVIDER_OPENAI || (s->ai_model[0] != '\0' && strcmp(s->ai_model, "unknown") != 0))
+        return 0;
+    return err_set(e, ERR_RANGE, "AI_MODEL is not set: AI_PROVIDER=openai needs the name of a model");
+}
+
 int settings_check(const struct settings *s, const char **name, struct err *e)
 {
     if (check_names(s, name, e) != 0)
         return -1;
     *name = "AI_SERVICE_URL";
     if (s->ai_provider != AI_PROVIDER_SIMULATED && check_url(*name, s->ai_url, e) != 0)
+        return -1;
+    *name = "AI_MODEL";
+    if (check_model(s, e) != 0)
         return -1;
     *name = "PANCAKE_BASE_URL";
     if (s->pancake_provider != PANCAKE_PROVIDER_LOG && check_url(*name, s->pancake_url, e) != 0)

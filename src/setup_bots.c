@@ -19,6 +19,18 @@ static struct breaker *new_breaker(const struct settings *s, const char *name, s
 
 /* ---- the factory ---- */
 
+/* The settings' model is that of the settings' service: a row names its own. */
+static struct ai *open_openai(struct setup *u, const struct bot_core *c, struct err *e)
+{
+    struct ai_openai_options o = setup_openai(u->settings);
+    o.url = c->url;
+    o.path = c->path;
+    o.token = c->secret;
+    o.model = c->model; /* NULL: it says so */
+    o.retries = c->retries >= 0 ? c->retries : o.retries;
+    return ai_openai_open(u->loop, u->http, &o, e);
+}
+
 static struct ai *open_inner_ai(struct setup *u, const struct bot_core *c, struct err *e)
 {
     const struct settings *s = u->settings;
@@ -31,6 +43,8 @@ static struct ai *open_inner_ai(struct setup *u, const struct bot_core *c, struc
     };
     if (c->provider == BOT_SIMULATED)
         return ai_simulated_open(u->loop, c->delay_ms >= 0 ? c->delay_ms : s->ai_simulated_delay_ms, e);
+    if (c->provider == BOT_OPENAI)
+        return open_openai(u, c, e);
     return ai_native_open(u->loop, u->http, &native, e);
 }
 

@@ -15,6 +15,14 @@ static struct ai_native_options native_options(const struct settings *s)
                                        .retries = (int)s->ai_retries };
 }
 
+struct ai_openai_options setup_openai(const struct settings *s)
+{
+    return (struct ai_openai_options){ .url = s->ai_url, .token = s->ai_token, .model = s->ai_model, .system_prompt = s->ai_system_prompt,
+                                       .retries = (int)s->ai_retries, .rounds = (int)s->ai_rounds, .context_tokens = s->ai_context_tokens,
+                                       .answer_tokens = s->ai_answer_tokens, .first_byte_ms = s->ai_first_byte_ms, .silence_ms = s->ai_silence_ms,
+                                       .tools = s->ai_tools, .stream_usage = s->ai_stream_usage };
+}
+
 static struct platform_actions_options actions_options(const struct settings *s)
 {
     return (struct platform_actions_options){ .url = s->pancake_url, .path = s->pancake_path, .token = s->pancake_token };
@@ -25,15 +33,29 @@ static struct callback_options callback_options(const struct settings *s)
     return (struct callback_options){ .allowlist = s->callback_allowlist, .secrets = s->callback_secret, .timeout_ms = s->callback_timeout_s * 1000 };
 }
 
-static int open_ai(struct setup *u, struct err *e)
+static struct ai *open_inner_ai(struct setup *u, struct err *e)
 {
     const struct settings *s = u->settings;
     const struct ai_native_options native = native_options(s);
+    const struct ai_openai_options openai = setup_openai(s);
+    switch ((enum ai_provider)s->ai_provider) {
+    case AI_PROVIDER_NATIVE:
+        return ai_native_open(u->loop, u->http, &native, e);
+    case AI_PROVIDER_OPENAI:
+        return ai_openai_open(u->loop, u->http, &openai, e);
+    case AI_PROVIDER_SIMULATED:
+        return ai_simulated_open(u->loop, s->ai_simulated_delay_ms, e);
+    }
+    return NULL;
+}
+
+static int open_ai(struct setup *u, struct err *e)
+{
+    const struct settings *s = u->settings;
     u->ai_breaker = breaker_new("AI", (unsigned)s->breaker_failures, s->breaker_open_ms);
     if (u->ai_breaker == NULL)
         return err_set(e, ERR_MEMORY, "no memory");
-    u->ai_inner = s->ai_provider == AI_PROVIDER_SIMULATED ? ai_simulated_open(u->loop, s->ai_simulated_delay_ms, e)
-                                                          : ai_native_open(u->loop, u->http, &native, e);
+    u->ai_inner = open_inner_ai(u, e);
     if (u->ai_inner == NULL)
         return -1;
     u->ai = ai_guarded_open(u->loop, u->ai_inner, u->ai_breaker, e);
@@ -106,7 +128,7 @@ struct policy setup_policy(const struct settings *s)
 int setup_check_change(const struct settings *s, struct err *e)
 {
     const struct callback_options callbacks = callback_options(s);
-    if (s->ai_provider == AI_PROVIDER_NATIVE && http_check_url(s->ai_url, e) != 0)
+    if (s->ai_provider != AI_PROVIDER_SIMULATED && http_check_url(s->ai_url, e) != 0)
         return -1;
     if (callback_check_options(&callbacks, e) != 0)
         return -1;
@@ -116,6 +138,7 @@ int setup_check_change(const struct settings *s, struct err *e)
 int setup_change(struct setup *u, const struct settings *s, struct err *e)
 {
     const struct ai_native_options native = native_options(s);
+    const struct ai_openai_options openai = setup_openai(s);
     const struct platform_actions_options actions = actions_options(s);
     const struct callback_options callbacks = callback_options(s);
     const struct turns_change turns = { .policy = setup_policy(s), .bot_name = s->bot_name, .job_ttl_ms = s->job_ttl_s * 1000, .session_ttl_ms = s->session_cache_ttl_s * 1000,
@@ -126,6 +149,8 @@ int setup_change(struct setup *u, const struct settings *s, struct err *e)
     breaker_set(u->ai_breaker, (unsigned)s->breaker_failures, s->breaker_open_ms);
     breaker_set(u->platform_breaker, (unsigned)s->breaker_failures, s->breaker_open_ms);
     if (s->ai_provider == AI_PROVIDER_NATIVE && ai_native_set(u->ai_inner, &native, e) != 0)
+        rc = -1;
+    if (s->ai_provider == AI_PROVIDER_OPENAI && ai_openai_set(u->ai_inner, &openai, e) != 0)
         rc = -1;
     if (s->pancake_provider == PANCAKE_PROVIDER_ACTIONS && platform_actions_set(u->platform_inner, &actions, e) != 0)
         rc = -1;

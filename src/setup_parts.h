@@ -3,6 +3,7 @@
 #ifndef SETUP_PARTS_H
 #define SETUP_PARTS_H
 
+#include "outside/ai.h"
 #include "setup.h"
 #include "turn/policy.h"
 
@@ -13,5 +14,7 @@ void setup_close_outside(struct setup *u);
 int setup_open_bots(struct setup *u, struct err *e) MUST_CHECK;
 void setup_change_bots(struct setup *u, const struct settings *s);
 struct policy setup_policy(const struct settings *s);
+/* As the settings have it; strings by pointer. */
+struct ai_openai_options setup_openai(const struct settings *s);
 
 #endif

@@ -52,6 +52,8 @@ my @bad = (
     ['base path',          "BASE_PATH=/chat/\n",                              qr/\Q$file\E:4: BASE_PATH must/m],
     ['WebSocket place',    "WEBSOCKET_LISTEN=somewhere:80\n",                 qr/\Q$file\E:4: WEBSOCKET_LISTEN: neither/m],
     ['AI without scheme',  "AI_SERVICE_URL=ai:8001\n",                        qr/\Q$file\E:4: AI_SERVICE_URL must begin with/m],
+    ['no model',           "AI_PROVIDER=openai\n",                            qr/AI_MODEL is not set: AI_PROVIDER=openai needs the name of a model/],
+    ['an unknown model',   "AI_PROVIDER=openai\nAI_MODEL=unknown\n",         qr/\Q$file\E:5: AI_MODEL is not set/m],
     ['password in a URL',  "API_PORT=1\nPANCAKE_BASE_URL=http://u:hush\@x/\n", qr/\Q$file\E:5: PANCAKE_BASE_URL must not hold/m],
     ['Redis port',         "REDIS_URL=redis://h:hush\n",                      qr/\Q$file\E:4: REDIS_URL: the port/m],
     ['database',           "DATABASE_URL=mysql://hush\n",                     qr/\Q$file\E:4: DATABASE_URL must begin/m],
@@ -72,6 +74,8 @@ write_file($file, "ADMIN_ACCESS_TOKEN=a\n");
 like((run('turnkeeperd', {}, '-t', '-c', $file))[1], qr/PANCAKE_ACCESS_TOKEN is empty.*\(default\)/, 'a missing token');
 like((run('turnkeeperd', {}, '-t', '-c', "$dir/none"))[1], qr/\Q$dir\E\/none/, 'a file that is not there');
 
+write_file($file, $good . "AI_PROVIDER=openai\nAI_MODEL=gpt\nAI_SERVICE_URL=https://api.example/v1\n");
+is((run('turnkeeperd', {}, '-t', '-c', $file))[0], 0, 'a model');
 write_file($file, $good);
 for my $case ([{API_PORT => 'x'}, qr/environment variable API_PORT: must be a number/], [{LOG_LEVEL => 'x'}, qr/environment variable LOG_LEVEL: LOG_LEVEL must be/],
     [{REDIS_PASSWORD_FILE => "$dir/none"}, qr/environment variable REDIS_PASSWORD_FILE: /], [{ADMIN_ACCESS_TOKEN => ' '}, qr/environment variable ADMIN_ACCESS_TOKEN: .*empty/]) {

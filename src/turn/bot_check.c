@@ -124,10 +124,7 @@ static void check_choice(struct check *c, const struct row_field *f, struct sv s
     for (size_t i = 0; f->choices[i] != NULL && n < sizeof(msg); i++)
         n += (size_t)snprintf(msg + n, sizeof(msg) - n, "%s'%s'", i == 0 ? "Input should be " : f->choices[i + 1] != NULL ? ", " : " or ",
                               f->choices[i]);
-    if (f->later != NULL && sv_eq(s, sv_from(f->later)))
-        wrong(c, "not_supported", "The provider '%s' is not part of this version", f->later);
-    else
-        wrong(c, "enum", "%s", msg);
+    wrong(c, "enum", "%s", msg);
 }
 
 static void check_int(struct check *c, const struct row_field *f, const json_t *value)
@@ -236,11 +233,19 @@ static void check_object(struct check *c, const struct row_field *f, const json_
         check_fields(c, row_kinds[c->kind].settings, row_kinds[c->kind].settings_n, value, NULL);
 }
 
+static bool is_among(const char *const *names, const char *name)
+{
+    while (*names != NULL && strcmp(*names, name) != 0)
+        names++;
+    return *names != NULL;
+}
+
 /* What no field can say alone. */
 static void check_address(struct check *c, const json_t *row)
 {
-    const char *needs = row_kinds[c->kind].address;
-    if (needs == NULL || !sv_eq(json_sv(row, "provider"), sv_from(needs)) || json_is_string(json_object_get(row, "base_url")))
+    const char *const *needs = row_kinds[c->kind].address;
+    const char *provider = json_string_value(json_object_get(row, "provider"));
+    if (needs == NULL || provider == NULL || !is_among(needs, provider) || json_is_string(json_object_get(row, "base_url")))
         return;
     if (json_object_get(row, "base_url") != NULL && !json_is_null(json_object_get(row, "base_url")))
         return; /* told already */
@@ -261,13 +266,6 @@ size_t row_check_effective(enum archive_service kind, const json_t *row, row_pro
             check_fields(&c, &row_kinds[kind].fields[i], 1, row, NULL);
     check_address(&c, row);
     return c.problems;
-}
-
-static bool is_among(const char *const *names, const char *name)
-{
-    while (*names != NULL && strcmp(*names, name) != 0)
-        names++;
-    return *names != NULL;
 }
 
 /* Its members, judged as part of the row that they make together. Settings are, once each of the entry's own and of the row's is right. */

@@ -12,6 +12,8 @@ static const char *const on_newer[] = {
     [ON_NEWER_RESTART] = "restart", [ON_NEWER_FINISH] = "finish", [ON_NEWER_INTERRUPT] = "interrupt", [ON_NEWER_REJECT] = "reject", NULL,
 };
 static const char *const core_providers[] = { "native", "openai", "simulated", NULL };
+static const char *const cores_with_address[] = { "native", "openai", NULL };
+static const char *const platforms_with_address[] = { "actions", NULL };
 static const char *const platform_providers[] = { "actions", "pages_fm", "log", NULL };
 
 #define SETTINGS_AND_ENVIRONMENTS                                                                                                               \
@@ -73,8 +75,8 @@ static const struct row_field platform_settings[] = {
 
 const struct row_kind row_kinds[] = {
     [ARCHIVE_BOTS] = { "bots", "bot_id", NULL, bot_fields, bot_settings, ARRAY_LEN(bot_fields), ARRAY_LEN(bot_settings) },
-    [ARCHIVE_AI_CORES] = { "ai_cores", "name", "native", core_fields, core_settings, ARRAY_LEN(core_fields), ARRAY_LEN(core_settings) },
-    [ARCHIVE_PLATFORMS] = { "platforms", "name", "actions", platform_fields, platform_settings, ARRAY_LEN(platform_fields),
+    [ARCHIVE_AI_CORES] = { "ai_cores", "name", cores_with_address, core_fields, core_settings, ARRAY_LEN(core_fields), ARRAY_LEN(core_settings) },
+    [ARCHIVE_PLATFORMS] = { "platforms", "name", platforms_with_address, platform_fields, platform_settings, ARRAY_LEN(platform_fields),
                             ARRAY_LEN(platform_settings) },
 };
 _Static_assert(ARRAY_LEN(row_kinds) == ARCHIVE_SERVICES, "every kind of row has its tables");

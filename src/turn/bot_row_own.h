@@ -25,12 +25,11 @@ struct row_field {
     int64_t lo, hi;
     size_t max;
     const char *const *choices;
-    const char *later; /* a choice of the database's that this version does not have */
 };
 
 struct row_kind {
     const char *table, *key;
-    const char *address; /* the provider that needs a base_url; NULL: none */
+    const char *const *address; /* the providers that need a base_url, NULL-terminated; NULL: none */
     const struct row_field *fields, *settings;
     size_t fields_n, settings_n;
 };

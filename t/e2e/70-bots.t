@@ -101,8 +101,8 @@ sub over_http {
     is("$status $wrong->{detail}[0]{type}", '422 secret_reference', 'a secret itself');
     unlike($json->encode($wrong), qr/sk-123456/, 'is not repeated');
     ok(!(grep { lines($_->{log}, 'sk-123456') } $s->responders, $s->daemons), 'nor logged');
-    ($status, $wrong) = http($s, POST => 'ai-cores', {name => 'y', provider => 'openai', base_url => 'http://x'});
-    is("$status $wrong->{detail}[0]{type}", '422 not_supported', 'a provider of later');
+    ($status, $wrong) = http($s, POST => 'ai-cores', {name => 'y', provider => 'openai', model => 'gpt'});
+    is("$status @{$wrong->{detail}[0]{loc}} $wrong->{detail}[0]{type}", '422 body base_url missing', 'an OpenAI-compatible core without its address');
 
     my $next;
     in_force($s, 'a change', sub { ($status, $next) = http($s, PUT => "bots/sales?version=$made->{version}", {name => 'Sales 2', ai_core => 'fast'}) });

@@ -78,8 +78,8 @@ static void broken_rows(void)
         { "\"name\":\"B\",\"enabled\":1", "its row cannot be used: enabled: Input should be a valid boolean" },
         { "\"name\":\"B\",\"ai_core\":\"nobody\"", "ai_core \"nobody\": there is none of this name" },
         { "\"name\":\"B\",\"platform\":\"nobody\"", "platform \"nobody\": there is none of this name" },
-        { "\"name\":\"B\",\"ai_core\":\"gpt\"", "ai_core \"gpt\": provider: The provider 'openai' is not part of this version" },
-        { "\"name\":\"B\",\"platform\":\"fm\"", "platform \"fm\": provider: The provider 'pages_fm' is not part of this version" },
+        { "\"name\":\"B\",\"ai_core\":\"gpt\"", "ai_core \"gpt\": base_url: Field required" },
+        { "\"name\":\"B\",\"platform\":\"fm\"", "(none)" },
         { "\"name\":\"B\",\"ai_core\":\"lost\"", "ai_core \"lost\": base_url: Field required" },
         { "\"name\":\"B\",\"ai_core\":\"open\"", "ai_core \"open\": base_url: URL should not hold a user or password" },
         { "\"name\":\"B\",\"ai_core\":\"keyless\"", "ai_core \"keyless\": env:T_BOTS_NO_SUCH is not set" },
@@ -87,7 +87,7 @@ static void broken_rows(void)
         { "\"name\":\"B\",\"ai_core\":\"fine\"", "(none)" },
     };
     registry_open_db(60000);
-    registry_core("gpt", "\"provider\":\"openai\",\"base_url\":\"http://x\"");
+    registry_core("gpt", "\"provider\":\"openai\",\"model\":\"m\"");
     registry_core("lost", "\"provider\":\"native\"");
     registry_core("open", "\"provider\":\"native\",\"base_url\":\"http://me:secret@x\"");
     registry_core("keyless", "\"provider\":\"native\",\"base_url\":\"http://x\",\"api_key\":\"env:T_BOTS_NO_SUCH\"");

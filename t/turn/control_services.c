@@ -276,10 +276,9 @@ static void what_is_refused(void)
               D(",\"environments\",\"staging\",\"debounce_ms\"", "Input should be a valid integer", "int_type") ","
               D(",\"environments\",\"staging\",\"enabled\"", "Input should be a valid boolean", "bool_type") ","
               D(",\"environments\",\"staging\",\"settings\",\"restart_max\"", "Input should be greater than or equal to 0", "greater_than_equal") "]" },
-        { __LINE__, ARCHIVE_AI_CORES, "{\"name\":\"c\",\"provider\":\"openai\",\"base_url\":\"http://x\"}",
-          "[" D(",\"provider\"", "The provider 'openai' is not part of this version", "not_supported") "]" },
+        { __LINE__, ARCHIVE_AI_CORES, "{\"name\":\"c\",\"provider\":\"openai\",\"model\":\"m\"}", "[" D(",\"base_url\"", "Field required", "missing") "]" },
         { __LINE__, ARCHIVE_AI_CORES, "{\"name\":\"c\",\"provider\":\"actions\"}",
-          "[" D(",\"provider\"", "Input should be 'native' or 'simulated'", "enum") "]" },
+          "[" D(",\"provider\"", "Input should be 'native', 'openai' or 'simulated'", "enum") "]" },
         { __LINE__, ARCHIVE_AI_CORES, "{\"name\":\"c\",\"provider\":\"native\"}", "[" D(",\"base_url\"", "Field required", "missing") "]" },
         { __LINE__, ARCHIVE_AI_CORES, "{\"name\":\"c\",\"provider\":\"native\",\"base_url\":\"ftp://x\"}",
           "[" D(",\"base_url\"", "Input should be a valid URL that begins with http:// or https://", "url_parsing") "]" },
@@ -307,8 +306,7 @@ static void what_is_refused(void)
           "[" D(",\"environments\",\"production\",\"base_url\"", "Field required", "missing") ","
               D(",\"environments\",\"test\",\"api_key\"", "Input should name where the secret is: env:NAME or file:/path", "secret_reference") "]" },
         { __LINE__, ARCHIVE_PLATFORMS, "{\"name\":\"p\",\"provider\":\"pages_fm\",\"token\":\"env:\",\"settings\":{\"idempotent\":1}}",
-          "[" D(",\"provider\"", "The provider 'pages_fm' is not part of this version", "not_supported") ","
-              D(",\"token\"", "Input should name where the secret is: env:NAME or file:/path", "secret_reference") ","
+          "[" D(",\"token\"", "Input should name where the secret is: env:NAME or file:/path", "secret_reference") ","
               D(",\"settings\",\"idempotent\"", "Input should be a valid boolean", "bool_type") "]" },
         { __LINE__, ARCHIVE_PLATFORMS, "{\"name\":\"p\",\"provider\":\"log\",\"token\":\"file:relative\",\"version\":\"x\"}",
           "[" D(",\"token\"", "Input should name where the secret is: env:NAME or file:/path", "secret_reference") "]" },
