@@ -23,6 +23,7 @@ struct ai_call {
     struct guarded *ai;
     struct call_link link;
     ai_fn *fn;
+    ai_partial_fn *partial;
     void *arg;
     struct breaker_call pass;
     struct ai_call *inner;     /* one of these two is set: the call that was let through, */
@@ -59,16 +60,24 @@ static void answered(void *arg, const struct ai_answer *a)
     call_free(c);
 }
 
+static void grown(void *arg, struct sv text)
+{
+    struct ai_call *c = arg;
+    c->partial(c->arg, text);
+}
+
 static struct ai_call *guarded_ask(struct ai *ai, const struct ai_request *r, ai_fn *fn, void *arg)
 {
     struct guarded *g = (struct guarded *)ai;
     struct ai_call *c = calloc(1, sizeof(*c));
     if (c == NULL)
         return NULL;
-    *c = (struct ai_call){ .ai = g, .fn = fn, .arg = arg };
+    *c = (struct ai_call){ .ai = g, .fn = fn, .partial = r->partial, .arg = arg };
+    struct ai_request passed = *r;
+    passed.partial = r->partial != NULL ? grown : NULL;
     calls_enter(&g->calls, &c->link);
     if (breaker_ask(g->breaker, &c->pass)) {
-        c->inner = ai_ask(g->inner, r, answered, c);
+        c->inner = ai_ask(g->inner, &passed, answered, c);
         if (c->inner == NULL)
             breaker_gone(g->breaker, &c->pass);
     } else {
