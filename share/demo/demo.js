@@ -66,6 +66,18 @@ function nameOf(type, id) {
 
 function showTyping() { $('typing').textContent = typing.size ? 'The bot is writing' : ''; }
 
+// What the bot is about to say, as far as that is known.
+function showDraft(e) {
+    const line = said('draft', 'bot', 'Bot', '', e.at);
+    line.setAttribute('aria-busy', 'true'); // read out when it is whole
+    line.querySelector('.bubble').textContent = e.text;
+}
+
+function dropDraft() {
+    lines.get('draft')?.remove();
+    lines.delete('draft');
+}
+
 // ---- events ----
 
 const reasons = {
@@ -88,6 +100,8 @@ const handlers = {
         if (files && !line.querySelector('.files')) line.append(element('div', 'delivery files', `${files} attached`));
     },
     reply(e) {
+        if (e.partial) { showDraft(e); return; }
+        dropDraft();
         const others = (e.actions ?? []).map((a) => a.type ?? a.action).filter((type) => type && type !== 'send_message');
         typing.delete(e.job_id);
         if (e.content) {
@@ -98,11 +112,13 @@ const handlers = {
             note(`actions ${e.job_id}`, others.length ? `The bot did: ${others.join(', ').replace(/_/g, ' ')}` : 'The bot had nothing to say.', e.at);
     },
     typing(e) {
+        dropDraft(); // a session has one turn at a time: what another one was about to say it does not
+        typing.clear();
         if (e.typing) typing.add(e.job_id);
-        else typing.delete(e.job_id);
     },
     job(e) {
         typing.delete(e.job_id);
+        if (e.status !== 'completed') dropDraft();
         if (e.status === 'failed') note(`job ${e.job_id}`, `There is no reply${because(e.reason)}`, e.at, 'failed');
         if (e.status === 'cancelled') note(`job ${e.job_id}`, `The reply was cancelled${because(e.reason)}`, e.at);
     },
@@ -140,6 +156,7 @@ const on = {
         quiet();
     },
     reset(e) {
+        dropDraft();
         typing.clear();
         showTyping();
         note('', e.missed ? `${e.missed} earlier events are not kept any more.` : 'Something may have been missed.', Date.now() / 1000);

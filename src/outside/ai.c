@@ -25,6 +25,11 @@ const char *ai_name(const struct ai *ai)
     return ai->ops->name;
 }
 
+bool ai_can_stream(const struct ai *ai)
+{
+    return ai->ops->streams;
+}
+
 void ai_close(struct ai *ai)
 {
     if (ai != NULL)

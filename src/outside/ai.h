@@ -71,6 +71,8 @@ void ai_abort(struct ai *ai, struct ai_call *call);
 /* How long an answer of UNREACHABLE is sure to come, without anybody being asked; 0: it is not. */
 int64_t ai_wait_ms(const struct ai *ai);
 const char *ai_name(const struct ai *ai);
+/* Whether it looks at `tools`, `fault` and `partial` of a request. */
+bool ai_can_stream(const struct ai *ai);
 void ai_close(struct ai *ai);
 
 struct ai_native_options {
@@ -113,6 +115,7 @@ struct ai_ops {
     void (*abort)(struct ai *ai, struct ai_call *call);
     void (*close)(struct ai *ai);
     int64_t (*wait_ms)(const struct ai *ai); /* NULL: always 0 */
+    bool streams; /* see ai_can_stream */
 };
 struct ai {
     const struct ai_ops *ops;

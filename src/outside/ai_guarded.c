@@ -12,7 +12,7 @@
 
 struct guarded {
     struct ai ai;
-    struct ai_ops ops; /* with the name of what is behind it */
+    struct ai_ops ops; /* with the name of what is behind it, and whether it streams */
     struct loop *loop;
     struct ai *inner;
     struct breaker *breaker;
@@ -23,6 +23,7 @@ struct ai_call {
     struct guarded *ai;
     struct call_link link;
     ai_fn *fn;
+    ai_partial_fn *partial;
     void *arg;
     struct breaker_call pass;
     struct ai_call *inner;     /* one of these two is set: the call that was let through, */
@@ -59,16 +60,24 @@ static void answered(void *arg, const struct ai_answer *a)
     call_free(c);
 }
 
+static void grown(void *arg, struct sv text)
+{
+    struct ai_call *c = arg;
+    c->partial(c->arg, text);
+}
+
 static struct ai_call *guarded_ask(struct ai *ai, const struct ai_request *r, ai_fn *fn, void *arg)
 {
     struct guarded *g = (struct guarded *)ai;
     struct ai_call *c = calloc(1, sizeof(*c));
     if (c == NULL)
         return NULL;
-    *c = (struct ai_call){ .ai = g, .fn = fn, .arg = arg };
+    *c = (struct ai_call){ .ai = g, .fn = fn, .partial = r->partial, .arg = arg };
+    struct ai_request passed = *r;
+    passed.partial = r->partial != NULL ? grown : NULL;
     calls_enter(&g->calls, &c->link);
     if (breaker_ask(g->breaker, &c->pass)) {
-        c->inner = ai_ask(g->inner, r, answered, c);
+        c->inner = ai_ask(g->inner, &passed, answered, c);
         if (c->inner == NULL)
             breaker_gone(g->breaker, &c->pass);
     } else {
@@ -126,5 +135,6 @@ struct ai *ai_guarded_open(struct loop *l, struct ai *inner, struct breaker *b, 
     }
     *g = (struct guarded){ .ai = { &g->ops }, .ops = guarded_ops, .loop = l, .inner = inner, .breaker = b };
     g->ops.name = ai_name(inner);
+    g->ops.streams = ai_can_stream(inner);
     return &g->ai;
 }

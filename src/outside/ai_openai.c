@@ -384,6 +384,7 @@ static void openai_close(struct ai *ai)
 
 static const struct ai_ops openai_ops = {
     .name = "openai",
+    .streams = true,
     .ask = openai_ask,
     .abort = openai_abort,
     .close = openai_close,

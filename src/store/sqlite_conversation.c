@@ -64,7 +64,7 @@ int op_items(struct session *x, enum sql which, int64_t n, size_t count, struct 
     return rc < 0 ? -1 : 0;
 }
 
-static struct sv lease_of(const struct row *c, int64_t now_ms)
+struct sv op_lease(const struct row *c, int64_t now_ms)
 {
     return c->token.p != NULL && c->lease_until > now_ms ? c->token : SV_NONE;
 }
@@ -97,7 +97,7 @@ int op_load(struct session *x, struct op *op)
         return -1;
     v->version = c.version;
     v->record = c.record;
-    v->lease_token = lease_of(&c, v->now_ms);
+    v->lease_token = op_lease(&c, v->now_ms);
     v->lease_left_ms = v->lease_token.p != NULL ? c.lease_until - v->now_ms : 0;
     if (!what->want_lists)
         return 0;
@@ -136,7 +136,7 @@ static int may_apply(struct session *x, struct op *op, const struct row *old, in
         return 0;
     }
     if (c->need_token.p != NULL) {
-        struct sv held = lease_of(old, now_ms);
+        struct sv held = op_lease(old, now_ms);
         if (held.p == NULL || !sv_eq(held, c->need_token)) {
             a->status = STORE_LEASE_LOST;
             return 0;
@@ -345,7 +345,7 @@ int op_renew(struct session *x, struct op *op)
     op->answer->status = STORE_DONE;
     if (op_row(x, op->ask.renew.id, op->answer, &c) != 0)
         return -1;
-    struct sv held = lease_of(&c, now_ms);
+    struct sv held = op_lease(&c, now_ms);
     if (held.p == NULL || !sv_eq(held, op->ask.renew.token)) {
         op->answer->status = STORE_LEASE_LOST;
         return 0;

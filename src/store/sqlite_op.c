@@ -154,6 +154,8 @@ static bool keep_ask(struct op *op)
     case OP_SESSION:
     case OP_EVENTS:
         return keep(op, &op->ask.events.id);
+    case OP_EVENT_SAY:
+        return keep(op, &op->ask.say.conversation_id) && keep(op, &op->ask.say.need_token) && keep(op, &op->ask.say.event);
     case OP_HISTORY:
     case OP_USER:
     case OP_FIGURES:
@@ -209,6 +211,7 @@ static const struct {
     [OP_SESSION] = { false, op_session },
     [OP_SESSION_FILL] = { true, op_session_fill },
     [OP_EVENTS] = { false, op_events },
+    [OP_EVENT_SAY] = { true, op_event_say },
     [OP_HISTORY] = { false, op_history },
     [OP_USER] = { false, op_user },
     [OP_FIGURES] = { false, op_figures },

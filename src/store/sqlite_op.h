@@ -28,6 +28,7 @@ enum op_kind {
     OP_SESSION,
     OP_SESSION_FILL,
     OP_EVENTS,
+    OP_EVENT_SAY,
     OP_HISTORY,
     OP_USER,
     OP_FIGURES,
@@ -71,6 +72,7 @@ struct op {
             struct sv id; /* of OP_SESSION too */
             uint64_t after;
         } events;
+        struct store_event_say say;
         struct {
             struct sv id, user_id; /* id: of OP_ERASED_AT too, and the day of OP_FIGURES; user_id: of the others */
             const struct store_pair *pairs;
@@ -136,6 +138,7 @@ int op_stat(struct session *x, struct op *op) MUST_CHECK;
 int op_session(struct session *x, struct op *op) MUST_CHECK;
 int op_session_fill(struct session *x, struct op *op) MUST_CHECK;
 int op_events(struct session *x, struct op *op) MUST_CHECK;
+int op_event_say(struct session *x, struct op *op) MUST_CHECK;
 int op_history(struct session *x, struct op *op) MUST_CHECK;
 int op_user(struct session *x, struct op *op) MUST_CHECK;
 int op_figures(struct session *x, struct op *op) MUST_CHECK;
@@ -184,6 +187,8 @@ struct row {
     int64_t events, events_until; /* number of the last event, 0: none yet; end of the log */
 };
 int op_row(struct session *x, struct sv id, struct answer *a, struct row *c) MUST_CHECK;
+/* Who holds it; SV_NONE: nobody. */
+struct sv op_lease(const struct row *c, int64_t now_ms);
 /* All rows of `which` (one text each) for a conversation. */
 int op_items(struct session *x, enum sql which, int64_t n, size_t count, struct answer *a,
              const struct sv **items) MUST_CHECK;

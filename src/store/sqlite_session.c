@@ -47,11 +47,17 @@ int op_session_count(struct session *x, const struct store_change *c, struct row
     return 0;
 }
 
+/* What is past its time goes. */
+static int log_goes_on(struct session *x, const struct row *old, int64_t n, int64_t now_ms)
+{
+    return old->events_until > 0 && old->events_until <= now_ms ? db_do(x->db, SQL_LOG_DROP, DB_ARGS(db_i(n))) : 0;
+}
+
 static int log_events(struct session *x, struct op *op, const struct row *old, const struct row *new, int64_t now_ms)
 {
     const struct store_session_change *s = op->ask.apply.session;
     int64_t seq = new->events - (int64_t)s->events_n;
-    if (old->events_until > 0 && old->events_until <= now_ms && db_do(x->db, SQL_LOG_DROP, DB_ARGS(db_i(new->n))) != 0)
+    if (log_goes_on(x, old, new->n, now_ms) != 0)
         return -1;
     for (size_t i = 0; i < s->events_n; i++) {
         struct sv members = { s->events[i].p + 1, s->events[i].n - 1 };
@@ -182,4 +188,40 @@ int op_events(struct session *x, struct op *op)
             return db_no_memory(x->db);
     }
     return rc;
+}
+
+static int log_say(struct session *x, const struct row *c, int64_t last, const struct store_event_say *what)
+{
+    struct buf b = { 0 };
+    int rc = db_ask(x->db, SQL_LOG_AT, DB_ARGS(db_i(c->n), db_i(last)));
+    if (rc < 0)
+        return -1;
+    bool replaces = store_event_number(&b, (uint64_t)last + 1, rc == 1 ? db_text(x->db, SQL_LOG_AT, 0) : SV_NONE, what);
+    if (rc == 1)
+        db_end(x->db, SQL_LOG_AT);
+    rc = replaces ? db_do(x->db, SQL_LOG_TAKE, DB_ARGS(db_i(c->n), db_i(last))) : 0;
+    if (rc == 0)
+        rc = buf_ok(&b) ? db_do(x->db, SQL_LOG_ADD, DB_ARGS(db_i(c->n), db_i(last + 1), db_s(buf_sv(&b)))) : db_no_memory(x->db);
+    buf_fini(&b);
+    return rc == 0 ? db_do(x->db, SQL_LOG_CUT, DB_ARGS(db_i(c->n), db_i((int64_t)what->events_max))) : -1;
+}
+
+int op_event_say(struct session *x, struct op *op)
+{
+    const struct store_event_say *what = &op->ask.say;
+    int64_t now_ms = clock_wall_ms(), last;
+    struct row c;
+    op->answer->status = STORE_DONE;
+    if (op_row(x, what->conversation_id, op->answer, &c) != 0)
+        return -1;
+    struct sv held = op_lease(&c, now_ms);
+    if (held.p == NULL || !sv_eq(held, what->need_token)) {
+        op->answer->status = STORE_LEASE_LOST;
+        return 0;
+    }
+    if (op_session_last(x, what->conversation_id, &c, &last) != 0 || log_goes_on(x, &c, c.n, now_ms) != 0 ||
+        log_say(x, &c, last, what) != 0 ||
+        db_do(x->db, SQL_LOG_LAST, DB_ARGS(db_i(c.n), db_i(last + 1), db_i(now_ms + what->ttl_ms))) != 0)
+        return -1;
+    return op_event_add(x, SV_NONE, what->conversation_id);
 }

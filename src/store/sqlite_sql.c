@@ -252,6 +252,9 @@ const char *const sqlite_sql[SQL_N] = {
     [SQL_TEXTS_SWEEP] = "DELETE FROM state_text WHERE (id, what) IN"
                         " (SELECT id, what FROM state_text WHERE until <= ?1 ORDER BY until LIMIT ?2)",
     [SQL_LOG_ADD] = "INSERT INTO state_log(conversation, seq, event) VALUES(?1, ?2, ?3)",
+    [SQL_LOG_AT] = "SELECT event FROM state_log WHERE conversation = ?1 AND seq = ?2",
+    [SQL_LOG_TAKE] = "DELETE FROM state_log WHERE conversation = ?1 AND seq = ?2",
+    [SQL_LOG_LAST] = "UPDATE state_conversation SET events = ?2, events_until = ?3 WHERE n = ?1",
     [SQL_LOG] = "SELECT event FROM state_log WHERE conversation = ?1 AND seq > ?2 ORDER BY seq",
     /* ?2: how many of the last ones stay */
     [SQL_LOG_CUT] = "DELETE FROM state_log WHERE conversation = ?1 AND seq <= (SELECT seq FROM state_log"

@@ -276,6 +276,13 @@ static void fail_session_fill(struct store *s, const struct store_session_fill *
         store_session_fill(f->inner, what, fn, arg);
 }
 
+static void fail_event_say(struct store *s, const struct store_event_say *what, store_status_fn *fn, void *arg)
+{
+    struct fail *f = of(s);
+    if (goes_on(f, &fn, &arg))
+        store_event_say(f->inner, what, fn, arg);
+}
+
 static void fail_events(struct store *s, struct sv id, uint64_t after, store_events_fn *fn, void *arg)
 {
     struct fail *f = of(s);
@@ -418,6 +425,7 @@ static const struct store_ops fail_ops = {
     .session = fail_session,
     .session_fill = fail_session_fill,
     .events = fail_events,
+    .event_say = fail_event_say,
     .listen = fail_listen,
     .is_up = fail_is_up,
     .close = fail_close,

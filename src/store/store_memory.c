@@ -409,6 +409,7 @@ static const struct store_ops memory_ops = {
     .session = memory_session,
     .session_fill = memory_session_fill,
     .events = memory_events,
+    .event_say = memory_event_say,
     .listen = memory_listen,
     .is_up = memory_is_up,
     .close = memory_close,

@@ -105,6 +105,7 @@ void memory_stat(struct store *s, store_stat_fn *fn, void *arg);
 void memory_session(struct store *s, struct sv id, store_session_fn *fn, void *arg);
 void memory_session_fill(struct store *s, const struct store_session_fill *what, store_status_fn *fn, void *arg);
 void memory_events(struct store *s, struct sv id, uint64_t after, store_events_fn *fn, void *arg);
+void memory_event_say(struct store *s, const struct store_event_say *what, store_status_fn *fn, void *arg);
 int memory_listen(struct store *s, struct sv id, bool on);
 
 #endif

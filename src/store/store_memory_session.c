@@ -73,6 +73,21 @@ static void log_event(struct watched *w, struct sv event)
     buf_fini(&b);
 }
 
+/* What is past its time goes. */
+static void log_goes_on(struct watched *w, int64_t ttl_ms)
+{
+    if (w->log_until_ms <= clock_wall_ms())
+        memory_list_shift(&w->log, w->log.n, NULL);
+    w->log_until_ms = clock_wall_ms() + ttl_ms;
+}
+
+static void log_trim(struct memory *m, struct watched *w, struct sv id, size_t max)
+{
+    if (w->log.n > max)
+        memory_list_shift(&w->log, w->log.n - max, NULL);
+    memory_push(m, id);
+}
+
 static void tell(void *arg, struct sv id, struct sv event)
 {
     struct memory *m = arg;
@@ -101,14 +116,10 @@ void memory_session_change(struct memory *m, const struct store_change *c)
         set_text(w, VIEW, s->view_op == STORE_VIEW_SET ? s->view : SV_NONE, s->ttl_ms);
     if (s->events_n == 0)
         return;
-    if (w->log_until_ms <= clock_wall_ms())
-        memory_list_shift(&w->log, w->log.n, NULL);
-    w->log_until_ms = clock_wall_ms() + s->ttl_ms;
+    log_goes_on(w, s->ttl_ms);
     for (size_t i = 0; i < s->events_n; i++)
         log_event(w, s->events[i]);
-    if (w->log.n > s->events_max)
-        memory_list_shift(&w->log, w->log.n - s->events_max, NULL);
-    memory_push(m, c->conversation_id);
+    log_trim(m, w, c->conversation_id, s->events_max);
 }
 
 int64_t memory_session_forget(struct memory *m, struct sv id)
@@ -167,6 +178,30 @@ void memory_events(struct store *s, struct sv id, uint64_t after, store_events_f
             e->events = memory_keep_all(a, w->log.at + first, e->n);
     }
     answers_later(m->answers, a);
+}
+
+static void say(struct memory *m, const struct store_event_say *what)
+{
+    struct watched *w = find_or_add(m, what->conversation_id);
+    struct buf b = { 0 };
+    w->last = last_of(w);
+    w->last_until_ms = INT64_MAX;
+    log_goes_on(w, what->ttl_ms);
+    if (store_event_number(&b, ++w->last, w->log.n > 0 ? w->log.at[w->log.n - 1] : SV_NONE, what))
+        memory_drop(&w->log.at[--w->log.n]);
+    memory_list_add(&w->log, memory_copy(buf_sv(&b)));
+    buf_fini(&b);
+    log_trim(m, w, what->conversation_id, what->events_max);
+}
+
+void memory_event_say(struct store *s, const struct store_event_say *what, store_status_fn *fn, void *arg)
+{
+    struct memory *m = memory_of(s);
+    const struct conversation *c = map_find(m->conversations, what->conversation_id);
+    bool held = c != NULL && c->version > 0 && c->lease_until_ms > clock_wall_ms() && sv_eq(c->token, what->need_token);
+    if (held)
+        say(m, what);
+    memory_later(m, &(struct answer){ .kind = ANSWER_STATUS, .status = held ? STORE_DONE : STORE_LEASE_LOST, .fn.status = fn, .arg = arg });
 }
 
 int memory_listen(struct store *s, struct sv id, bool on)

@@ -42,6 +42,7 @@ struct store_ops {
     void (*session)(struct store *s, struct sv id, store_session_fn *fn, void *arg);
     void (*session_fill)(struct store *s, const struct store_session_fill *what, store_status_fn *fn, void *arg);
     void (*events)(struct store *s, struct sv id, uint64_t after, store_events_fn *fn, void *arg);
+    void (*event_say)(struct store *s, const struct store_event_say *what, store_status_fn *fn, void *arg);
     int (*listen)(struct store *s, struct sv id, bool on); /* -1: memory, only when on */
     bool (*is_up)(const struct store *s);
     void (*close)(struct store *s);
@@ -52,6 +53,10 @@ static inline uint64_t store_next_version(const struct store_change *c)
 {
     return c->forget ? 0 : c->expect_version > 0 ? c->expect_version + 1 : c->first_version;
 }
+
+/* Writes what->event with its number; tail: the log's last event, SV_NONE: there is none. True: it takes the place of that. */
+struct buf;
+bool store_event_number(struct buf *b, uint64_t seq, struct sv tail, const struct store_event_say *what);
 
 /* So long the number of a conversation's last event outlives the conversation. */
 #define STORE_LAST_MS STORE_DAY_MS

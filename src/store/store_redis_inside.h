@@ -105,6 +105,7 @@ void redis_stat(struct store *s, store_stat_fn *fn, void *arg); /* store_redis_s
 void redis_session(struct store *s, struct sv id, store_session_fn *fn, void *arg); /* store_redis_session.c */
 void redis_session_fill(struct store *s, const struct store_session_fill *what, store_status_fn *fn, void *arg);
 void redis_events(struct store *s, struct sv id, uint64_t after, store_events_fn *fn, void *arg);
+void redis_event_say(struct store *s, const struct store_event_say *what, store_status_fn *fn, void *arg);
 int redis_listen(struct store *s, struct sv id, bool on);
 extern const struct store_history_ops redis_history_ops; /* store_redis_history.c */
 /* What apply.lua answers when a user has too many sessions: some are made to leave, whenever that is done. */

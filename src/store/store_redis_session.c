@@ -115,6 +115,33 @@ void redis_events(struct store *s, struct sv id, uint64_t after, store_events_fn
         redis_refuse(r, &(struct answer){ .kind = ANSWER_EVENTS, .fn.events = fn, .arg = arg });
 }
 
+static void on_say(const struct redis_call *call, enum redis_outcome outcome, const struct redis_reply *reply)
+{
+    struct redis *r = call->owner;
+    enum store_status status = redis_status(r, outcome, reply, "event_say");
+    if (status == STORE_DONE)
+        status = redis_code(r, reply, "event_say");
+    ((store_status_fn *)call->fn)(call->arg, status);
+}
+
+void redis_event_say(struct store *s, const struct store_event_say *what, store_status_fn *fn, void *arg)
+{
+    struct redis *r = redis_of(s);
+    struct buf *b = redis_link_begin_script(r->link, SCRIPT_EVENT_SAY, 4, 5);
+    if (b != NULL) {
+        redis_key_conversation(b, what->conversation_id, KEY_RECORD);
+        redis_key_lock(b, what->conversation_id);
+        redis_key_session(b, what->conversation_id, KEY_EVENTS);
+        redis_key_session(b, what->conversation_id, KEY_LAST);
+        redis_write(b, what->need_token);
+        redis_write(b, what->event);
+        redis_write_i64(b, (int64_t)what->same);
+        redis_write_i64(b, (int64_t)what->events_max);
+        redis_write_i64(b, what->ttl_ms);
+    }
+    redis_end_status(r, b != NULL ? on_say : NULL, fn, arg);
+}
+
 /* ---- who listens ---- */
 
 int redis_listen(struct store *s, struct sv id, bool on)

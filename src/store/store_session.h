@@ -3,6 +3,7 @@
  * here too. Knows neither what a view says nor what an event means.
  *
  *   store_apply   writes the view, logs events and gives each its number, in the same atomic unit as the record
+ *   store_event_say  logs one event that belongs to no change of the record: what is said while a turn runs
  *   store_session reads the view; store_session_fill puts back one that was forgotten, never over a newer one
  *   store_events  the last events, for whoever has missed some; store_listen: the coming ones */
 #ifndef STORE_STORE_SESSION_H
@@ -55,6 +56,17 @@ typedef void store_events_fn(void *arg, enum store_status status, const struct s
 /* after STORE_EVENTS_NOW: only `last` is wanted. */
 void store_events(struct store *s, struct sv conversation_id, uint64_t after, store_events_fn *fn, void *arg);
 
+/* One event for the log and for everybody who listens, while a lease lasts; `event` as in store_session_change. The record and its version stay as they
+ * are; without a record, or without this token in the lock, nothing is written: LEASE_LOST. Where the log's last event begins with the same `same` bytes (0: it
+ * never does), the new one takes its place: it is logged as {"seq":n,"since":m,<members>}, and stands for all that had the numbers from m to n. Nothing waits
+ * for a store that is away: DOWN. */
+struct store_event_say {
+    struct sv conversation_id, need_token, event;
+    size_t same, events_max;
+    int64_t ttl_ms;
+};
+void store_event_say(struct store *s, const struct store_event_say *what, store_status_fn *fn, void *arg);
+
 /* From now on fn hears of the conversation's events, until store_unlisten. listen twice is listen once. -1: memory, or no id. */
 int store_listen(struct store *s, struct sv conversation_id) MUST_CHECK;
 void store_unlisten(struct store *s, struct sv conversation_id);
@@ -65,5 +77,7 @@ void store_on_push(struct store *s, store_push_fn *fn, void *arg);
 
 /* The number of an event as store_events and fn give it; 0: it has none. */
 uint64_t store_event_seq(struct sv event);
+/* The first of the numbers that it stands for: its own, or an earlier one. */
+uint64_t store_event_since(struct sv event);
 
 #endif

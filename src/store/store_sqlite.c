@@ -292,6 +292,11 @@ static void sqlite_session_fill(struct store *s, const struct store_session_fill
     ask_status(s, &(struct op){ .kind = OP_SESSION_FILL, .ask.fill = *what }, fn, arg);
 }
 
+static void sqlite_event_say(struct store *s, const struct store_event_say *what, store_status_fn *fn, void *arg)
+{
+    ask_status(s, &(struct op){ .kind = OP_EVENT_SAY, .ask.say = *what }, fn, arg);
+}
+
 static void sqlite_events(struct store *s, struct sv id, uint64_t after, store_events_fn *fn, void *arg)
 {
     ask(of(s), &(struct op){ .kind = OP_EVENTS, .ask.events = { id, after } },
@@ -416,6 +421,7 @@ const struct store_ops store_sqlite_ops = {
     .session = sqlite_session,
     .session_fill = sqlite_session_fill,
     .events = sqlite_events,
+    .event_say = sqlite_event_say,
     .listen = sqlite_listen,
     .is_up = sqlite_is_up,
     .close = sqlite_close,

@@ -161,6 +161,11 @@ static void switch_events(struct store *s, struct sv id, uint64_t after, store_e
     switch_submit(of(s), &(struct call){ .kind = CALL_EVENTS, .fn.events = fn, .arg = arg, .is.events = { id, after } });
 }
 
+static void switch_event_say(struct store *s, const struct store_event_say *what, store_status_fn *fn, void *arg)
+{
+    switch_submit(of(s), &(struct call){ .kind = CALL_SAY, .fn.status = fn, .arg = arg, .is.say = *what });
+}
+
 static void submit_history(struct store *s, const struct call *c, struct sv id, struct sv user_id)
 {
     struct call whole = *c;
@@ -302,6 +307,7 @@ static const struct store_ops switch_ops = {
     .session = switch_session,
     .session_fill = switch_session_fill,
     .events = switch_events,
+    .event_say = switch_event_say,
     .listen = switch_listen,
     .is_up = switch_is_up,
     .close = switch_close,

@@ -205,6 +205,9 @@ bool call_keep(struct call *c)
     case CALL_EVENTS:
         c->kept = keep(c, &used, &c->is.events.id);
         break;
+    case CALL_SAY: /* never made again */
+        c->kept = true;
+        break;
     case CALL_HISTORY:
     case CALL_USER:
     case CALL_FIGURES:
@@ -269,6 +272,7 @@ void call_fail(struct call *c, enum store_status status)
     case CALL_ACK:
     case CALL_RECOVER:
     case CALL_FILL:
+    case CALL_SAY:
     case CALL_PREFERENCES_PUT:
         c->fn.status(c->arg, status);
         break;

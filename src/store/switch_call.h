@@ -21,6 +21,7 @@ enum call_kind {
     CALL_SESSION,
     CALL_FILL,
     CALL_EVENTS,
+    CALL_SAY,
     CALL_HISTORY,
     CALL_USER,
     CALL_FIGURES,
@@ -80,6 +81,7 @@ struct call {
             struct sv id;
             uint64_t after;
         } events;
+        struct store_event_say say;
         struct {
             struct sv id, user_id; /* id: the day of CALL_FIGURES too */
             const struct store_pair *pairs;

@@ -112,6 +112,7 @@ static bool outlives(const struct call *c, enum store_status *status)
             *status = STORE_CONFLICT;
         return true;
     case CALL_RENEW:
+    case CALL_SAY:
         *status = STORE_LEASE_LOST;
         return true;
     case CALL_TAKE:
@@ -141,7 +142,7 @@ static bool is_final(struct call *c, enum store_status *status)
         return true; /* it said no, and is there */
     if (!moved && (w->down_since_ms == 0 || c->made_ms < w->down_since_ms))
         w->down_since_ms = c->made_ms; /* it has not been there since */
-    if (c->kind == CALL_ACK || c->kind == CALL_RECOVER || (c->kind == CALL_LETTERS && changes_letters(c)))
+    if (c->kind == CALL_ACK || c->kind == CALL_RECOVER || c->kind == CALL_SAY || (c->kind == CALL_LETTERS && changes_letters(c)))
         return true;
     c->uncertain = c->kind == CALL_APPLY;
     switch_look_in(w, 0);
@@ -393,6 +394,9 @@ static void pass(struct call *c, struct store *s)
     case CALL_EVENTS:
         store_events(s, c->is.events.id, c->is.events.after, on_events, c);
         return;
+    case CALL_SAY:
+        store_event_say(s, &c->is.say, on_status, c);
+        return;
     case CALL_HISTORY:
     case CALL_USER:
     case CALL_FIGURES:
@@ -476,7 +480,7 @@ void switch_submit(struct switch_ *w, const struct call *from)
         refuse(w, c);
         return;
     }
-    if (!make(w, c) && !hold(w, c))
+    if (!make(w, c) && (c->kind == CALL_SAY || !hold(w, c)))
         refuse(w, c);
 }
 

@@ -86,6 +86,7 @@ bool turn_outlasts(struct turn *turn, enum sent sent)
              turn->record.turn_id, NULL);
     turn_answer_processing(turn, true);
     turn_drop_calls(turn);
+    turn_partial_end(turn);
     loop_timer_stop(turn->lease_timer);
     if (map_find(t->running, turn->id) == turn)
         map_take(t->running, turn->id);

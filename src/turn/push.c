@@ -16,6 +16,7 @@
 #include "lib/json.h"
 #include "lib/loop.h"
 #include "lib/map.h"
+#include "turn/listening.h"
 #include "turn/push.h"
 
 #define MISSED_MAX 1000000000
@@ -42,6 +43,7 @@ struct session {
     uint64_t floor; /* the highest cursor when the reading was begun */
     uint64_t heard; /* the last event that came by itself since then; 0: none */
     uint64_t live;  /* the last event that came either way */
+    struct listening_place mark;
     size_t n;
     char id[]; /* n bytes */
 };
@@ -50,6 +52,7 @@ struct hub {
     struct loop *loop;
     struct store *store;
     struct map *sessions; /* id: struct session */
+    struct listening *marks;
     struct loop_timer *timer;
     struct buf text; /* of resets */
     struct hub_stat stat;
@@ -82,6 +85,7 @@ static struct session *session_new(struct hub *h, struct sv id)
         free(s);
         return NULL;
     }
+    listening_begin(h->marks, &s->mark, id_of(s));
     h->stat.sessions++;
     return s;
 }
@@ -94,12 +98,18 @@ static void let_go(struct session *s)
     if (s->first != NULL || s->walking || s->reading)
         return;
     store_unlisten(h->store, id_of(s));
+    listening_end(h->marks, &s->mark);
     (void)map_take(h->sessions, id_of(s));
     h->stat.sessions--;
     free(s);
 }
 
 /* ---- telling ---- */
+
+static bool is_next(const struct listener *l, uint64_t seq, uint64_t since)
+{
+    return seq > l->cursor && since <= l->cursor + 1;
+}
 
 /* False: it has not taken it, or is gone. */
 static bool tell(struct listener *l, uint64_t seq, struct sv event)
@@ -161,7 +171,7 @@ static void each(struct session *s, void (*fn)(struct listener *l, void *arg), v
 
 struct log {
     const struct store_events *e;
-    uint64_t first; /* number of its first event; without one that of the next to come */
+    uint64_t first; /* first number that its first event stands for; without one that of the next to come */
 };
 
 /* It may be gone after. */
@@ -193,7 +203,7 @@ static void catch_up(struct listener *l, void *arg)
     bool goes_on = !l->held && ((!anew && log->first <= l->cursor + 1) || tell_reset(l, log->first - 1));
     for (size_t i = 0; i < log->e->n && goes_on; i++) {
         uint64_t seq = store_event_seq(log->e->events[i]);
-        goes_on = seq != l->cursor + 1 || tell(l, seq, log->e->events[i]);
+        goes_on = !is_next(l, seq, store_event_since(log->e->events[i])) || tell(l, seq, log->e->events[i]);
     }
 }
 
@@ -214,7 +224,7 @@ static void on_events(void *arg, enum store_status status, const struct store_ev
         let_go(s);
         return;
     }
-    uint64_t first = e->n > 0 ? store_event_seq(e->events[0]) : 0;
+    uint64_t first = e->n > 0 ? store_event_since(e->events[0]) : 0;
     struct log log = { e, first > 0 ? first : e->last + 1 };
     bool again = s->again || s->heard > e->last;
     s->again = false;
@@ -285,7 +295,7 @@ static void pass_on(struct listener *l, void *arg)
 
     if (l->cursor == HUB_NOW || l->held)
         return;
-    if (v->seq == l->cursor + 1)
+    if (is_next(l, v->seq, store_event_since(v->event)))
         (void)tell(l, v->seq, v->event);
     else /* a gap, or the numbers begin anew: the log knows */
         v->gap = true;
@@ -299,6 +309,7 @@ static void on_push(void *arg, struct sv id, struct sv event)
 
     if (id.p == NULL) {
         map_each(h->sessions, look_at, NULL);
+        listening_again(h->marks);
         return;
     }
     if (s == NULL || s->first == NULL)
@@ -379,8 +390,8 @@ struct hub *hub_new(struct loop *l, struct store *s, struct err *e)
     struct hub *h = calloc(1, sizeof(*h));
 
     if (h != NULL) {
-        *h = (struct hub){ .loop = l, .store = s, .sessions = map_new(), .timer = loop_timer_new(l, on_timer, h) };
-        if (h->sessions != NULL && h->timer != NULL) {
+        *h = (struct hub){ .loop = l, .store = s, .sessions = map_new(), .timer = loop_timer_new(l, on_timer, h), .marks = listening_new(l, s) };
+        if (h->sessions != NULL && h->timer != NULL && h->marks != NULL) {
             store_on_push(s, on_push, h);
             return h;
         }
@@ -413,6 +424,7 @@ static void forget(void *arg, struct sv id, void *value)
     struct session *s = value;
 
     store_unlisten(h->store, id);
+    listening_end(h->marks, &s->mark);
     (void)map_take(h->sessions, id);
     s->h = NULL;
     if (!s->reading)
@@ -427,6 +439,7 @@ void hub_free(struct hub *h)
     if (h->sessions != NULL)
         map_each(h->sessions, forget, h);
     map_free(h->sessions);
+    listening_free(h->marks);
     loop_timer_free(h->timer);
     buf_fini(&h->text);
     free(h);

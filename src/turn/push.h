@@ -5,8 +5,8 @@
  *
  * A listener has a cursor: the number of the last event that it was given. An event that is the next one is passed on; one that it had
  * is not; behind a gap the log is read from the cursor on. So each event comes once and in order, whatever is missed, doubled or late on the
- * way. What the log does not keep any more is told as an event of its own: {"seq":n,"type":"reset","missed":m}, after which the listener should
- * read the session anew. */
+ * way; but of a text that grows the newest state stands for those before it (store_event_since). What the log does not keep any more is told as
+ * an event of its own: {"seq":n,"type":"reset","missed":m}, after which the listener should read the session anew. */
 #ifndef TURN_PUSH_H
 #define TURN_PUSH_H
 

@@ -8,7 +8,7 @@
 
 enum turn_state {
     TURN_WAITING,   /* quiet window of a burst */
-    TURN_CONTEXT,   /* the archive is asked what was said before */
+    TURN_CONTEXT,   /* the archive is asked what was said before, the store whether somebody listens */
     TURN_THINKING,  /* the AI is asked */
     TURN_PLACE,     /* its answer is there and waits for its place in the platform's row */
     TURN_GATE,      /* the answer is there: may it go out? */
@@ -52,6 +52,8 @@ struct turn {
     int64_t silent_until_ms;     /* store clock: it knows of a person who has taken over until then; 0: of none */
     struct arena *context_arena; /* what `context` lives in; freed once the AI is asked */
 
+    bool looked_for_listeners;
+    struct partial *partial;     /* turn_partial.c; NULL: nobody listens */
     struct ai_call *ai_call;
     struct platform_call *send_call, *place_call;
     struct reply reply;
@@ -117,6 +119,18 @@ void turn_took(struct turn *turn, const struct transact *x);
 void turn_answer_processing(struct turn *turn, bool lost);
 void turn_renew_soon(struct turn *turn);
 void turn_begun_by_client(struct turn *turn, const struct client *c);
+
+/* The turn of that conversation, if it still waits in TURN_CONTEXT with this token; NULL. */
+struct turn *turn_asker(const struct turns *t, struct sv id, const char *token);
+
+/* turn_partial.c. Asks whether somebody listens; go_on(turn) then, if it is still the turn's to go on: turn->partial says what was found. False: it was asked
+ * before, or memory is short. */
+typedef void turn_fn(struct turn *turn);
+bool turn_look_for_listeners(struct turn *turn, turn_fn *go_on);
+/* An ai_partial_fn; arg: the turn. */
+void turn_partial(void *arg, struct sv text);
+/* Nothing more of it is told. */
+void turn_partial_end(struct turn *turn);
 
 /* outlast.c: the store in which the turn's gate was tried is away, and the one that stands in knows nothing of it. What became of its reply, `sent`, is
  * told when the first is back. False: that is not so; or this process drains. */

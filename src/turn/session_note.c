@@ -8,7 +8,6 @@
 #include "turn/session_view.h"
 #include "turn/turn_parts.h"
 
-#define EVENTS_MAX 500
 #define UNTIL_UNIT_MS 60000
 #define CONTACT_DIGITS 8 /* the fewest of a number with a country's code (E.164) */
 #define EVENTS_BESIDE 4 /* besides one a message: status, reply, typing, job */
@@ -176,7 +175,7 @@ static void note_typing(struct note *n)
 /* Those of a moment ago: an import of old ones is no news. */
 static void note_synced_events(struct note *n)
 {
-    size_t all = synced_n(n->x), first = all > EVENTS_MAX ? all - EVENTS_MAX : 0;
+    size_t all = synced_n(n->x), first = all > SESSION_EVENTS_MAX ? all - SESSION_EVENTS_MAX : 0;
 
     for (size_t i = first; i < all; i++) {
         const struct synced *s = &n->x->synced[i];
@@ -209,7 +208,7 @@ static void note_events(struct note *n)
         put_job(n);
     n->s->events = n->events;
     n->s->events_n = n->events_n;
-    n->s->events_max = EVENTS_MAX;
+    n->s->events_max = SESSION_EVENTS_MAX;
 }
 
 /* The newest exchange, where nothing newer was said before. */

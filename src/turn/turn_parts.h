@@ -102,6 +102,7 @@ void watches_free(struct turns *t);
 
 /* Adds view, events and background tasks to a change that is otherwise complete but for the record. -1: memory. */
 int session_note(struct transact *x, struct store_change *c) MUST_CHECK;
+#define SESSION_EVENTS_MAX 500
 /* How long a view and the events of a session are kept. */
 int64_t session_ttl_ms(const struct turns *t);
 

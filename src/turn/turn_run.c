@@ -113,6 +113,7 @@ void turn_end(struct turn *turn)
 {
     struct turns *t = turn->t;
     turn_drop_calls(turn);
+    turn_partial_end(turn);
     if (map_find(t->running, turn->id) == turn)
         map_take(t->running, turn->id);
     loop_timer_free(turn->lease_timer);

@@ -4,6 +4,7 @@
 
 #include "lib/log.h"
 #include "store/store_history.h"
+#include "turn/action_tools.h"
 #include "turn/reason.h"
 #include "turn/running.h"
 
@@ -93,11 +94,15 @@ static void take_recalled(struct turn *turn, const struct sv *entries, size_t n)
     turn->recall_done = true;
 }
 
-/* The turn that asked, if it still does. */
+struct turn *turn_asker(const struct turns *t, struct sv id, const char *token)
+{
+    struct turn *turn = map_find(t->running, id);
+    return turn != NULL && turn->state == TURN_CONTEXT && strcmp(turn->record.token, token) == 0 ? turn : NULL;
+}
+
 static struct turn *asker(const struct recall *r)
 {
-    struct turn *turn = map_find(r->t->running, r->id);
-    return turn != NULL && turn->state == TURN_CONTEXT && strcmp(turn->record.token, r->token) == 0 ? turn : NULL;
+    return turn_asker(r->t, r->id, r->token);
 }
 
 static void recall_over(struct recall *r)
@@ -357,7 +362,14 @@ static struct ai_call *put_question(struct turn *turn, struct arena *a)
         .request_id = turn->client.request_id,
         .traceparent = turn->client.traceparent,
         .timeout_ms = turn->policy.ai_timeout_ms,
+        .partial = turn->partial != NULL ? turn_partial : NULL,
     };
+    if (ai_can_stream(turn_bot(turn)->ai)) {
+        r.tools = action_tools(a);
+        r.fault = action_fault;
+        if (r.tools.p == NULL)
+            return NULL;
+    }
     return ai_ask(turn_bot(turn)->ai, &r, answered, turn);
 }
 
@@ -366,6 +378,8 @@ static void ask(struct turn *turn)
     const struct bot *bot = turn_bot(turn);
     bool usable = bot->ai != NULL && (bot->platform != NULL || !bot->deliver);
     int64_t wait_ms = usable && bot->deliver ? platform_wait_ms(bot->platform) : 0; /* an answer that could not be sent is not asked for */
+    if (usable && wait_ms == 0 && ai_can_stream(bot->ai) && turn_look_for_listeners(turn, ask))
+        return;
     turn->state = TURN_THINKING;
     turn_goes_out(turn);
     turn->not_asked = !usable || wait_ms > 0;

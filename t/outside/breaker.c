@@ -256,6 +256,70 @@ static void before_ai(struct rig *r)
     breaker_free(b);
 }
 
+/* An AI that answers when the test says so. */
+static struct growing {
+    struct ai ai;
+    struct ai_request asked;
+    ai_fn *fn;
+    void *arg;
+} growing;
+
+static struct ai_call *growing_ask(struct ai *ai, const struct ai_request *r, ai_fn *fn, void *arg)
+{
+    (void)ai;
+    growing.asked = *r;
+    growing.fn = fn;
+    growing.arg = arg;
+    return (struct ai_call *)&growing; /* nobody looks into it */
+}
+
+static void growing_abort(struct ai *ai, struct ai_call *call)
+{
+    (void)ai, (void)call;
+}
+
+static void growing_close(struct ai *ai)
+{
+    (void)ai;
+}
+
+static char grown[32];
+static void hear_growth(void *arg, struct sv text)
+{
+    struct told *t = arg;
+    snprintf(grown, sizeof(grown), "%d %.*s", t->times, SV_FMT(text));
+}
+
+static void before_ai_that_streams(struct rig *r)
+{
+    static const struct ai_ops ops = { .name = "growing", .streams = true, .ask = growing_ask, .abort = growing_abort, .close = growing_close };
+    static const struct ai_ops plain = { .name = "plain", .ask = growing_ask, .abort = growing_abort, .close = growing_close };
+    struct breaker *b = breaker_new("AI", 2, 60000);
+    struct err e;
+    struct told t = { 0 };
+    struct ai_request q = { .tools = SV("[]"), .partial = hear_growth };
+    growing.ai.ops = &plain;
+    struct ai *ai = ai_guarded_open(r->loop, &growing.ai, b, &e);
+    ok(!ai_can_stream(ai), "what cannot show its answer cannot behind a breaker");
+    ai_close(ai);
+    growing.ai.ops = &ops;
+    ai = ai_guarded_open(r->loop, &growing.ai, b, &e);
+    ok(ai_can_stream(ai), "what can, can");
+    if (ai_ask(ai, &q, tell, &t) == NULL)
+        bail_out("memory");
+    ok(growing.asked.partial != NULL && sv_eq(growing.asked.tools, SV("[]")), "it is asked to, and for all else");
+    growing.asked.partial(growing.arg, SV("so far"));
+    is_str(grown, "0 so far", "what it says comes with the argument of who asked");
+    growing.fn(growing.arg, &(struct ai_answer){ .outcome = AI_ANSWERED });
+    is_int(t.times, 1, "as its answer does");
+    q.partial = NULL;
+    struct ai_call *c = ai_ask(ai, &q, tell, &t);
+    ok(growing.asked.partial == NULL, "where nobody wants to see it grow, it is not asked to");
+    ai_abort(ai, c);
+    ai_close(ai);
+    breaker_free(b);
+}
+
 static void before_platform(struct rig *r)
 {
     static const struct peer_step steps[] = { { .answer = DOWN }, { .answer = "HTTP/1.1 503 X\r\nRetry-After: 90\r\nContent-Length: 0\r\n\r\n" },
@@ -419,6 +483,7 @@ int main(void)
     stragglers();
     rig_open(&r, NULL);
     before_ai(&r);
+    before_ai_that_streams(&r);
     before_platform(&r);
     before_places(&r);
     rig_close(&r);

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/buf.h"
+#include "lib/json.h"
 #include "t/store/contract.h"
 
 #define SESSION(...) .session = &(struct store_session_change){ __VA_ARGS__ }
@@ -238,6 +240,124 @@ static void refusals(struct rig *r)
     store_unlisten(r->s, SV("c"));
 }
 
+static bool has_pushed(struct rig *r, void *arg)
+{
+    (void)arg;
+    return r->pushes > 0;
+}
+
+/* ---- what is said while a lease lasts ---- */
+
+#define LEASE .lease = STORE_LEASE_TAKE, .lease_token = SV("token"), .lease_ttl_ms = LONG_MS
+#define SAME (sizeof("{\"type\":\"draft\",\"job\":\"1\",") - 1)
+
+static enum store_status say_as(struct rig *r, const char *id, const char *token, struct sv event, size_t same)
+{
+    struct call *c = rig_call(r);
+    store_event_say(r->s, &(struct store_event_say){ .conversation_id = sv_from(id), .need_token = sv_from(token), .event = event,
+                                                     .same = same, .events_max = 4, .ttl_ms = LONG_MS }, rig_status, c);
+    rig_wait(r, c);
+    return c->status;
+}
+
+/* A text that grows: job n has said so much. */
+static struct sv draft(struct rig *r, int n, const char *text)
+{
+    return arena_printf(r->arena, "{\"type\":\"draft\",\"job\":\"%d\",\"text\":\"%s\"}", n, text);
+}
+
+static enum store_status say(struct rig *r, int n, const char *text)
+{
+    return say_as(r, "c", "token", draft(r, n, text), SAME);
+}
+
+static void is_log(struct rig *r, const char *expected, const char *says)
+{
+    const struct store_events *e = events_of(r, "c", 0);
+    struct buf b = { 0 };
+    for (size_t i = 0; i < e->n; i++) { /* the numbers' last digits, so that they are the same wherever counting begins */
+        uint64_t seq = store_event_seq(e->events[i]), since = store_event_since(e->events[i]);
+        struct sv text = json_raw_member(e->events[i], "text");
+        buf_printf(&b, "%s-%d+%d%.*s", i > 0 ? " " : "", (int)(e->last - seq), (int)(seq - since), SV_FMT(text.p != NULL ? text : SV("")));
+    }
+    is_sv(buf_sv(&b), sv_from(expected), "%s", says);
+    buf_fini(&b);
+}
+
+static void said(struct rig *r)
+{
+    (void)apply(r, &CHANGE("c", 0, LEASE, SESSION(EVENTS(A))));
+    uint64_t first = events_of(r, "c", 0)->last;
+    is_int(say(r, 1, "Go"), STORE_DONE, "something is said while the lease lasts");
+    const struct store_events *e = events_of(r, "c", first);
+    ok(e->n == 1 && sv_eq(e->events[0], numbered(r, first + 1, draft(r, 1, "Go"))), "it has the next number");
+    is_int(say(r, 1, "Good"), STORE_DONE, "more is said");
+    is_int(say(r, 1, "Good morning"), STORE_DONE, "and more");
+    is_log(r, "-3+0 -0+2\"Good morning\"", "the newest stands for all of it");
+    ok(events_of(r, "c", 0)->last == first + 3, "each had a number");
+    is_int(events_of(r, "c", first + 2)->n, 1, "whoever had the one before gets the newest");
+    is_int(say(r, 2, "Another"), STORE_DONE, "another job");
+    is_log(r, "-4+0 -1+2\"Good morning\" -0+0\"Another\"", "takes nobody's place");
+    (void)apply(r, &CHANGE("c", 1, SESSION(EVENTS(B))));
+    is_int(say(r, 2, "Another one"), STORE_DONE, "after an event of the record");
+    is_log(r, "-3+2\"Good morning\" -2+0\"Another\" -1+0 -0+0\"Another one\"", "nothing is replaced");
+    is_int(say_as(r, "c", "token", draft(r, 2, "Another one"), 0), STORE_DONE, "who replaces nothing");
+    is_log(r, "-3+0\"Another\" -2+0 -1+0\"Another one\" -0+0\"Another one\"", "has all of it kept, to the log's bound");
+    (void)apply(r, &CHANGE("c", 2, SESSION(.events = LIST(A), .events_n = 1, .events_max = 4, .ttl_ms = LONG_MS)));
+    is_log(r, "-3+0 -2+0\"Another one\" -1+0\"Another one\" -0+0", "and the record's next event goes on from there");
+    is_int(load(r, "c")->version, 3, "the record's version is not touched");
+}
+
+static void said_without(struct rig *r)
+{
+    struct sv event = draft(r, 1, "x");
+    (void)load(r, "nobody"); /* a store is in force: nothing waits for one */
+    is_int(say_as(r, "c", "token", event, 0), STORE_LEASE_LOST, "a conversation that there is not");
+    is_int(load(r, "c")->version, 0, "does not come about");
+    (void)apply(r, &CHANGE("c", 0, SESSION(EVENTS(A))));
+    is_int(say_as(r, "c", "token", event, 0), STORE_LEASE_LOST, "nobody holds the lease");
+    (void)apply(r, &CHANGE("c", 1, LEASE));
+    is_int(say_as(r, "c", "toke", event, 0), STORE_LEASE_LOST, "another does");
+    is_int(say_as(r, "c:context", "token", event, 0), STORE_LEASE_LOST, "of another conversation");
+    is_log(r, "-0+0", "nothing of it is logged");
+    is_int(say_as(r, "c", "token", event, 0), STORE_DONE, "the owner may");
+    (void)apply(r, &CHANGE("c", 2, .lease = STORE_LEASE_DROP, SESSION(EVENTS(B))));
+    is_int(say_as(r, "c", "token", event, 0), STORE_LEASE_LOST, "not after the end");
+    is_log(r, "-2+0 -1+0\"x\" -0+0", "of its turn");
+    (void)apply(r, &CHANGE("c", 3, .lease = STORE_LEASE_TAKE, .lease_token = SV("token"), .lease_ttl_ms = SHORT_MS));
+    rig_pass(r, SHORT_MS + 20);
+    is_int(say_as(r, "c", "token", event, 0), STORE_LEASE_LOST, "nor when its time has passed");
+    (void)apply(r, &CHANGE("c", 4, LEASE));
+    (void)apply(r, &CHANGE("c", 5, .forget = true));
+    uint64_t last = events_of(r, "c", 0)->last;
+    is_int(say_as(r, "c", "token", event, 0), STORE_LEASE_LOST, "nor when it was forgotten");
+    ok(events_of(r, "c", 0)->n == 0 && events_of(r, "c", 0)->last == last, "it stays so");
+    is_int(stat_of(r)->conversations, 0, "no conversation");
+}
+
+/* A record whose numbers went on elsewhere: what is said next does not hide that something is missing. */
+static void said_after_a_jump(struct rig *r)
+{
+    (void)apply(r, &CHANGE("c", 0, LEASE, SESSION(EVENTS(A))));
+    uint64_t first = events_of(r, "c", 0)->last;
+    (void)say(r, 1, "a");
+    (void)apply(r, &CHANGE("c", 1, SESSION(.seq_least = first + 1000)));
+    (void)say(r, 1, "b");
+    const struct store_events *e = events_of(r, "c", first + 1);
+    ok(e->n == 1 && store_event_seq(e->events[0]) == first + 1001 && store_event_since(e->events[0]) == first + 1001,
+       "it stands for nothing that was elsewhere");
+    is_int(store_listen(r->s, SV("c")), 0, "somebody listens");
+    rig_pass(r, SHORT_MS);
+    (void)load(r, "nobody");
+    r->pushes = 0;
+    (void)say(r, 1, "bc");
+    (void)rig_until(r, has_pushed, NULL);
+    e = events_of(r, "c", first + 1001);
+    ok(e->n == 1 && store_event_seq(e->events[0]) == first + 1002 && store_event_since(e->events[0]) == first + 1001, "the next stands for it");
+    ok(r->push_event.p == NULL || sv_eq(r->push_event, e->events[0]), "and is told as it is logged");
+    store_unlisten(r->s, SV("c"));
+}
+
 /* ---- who listens ---- */
 
 static bool was_pushed(struct rig *r, void *arg)
@@ -386,7 +506,9 @@ static void odd_ids(struct rig *r)
     memset(text, 'i', sizeof text);
     struct sv ids[] = { SV(""), { text, STORE_ID_MAX + 1 } };
     for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
-        struct call *c[] = { rig_call(r), rig_call(r), rig_call(r) };
+        struct call *c[] = { rig_call(r), rig_call(r), rig_call(r), rig_call(r) };
+        store_event_say(r->s, &(struct store_event_say){ .conversation_id = ids[i], .need_token = SV("t"), .event = A, .events_max = 1, .ttl_ms = 1 },
+                        rig_status, c[3]);
         store_session(r->s, ids[i], rig_session, c[0]);
         store_session_fill(r->s, &(struct store_session_fill){ .conversation_id = ids[i], .ttl_ms = 1 }, rig_status, c[1]);
         store_events(r->s, ids[i], 0, rig_events, c[2]);
@@ -407,7 +529,9 @@ static void closing(struct rig *r)
 {
     (void)first_of(r);
     is_int(store_listen(r->s, SV("c")), 0, "somebody listens");
-    struct call *c[] = { rig_call(r), rig_call(r), rig_call(r) };
+    struct call *c[] = { rig_call(r), rig_call(r), rig_call(r), rig_call(r) };
+    store_event_say(r->s, &(struct store_event_say){ .conversation_id = SV("c"), .need_token = SV("t"), .event = A, .events_max = 1, .ttl_ms = 1 },
+                    rig_status, c[3]);
     store_session(r->s, SV("c"), rig_session, c[0]);
     store_session_fill(r->s, &(struct store_session_fill){ .conversation_id = SV("c"), .ttl_ms = 1 }, rig_status, c[1]);
     store_events(r->s, SV("c"), 0, rig_events, c[2]);
@@ -429,6 +553,9 @@ const struct rig_case session_cases[] = {
     { .name = "sessions that are forgotten", .run = forgotten },
     { .name = "numbers from elsewhere", .run = at_least },
     { .name = "what is refused", .run = refusals },
+    { .name = "what is said", .run = said },
+    { .name = "what is said without a lease", .run = said_without },
+    { .name = "what is said after a jump", .run = said_after_a_jump },
     { .name = "listening", .run = listens },
     { .name = "listening to many", .run = listens_to_many },
     { .name = "all bytes in sessions", .run = all_bytes },

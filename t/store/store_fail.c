@@ -70,7 +70,7 @@ static void every_kind(struct rig *r)
     for (int after = 0; after < 2; after++) {
         r->calls = NULL;
         r->s = store_fail_open(r->loop, store_memory_open(r->loop, 0), 1, true, after == 1);
-        struct call *c[19];
+        struct call *c[20];
         for (size_t i = 0; i < ARRAY_LEN(c); i++)
             c[i] = rig_call(r);
         struct store_change change = filled(&CHANGE("c", 0));
@@ -93,6 +93,8 @@ static void every_kind(struct rig *r)
         store_preferences(r->s, SV("u"), rig_pairs, c[16]);
         store_preferences_put(r->s, SV("u"), NULL, 0, rig_status, c[17]);
         store_erased_at(r->s, SV("c"), rig_erased, c[18]);
+        store_event_say(r->s, &(struct store_event_say){ .conversation_id = SV("c"), .need_token = SV("t"), .event = SV("{\"a\":1}"),
+                                                         .events_max = 1, .ttl_ms = 1 }, rig_status, c[19]);
         unsigned wrong = 0;
         for (size_t i = 0; i < ARRAY_LEN(c); i++) {
             rig_wait(r, c[i]);

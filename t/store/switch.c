@@ -67,6 +67,32 @@ static void over_and_back(struct loop *l, struct place *at)
     rig_close(&r);
 }
 
+static enum store_status say(struct rig *r)
+{
+    const struct store_event_say what = { .conversation_id = SV("said"), .need_token = SV("tok"), .event = SV("{\"a\":1}"), .events_max = 9,
+                                          .ttl_ms = 600000 };
+    store_event_say(r->s, &what, on_status, r);
+    return wait_for(r);
+}
+
+/* What is said is worth nothing later: it waits for no store, and no store takes it for a lease of another time. */
+static void said_away(struct loop *l, struct place *at)
+{
+    struct rig r;
+    rig_open(&r, l, at);
+    (void)load(&r, "said", "m");
+    is_int(apply(&r, CHANGE("said", 0, LEASE)), STORE_DONE, "a lease");
+    is_int(say(&r), STORE_DONE, "its owner speaks");
+    redis_server_signal(&at->redis, SIGSTOP);
+    is_int(say(&r), STORE_DOWN, "to a store that does not answer: nobody waits for another one");
+    ok(loop_until(l, is_sqlite, &r), "the host has gone over");
+    is_int(say(&r), STORE_LEASE_LOST, "where the lease does not count");
+    redis_server_signal(&at->redis, SIGCONT);
+    ok(loop_until(l, is_redis, &r), "the host is back");
+    is_int(say(&r), STORE_DONE, "and there it counts as long as nobody has another");
+    rig_close(&r);
+}
+
 struct seen {
     struct rig *r;
     bool is_view, is_customer;
@@ -442,6 +468,7 @@ int main(void)
     odd_file(l, &at);
     over_and_back(l, &at);
     every_kind(l, &at);
+    said_away(l, &at);
     sessions_away(l, &at);
     letters_away(l, &at);
     callbacks_away(l, &at);

@@ -53,6 +53,9 @@ static struct ai_call *ask(struct ai *ai, const struct ai_request *r, ai_fn *fn,
     struct ai_call *c = calloc(1, sizeof(*c));
     *c = (struct ai_call){ .rig = rig, .fn = fn, .arg = arg };
     snprintf(c->text, sizeof(c->text), "answer %d", ++rig->calls);
+    rig->partial = r->partial;
+    rig->partial_arg = arg;
+    rig->tools = r->tools.p != NULL && r->fault != NULL;
     if (++rig->running > rig->running_max)
         rig->running_max = rig->running;
     struct buf b = { 0 };
@@ -86,6 +89,13 @@ static void ai_shut(struct ai *ai)
 }
 
 static const struct ai_ops ai_ops = { .name = "rig", .ask = ask, .abort = ai_drop, .close = ai_shut };
+
+static const struct ai_ops streaming_ops = { .name = "rig", .ask = ask, .abort = ai_drop, .close = ai_shut, .streams = true };
+
+void rig_ai_streams(struct rig *r)
+{
+    r->ai.ai.ops = &streaming_ops;
+}
 
 void rig_ai_release(struct rig *r)
 {

@@ -21,6 +21,9 @@ struct rig_ai {
     struct ai_call *held; /* the last call that waits */
     int calls, running, running_max, aborted;
     char seen[4096];      /* "role:content|" of the last call */
+    ai_partial_fn *partial; /* the last call's, with its argument; NULL: it does not want to see the answer grow */
+    void *partial_arg;
+    bool tools;           /* it offered tools, and can say what is wrong with a call */
 };
 
 struct rig_platform {
@@ -74,6 +77,8 @@ bool rig_until(struct rig *r, const struct rig_answer *a);
 /* A daemon's visit. */
 void rig_visit(struct rig *r, const char *conversation);
 void rig_ai_release(struct rig *r);
+/* From now on the AI can show its answer as it grows. */
+void rig_ai_streams(struct rig *r);
 void rig_platform_release(struct rig *r);
 /* From now on the platform has places: now, if r->platform.place says nothing else. */
 void rig_give_places(struct rig *r);
