@@ -29,7 +29,7 @@ sub start {
 
 sub url { my ($self, $path, $host) = @_; return 'http://' . ($host // '127.0.0.1') . ":$self->{port}$path" }
 
-# What this path answers, one after the other, the last one for ever: {status (200), headers => {...}, delay (seconds), hang, cut}. Nothing: 200.
+# What this path answers, one after the other, the last one for ever: {status (200), headers => {...}, body, delay (seconds), hang, cut}. Nothing: 200.
 sub answers {
     my ($self, $path, @answers) = @_;
     $self->{script}{$path} = \@answers;
@@ -95,8 +95,9 @@ sub serve {
         my $now = time;
         for (grep { $_->[0] <= $now } @later) {
             my ($at, $socket, $say) = @$_;
-            my %headers = (Connection => 'close', 'Content-Length' => 0, %{$say->{headers} || {}});
-            syswrite $socket, join "\r\n", 'HTTP/1.1 ' . ($say->{status} // 200) . ' As scripted', (map { "$_: $headers{$_}" } sort keys %headers), '', '';
+            my $body = $say->{body} // '';
+            my %headers = (Connection => 'close', 'Content-Length' => length $body, %{$say->{headers} || {}});
+            syswrite $socket, join "\r\n", 'HTTP/1.1 ' . ($say->{status} // 200) . ' As scripted', (map { "$_: $headers{$_}" } sort keys %headers), '', $body;
             $all->remove($socket);
             close $socket;
         }
