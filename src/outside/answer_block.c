@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "outside/answer_block.h"
+#include "outside/completion.h"
 
 enum { CLOSINGS_MAX = 8 }; /* a string in the block may hold backticks */
 
@@ -21,6 +22,10 @@ static struct sv trimmed(struct sv s)
 static json_t *known(struct sv text)
 {
     json_t *j = text.n > 0 && text.p[0] == '{' ? json_read(text, false, NULL) : NULL;
+    if (j == NULL || !completion_is_flat(j)) {
+        json_decref(j);
+        return NULL;
+    }
     if (json_is_array(json_object_get(j, "actions")) || json_is_string(json_object_get(j, "intent")) || json_is_number(json_object_get(j, "confidence")) ||
         json_is_object(json_object_get(j, "entities")) || json_is_string(json_object_get(j, "response_text")))
         return j;

@@ -9,6 +9,7 @@
 
 #define COMPLETION_CALLS_MAX 64                 /* further calls of tools are left out */
 #define COMPLETION_MAX ((size_t)4 * 1024 * 1024) /* bytes of a text */
+#define COMPLETION_DEPTH_MAX 24u
 #define COMPLETION_CALL_MAX ((size_t)1024 * 1024) /* of a call's arguments */
 
 struct completion_call {
@@ -53,7 +54,9 @@ struct sv completion_shown(const struct completion *c);
 /* An error of the service that asking again will not help with, by the body of an answer with `status` (200 for an error inside an answer). */
 bool completion_is_denied(int status, struct sv body, struct err *e);
 
-/* A call's arguments as an object, a new reference: empty ones are {}. NULL with *e: they are no JSON, no object, or have a key twice. */
+/* Not nested deeper than what is kept of an answer may be: it stands inside other JSON from then on, which is read with a limit, too. */
+bool completion_is_flat(const json_t *value);
+/* A call's arguments as an object, a new reference: empty ones are {}. NULL with *e: they are no JSON, no object, have a key twice, or are not flat. */
 json_t *completion_arguments(const struct completion_call *call, struct err *e) MUST_CHECK;
 /* The message as it came, for the next question: every call has an id of its own there (completion_call_id). */
 void completion_render(struct json_out *o, const struct completion *c);

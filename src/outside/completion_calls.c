@@ -133,6 +133,21 @@ void completion_calls_fini(struct completion *c)
 
 /* ---- what is made of them ---- */
 
+static bool is_flat(json_t *value, unsigned levels)
+{
+    bool flat = levels > 0 || (!json_is_object(value) && !json_is_array(value));
+    for (size_t i = 0; flat && i < json_array_size(value); i++)
+        flat = is_flat(json_array_get(value, i), levels - 1);
+    for (void *at = json_object_iter(value); flat && at != NULL; at = json_object_iter_next(value, at))
+        flat = is_flat(json_object_iter_value(at), levels - 1);
+    return flat;
+}
+
+bool completion_is_flat(const json_t *value)
+{
+    return is_flat((json_t *)(uintptr_t)value, COMPLETION_DEPTH_MAX); /* jansson's iterators change nothing */
+}
+
 json_t *completion_arguments(const struct completion_call *call, struct err *e)
 {
     struct sv text = buf_sv(&call->arguments);
@@ -141,24 +156,32 @@ json_t *completion_arguments(const struct completion_call *call, struct err *e)
     if (text.n == 0)
         return json_object();
     json_t *arguments = json_read(text, false, e);
-    if (arguments == NULL || json_is_object(arguments))
+    if (arguments == NULL || (json_is_object(arguments) && completion_is_flat(arguments)))
         return arguments;
+    (void)err_set(e, ERR_INVALID, "the arguments are %s", json_is_object(arguments) ? "nested too deeply" : "not an object");
     json_decref(arguments);
-    (void)err_set(e, ERR_INVALID, "the arguments are not an object");
     return NULL;
+}
+
+static bool has_id(const struct completion *c, size_t among, struct sv id)
+{
+    bool found = false;
+    for (size_t i = 0; !found && i < among; i++)
+        found = sv_eq(buf_sv(&c->calls[i].id), id);
+    return found;
 }
 
 void completion_call_id(struct buf *out, const struct completion *c, size_t n)
 {
     struct sv id = buf_sv(&c->calls[n].id);
-    bool taken = id.n == 0;
-    for (size_t i = 0; !taken && i < n; i++)
-        taken = sv_eq(buf_sv(&c->calls[i].id), id);
     buf_clear(out);
-    if (taken)
-        buf_printf(out, "call_%zu", n + 1);
-    else
-        buf_add(out, id);
+    buf_add(out, id);
+    if (id.n > 0 && !has_id(c, n, id))
+        return;
+    buf_clear(out);
+    buf_printf(out, "call_%zu", n + 1);
+    while (buf_ok(out) && has_id(c, c->calls_n, buf_sv(out)))
+        buf_printf(out, "_%zu", n + 1);
 }
 
 static void render_members(struct json_out *o, json_t *object, const char *const *but)

@@ -117,6 +117,8 @@ static const struct row rows[] = {
       COMPLETION_GOOD, "", "a send_message({}) "),
     ROW("the id comes late", CALLS("{\"index\":0," F("\"name\":\"f\"") "}") CALLS("{\"index\":0,\"id\":\"a\"," F("\"arguments\":\"{}\"") "}") FINISH("tool_calls"), COMPLETION_GOOD, "",
       "a f({}) "),
+    ROW("an id as ours, and one is missing", CALLS("{\"index\":0," F("\"name\":\"f\"") "}") CALLS("{\"index\":1,\"id\":\"call_1\"," F("\"name\":\"g\"") "}") FINISH("tool_calls"),
+      COMPLETION_GOOD, "", "call_1_1 f({}) call_1 g({}) "),
     ROW("one id for two calls", CALLS("{\"index\":0,\"id\":\"a\"," F("\"name\":\"f\"") "}") CALLS("{\"index\":1,\"id\":\"a\"," F("\"name\":\"g\"") "}") FINISH("tool_calls"),
       COMPLETION_GOOD, "", "a f({}) call_2 g({}) "),
     ROW("arguments that are an object", CALLS("{\"index\":0,\"id\":\"a\"," F("\"name\":\"f\",\"arguments\":{\"x\":1}") "}") FINISH("stop"), COMPLETION_GOOD, "", "a f({\"x\":1}) "),
@@ -214,13 +216,18 @@ static void test_render(void)
     completion_read_fini(&r);
 }
 
+#define SIX "{\"a\":[{\"a\":[{\"a\":["
+#define SIX_SHUT "]}]}]}"
+#define DEEP24 SIX SIX SIX SIX
+#define SHUT24 SIX_SHUT SIX_SHUT SIX_SHUT SIX_SHUT
+
 static void test_arguments(void)
 {
     static const struct {
         const char *text, *want; /* NULL: none */
     } all[] = {
         { "", "{}" }, { " \n", "{}" }, { "{\"a\":1}", "{\"a\":1}" }, { "{\"a\":1,\"a\":2}", NULL }, { "[]", NULL }, { "\"x\"", NULL }, { "null", NULL }, { "{\"a\":", NULL },
-        { "{\"a\":{\"b\":1,\"b\":1}}", NULL }, { "{} {}", NULL }, { "{\"a\":\"\\u0000\"}", NULL },
+        { "{\"a\":{\"b\":1,\"b\":1}}", NULL }, { DEEP24 "1" SHUT24, DEEP24 "1" SHUT24 }, { "{\"a\":" DEEP24 "{}" SHUT24 "}", NULL }, { "{} {}", NULL }, { "{\"a\":\"\\u0000\"}", NULL },
     };
     for (size_t i = 0; i < ARRAY_LEN(all); i++) {
         struct completion_call call = { 0 };
