@@ -85,7 +85,7 @@ static void on_said(void *arg, enum store_status status)
 /* What is told must still become the reply, as far as this process knows. */
 static bool may_tell(const struct turn *turn)
 {
-    bool runs = turn->state == TURN_THINKING || turn->state == TURN_GATE || turn->state == TURN_SENDING;
+    bool runs = turn->state == TURN_THINKING || turn->state == TURN_PLACE || turn->state == TURN_GATE || turn->state == TURN_SENDING;
 
     return runs && !turn->authority_lost && !turn->handing_back;
 }
