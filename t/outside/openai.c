@@ -121,6 +121,7 @@ struct row {
     const char *error;     /* part of the error's text */
     const char *response;  /* part of ai_response */
     int64_t first_byte_ms, silence_ms, timeout_ms;
+    int64_t retry_after_ms; /* at least; 0: none is said */
     int retries; /* 0: 2; -1: none */
     bool whole;  /* nobody listens: no stream is asked for */
 };
@@ -178,7 +179,8 @@ static const struct row rows[] = {
     ROW("503, always", ERROR("503 X", ""), (), AI_UNREACHABLE, 1, NULL, .error = "status 503", .retries = -1),
     ROW("an error, always", WHOLE("{\"error\":{\"code\":502}}"), (), AI_UNREACHABLE, 1, NULL, .error = "502", .retries = -1),
     ROW("cut, always", STREAM(TEXT("no")), (), AI_UNREACHABLE, 1, NULL, .error = "ends before its end", .retries = -1),
-    ROW("Retry-After beyond the time", LATER("60"), (GOOD), AI_UNREACHABLE, 1, NULL, .error = "status 429", .timeout_ms = 5000),
+    ROW("Retry-After beyond the time", LATER("60"), (GOOD), AI_UNREACHABLE, 1, NULL, .error = "status 429", .timeout_ms = 5000, .retry_after_ms = 60000),
+    ROW("a date beyond the time", LATER("Wed, 21 Oct 2099 07:28:00 GMT"), (GOOD), AI_UNREACHABLE, 1, NULL, .error = "status 429", .timeout_ms = 5000, .retry_after_ms = 86400000),
     ROW("429, no quota", ERROR("429 X", "{\"error\":{\"code\":\"insufficient_quota\",\"message\":\"sk-secret\"}}"), (GOOD), AI_REFUSED, 1, NULL, .error = "insufficient_quota"),
     ROW("400", ERROR("400 X", "{\"error\":{\"code\":\"unknown_parameter\",\"param\":\"stream_options\"}}"), (GOOD), AI_REFUSED, 1, NULL, .error = "stream_options"),
     ROW("401", ERROR("401 X", "{\"error\":{\"message\":\"wrong key sk-secret\"}}"), (GOOD), AI_REFUSED, 1, NULL, .error = "status 401"),
@@ -290,6 +292,7 @@ static void end_row(struct rig *r, struct run *u, int pieces)
     ok((t->answer.err.text[0] != '\0') == (c->outcome != AI_ANSWERED), "%s: a reason without one only", c->name);
     if (c->error != NULL)
         has_str(t->answer.err.text, c->error, "%s: which", c->name);
+    ok(c->retry_after_ms > 0 ? t->answer.retry_after_ms >= c->retry_after_ms : t->answer.retry_after_ms <= 0, "%s: Retry-After", c->name);
     ok(strstr(t->answer.err.text, "sk-") == NULL, "%s: no token in it", c->name);
     ok(!c->whole || t->partials == 0, "%s: no partial texts unasked", c->name);
     check_reply(c, t, pieces);
