@@ -17,7 +17,8 @@ use Test::More;
 
 our $WEBHOOKS = '/webhooks/pancake';
 
-# pages: their ids (p1, p2); everything else as Stack->start. {page_tokens}, {webhook_secret}: what must stand in no log.
+# pages: their ids (p1, p2); double_pages: options of the double; more_secrets: those of webhooks beside {webhook_secret}; everything else as Stack->start.
+# {page_tokens}, {webhook_secret}: what must stand in no log.
 sub start_pages {
     my ($class, %o) = @_;
     my @pages = @{$o{pages} || [qw(p1 p2)]};
@@ -25,11 +26,11 @@ sub start_pages {
     my $secret = 'secret-' . _random();
     return $class->start(%o, pages => \@pages, page_tokens => \%tokens, webhook_secret => $secret,
         env => {
-            PANCAKE_PROVIDER => 'pages_fm', PANCAKE_PAGE_TOKENS => join(',', map { "$_=$tokens{$_}" } sort keys %tokens), PANCAKE_WEBHOOK_SECRET => $secret,
+            PANCAKE_PROVIDER => 'pages_fm', PANCAKE_PAGE_TOKENS => join(',', map { "$_=$tokens{$_}" } sort keys %tokens), PANCAKE_WEBHOOK_SECRET => join(',', $secret, @{$o{more_secrets} || []}),
             %{$o{env} || {}}},
         double_ready => sub {
             my $self = shift;
-            $self->pages(tokens => \%tokens, webhook_secret => $secret, %{$o{double} || {}});
+            $self->pages(tokens => \%tokens, webhook_secret => $secret, %{$o{double_pages} || {}});
         });
 }
 
