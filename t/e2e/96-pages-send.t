@@ -112,7 +112,7 @@ sub each_case {
 sub archived {
     ok(wait_for('the archive', 40, sub { ($s->psql_try("SELECT count(*) FROM message_actions WHERE conversation_id = 'refused'") || [0])->[0] }), 'the archive has them')
         or return;
-    my %of = map { /^(.*?)\|(.*)/ ? ($1 => $2) : () } $s->psql(q{SELECT conversation_id, (array_agg(status ORDER BY id))[1] FROM message_actions GROUP BY conversation_id});
+    my %of = map { /^(.*?)\|(.*)/ ? ($1 => $2) : () } $s->psql(q{SELECT conversation_id, (array_agg(status ORDER BY created_at))[1] FROM message_actions GROUP BY conversation_id});
     is(join(' ', map { "$_:" . ($of{$_} // '?') } grep { ($of{$_} // '') ne 'executed' } sort grep { !defined $cases{$_}{seen} || $cases{$_}{seen} ne '' } keys %cases),
         '', 'what people see was executed, says the archive');
     is(join(' ', map { "$_:" . ($of{$_} // '?') } grep { ($of{$_} // '') eq 'executed' || ($of{$_} // '') eq 'unknown' } qw(refused refused_400 refused_401)),
@@ -267,7 +267,7 @@ sub burst_of_replies {
 
 # ---- stacks ----
 
-my %env = (PANCAKE_TIMEOUT => 2, PROCESSING_LOCK_TTL => 4, AI_SERVICE_TIMEOUT => 15);
+my %env = (PANCAKE_TIMEOUT => 4, PROCESSING_LOCK_TTL => 4, AI_SERVICE_TIMEOUT => 15);
 my @of_cases = map { "page-$_" } keys %cases;
 
 for my $store (qw(redis sqlite)) {
