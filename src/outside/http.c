@@ -16,19 +16,16 @@
 
 #include "lib/buf.h"
 #include "lib/clock.h"
-#include "outside/http.h"
 #include "outside/http_lane.h"
+#include "outside/http_own.h"
 
 enum {
     CONNECT_TIMEOUT_MS = 3000,
     ANSWER_MAX = 4 * 1024 * 1024,
     IDLE_CALLS = 256,  /* prepared calls that are kept */
     BODY_KEPT = 65536, /* larger buffers are not kept with an idle call */
-    HEADERS_MAX = 24,
     READ_SIZE = 4096,
-    SKIPPED_MAX = 65536, /* bytes of a body that nobody wants */
-    HEAD_MAX = 65536,    /* of an answer, with interim ones and trailers */
-    IDLE_AGE_S = 60,     /* a connection that was idle for longer is not used again */
+    IDLE_AGE_S = 60, /* a connection that was idle for longer is not used again */
     /* The same for requests that go out once: below the keep-alive limit of the usual servers (5 s), so that such a
      * request seldom meets a connection that is being closed, which would make its outcome unknown. */
     IDLE_AGE_ONCE_S = 3,
@@ -54,11 +51,12 @@ struct http_call {
     int64_t begun_ms, send_before_ms;
     struct http_opened opened;
     unsigned tries; /* of the request that may have put bytes on the wire */
-    bool once, tls, late, refused, too_large, aborted, whole_head, status_only, alone;
-    size_t head_n, skipped_n;
+    bool once, get, tls, late, refused, aborted, alone;
     struct http_answer early; /* of a call that ends before curl sees it */
-    struct buf body, copy, lines;
-    struct curl_slist headers[HEADERS_MAX];
+    struct http_in in;
+    struct http_wait wait;
+    struct buf copy, lines;
+    struct curl_slist headers[HTTP_HEADERS_MAX];
     char *url; /* what the handle is prepared for, and parsed: so curl need not do it for each call */
     CURLU *parsed;
     int64_t timeout_ms;
@@ -70,27 +68,22 @@ struct http_call {
 static size_t on_body(char *bytes, size_t size, size_t n, void *arg)
 {
     struct http_call *c = arg;
-    if (c->status_only) {
-        c->skipped_n += size * n;
-        return c->skipped_n > SKIPPED_MAX ? 0 : size * n;
-    }
-    buf_add(&c->body, (struct sv){ bytes, size * n });
-    c->too_large = !buf_ok(&c->body);
-    return c->too_large ? 0 : size * n;
+    n *= size;
+    if (n > 0 && !http_in_piece(&c->in, (struct sv){ bytes, n }))
+        return 0;
+    http_wait_heard(&c->wait);
+    return n;
 }
 
-/* curl takes a head that ends in the middle for a whole one. */
 static size_t on_head_line(char *line, size_t size, size_t n, void *arg)
 {
     struct http_call *c = arg;
+    long status = 0;
     n *= size;
-    c->head_n += n;
-    if (n <= 2 && (line[0] == '\r' || line[0] == '\n'))
-        c->whole_head = true;
-    else if (n > 5 && memcmp(line, "HTTP/", 5) == 0)
-        c->whole_head = false;
-    c->too_large = c->head_n > HEAD_MAX;
-    return c->too_large ? 0 : n;
+    (void)curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
+    if (status >= 200)
+        http_wait_heard(&c->wait);
+    return http_in_head_line(&c->in, (int)status, (struct sv){ line, n }) ? n : 0;
 }
 
 /* Whether a byte of the request may have reached the peer. */
@@ -125,11 +118,14 @@ static int on_ready_to_send(void *arg, char *remote_ip, char *local_ip, int remo
 
 /* ---- calls ---- */
 
+static void on_limit(void *arg);
+
 static void call_free(struct http_call *c)
 {
     curl_easy_cleanup(c->easy);
     curl_url_cleanup(c->parsed);
-    buf_fini(&c->body);
+    http_wait_fini(&c->wait);
+    buf_fini(&c->in.body);
     buf_fini(&c->copy);
     buf_fini(&c->lines);
     free(c->url);
@@ -181,7 +177,9 @@ static struct http_call *call_take(struct http *h)
     if (c == NULL)
         return NULL;
     c->http = h;
-    c->body.max = h->options.answer_max;
+    c->wait.passed_fn = on_limit;
+    c->wait.arg = c;
+    c->in.body.max = h->options.answer_max;
     c->easy = curl_easy_init();
     if (c->easy == NULL) {
         free(c);
@@ -208,7 +206,7 @@ static void call_give_back(struct http_call *c)
         call_free(c);
         return;
     }
-    trim(&c->body);
+    trim(&c->in.body);
     trim(&c->copy);
     trim(&c->lines);
     c->next = h->idle;
@@ -243,9 +241,13 @@ static int failure(const struct http_call *c, CURLcode code, struct http_answer 
     bool left = may_have_left(c);
     const char *why = c->error[0] != '\0' ? c->error : curl_easy_strerror(code);
     a->outcome = left ? HTTP_UNKNOWN : c->late ? HTTP_TOO_LATE : HTTP_NOT_SENT;
-    if (c->too_large)
+    if (c->wait.passed)
+        return http_wait_why(&c->wait, &a->err);
+    if (c->in.enough)
+        return err_set(&a->err, ERR_PROTOCOL, "the rest of the answer is not wanted");
+    if (c->in.too_large)
         return err_set(&a->err, ERR_PROTOCOL, "the answer is larger than %zu bytes",
-                       c->head_n > HEAD_MAX ? (size_t)HEAD_MAX : c->body.max);
+                       c->in.head_n > HTTP_HEAD_MAX ? (size_t)HTTP_HEAD_MAX : c->in.body.max);
     if (c->refused)
         return err_set(&a->err, ERR_UNAVAILABLE, "the peer closed the kept connection without an answer");
     if (c->opened.any_barred && !c->opened.any_allowed)
@@ -267,13 +269,12 @@ static int failure(const struct http_call *c, CURLcode code, struct http_answer 
 
 static void answered(const struct http_call *c, struct http_answer *a)
 {
-    long status = 0;
     curl_off_t wait_s = 0;
-    (void)curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
     a->outcome = HTTP_ANSWERED;
-    a->status = (int)status;
-    a->body = c->body.p != NULL ? buf_sv(&c->body) : SV("");
-    if (status >= 300) {
+    a->status = c->in.status;
+    a->body = c->in.body.p != NULL ? buf_sv(&c->in.body) : SV("");
+    a->content_type = http_in_type(&c->in);
+    if (a->status >= 300) {
         (void)curl_easy_getinfo(c->easy, CURLINFO_RETRY_AFTER, &wait_s);
         if (wait_s > 0)
             a->retry_after_ms = wait_s > INT_MAX ? (int64_t)INT_MAX * 1000 : (int64_t)wait_s * 1000;
@@ -283,6 +284,7 @@ static void answered(const struct http_call *c, struct http_answer *a)
 static void deliver(struct http_call *c, struct http_answer *a)
 {
     a->took_ms = clock_mono_ms() - c->begun_ms;
+    http_wait_end(&c->wait);
     running_remove(c);
     c->fn(c->arg, a);
     call_give_back(c);
@@ -291,9 +293,7 @@ static void deliver(struct http_call *c, struct http_answer *a)
 /* A head behind which nothing is wanted. After an interim one, curl names its status. */
 static bool is_enough(const struct http_call *c)
 {
-    long status = 0;
-    (void)curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
-    return c->status_only && c->whole_head && !c->too_large && status >= 200;
+    return c->in.status_only && c->in.whole_head && !c->in.too_large && c->in.status >= 200;
 }
 
 static void on_done(void *arg, void *easy, int code)
@@ -303,12 +303,26 @@ static void on_done(void *arg, void *easy, int code)
     (void)arg;
     (void)curl_easy_getinfo((CURL *)easy, CURLINFO_PRIVATE, &c);
     c->lane = NULL;
-    if ((code == CURLE_OK && c->whole_head) || is_enough(c))
+    if ((code == CURLE_OK && c->in.whole_head) || is_enough(c))
         answered(c, &a);
     else if (code == CURLE_OK)
         (void)failure(c, CURLE_PARTIAL_FILE, &a);
     else
         (void)failure(c, (CURLcode)code, &a);
+    deliver(c, &a);
+}
+
+/* A limit of http_wait has passed. */
+static void on_limit(void *arg)
+{
+    struct http_call *c = arg;
+    struct http_answer a = { .retry_after_ms = -1 };
+    http_lane_remove(c->lane, c->easy);
+    c->lane = NULL;
+    if (is_enough(c))
+        answered(c, &a);
+    else
+        (void)failure(c, CURLE_OPERATION_TIMEDOUT, &a);
     deliver(c, &a);
 }
 
@@ -323,44 +337,15 @@ static void end_early(void *arg)
         deliver(c, &c->early);
 }
 
-static bool is_clean(struct sv s)
-{
-    for (size_t i = 0; i < s.n; i++)
-        if (s.p[i] == '\r' || s.p[i] == '\n' || s.p[i] == '\0')
-            return false;
-    return true;
-}
-
-/* curl only reads the list, so that its nodes can lie in the call and its texts in one buffer. "Name:" alone takes a
- * header away that curl would add, "Name;" is its way to write an empty one. */
+/* curl only reads the list, so that its nodes can lie in the call and its texts in one buffer. */
 static int set_headers(struct http_call *c, const struct http_request *r, struct err *e)
 {
-    static const char fixed[] = "Content-Type: application/json\0Accept:\0Expect:";
-    size_t n = 0, end[HEADERS_MAX];
-    buf_clear(&c->lines);
-    buf_add(&c->lines, (struct sv){ fixed, sizeof(fixed) });
-    if (r->headers_n > HEADERS_MAX - 3)
-        return err_set(e, ERR_RANGE, "more than %d headers", HEADERS_MAX - 3);
-    for (; n < r->headers_n; n++) {
-        const struct http_header *x = &r->headers[n];
-        if (!is_clean(x->value) || x->name[strcspn(x->name, "\r\n:; ")] != '\0')
-            return err_set(e, ERR_INVALID, "header %zu has a character that must not be there", n + 1);
-        end[n] = c->lines.n;
-        buf_add(&c->lines, sv_from(x->name));
-        buf_add(&c->lines, x->value.n > 0 ? SV(": ") : SV(";"));
-        buf_add(&c->lines, x->value);
-        buf_addc(&c->lines, '\0');
-    }
-    if (!buf_ok(&c->lines))
-        return err_set(e, ERR_MEMORY, "headers");
-    c->headers[0] = (struct curl_slist){ .data = c->lines.p, .next = &c->headers[1] };
-    c->headers[1] =
-        (struct curl_slist){ .data = c->lines.p + sizeof("Content-Type: application/json"), .next = &c->headers[2] };
-    c->headers[2] = (struct curl_slist){ .data = c->headers[1].data + sizeof("Accept:"), .next = NULL };
-    for (size_t i = 0; i < n; i++) {
-        c->headers[i + 2].next = &c->headers[i + 3];
-        c->headers[i + 3] = (struct curl_slist){ .data = c->lines.p + end[i], .next = NULL };
-    }
+    size_t n, at[HTTP_HEADERS_MAX];
+    if (http_head_lines(&c->lines, r, at, &n, e) != 0)
+        return -1;
+    for (size_t i = 0; i < n; i++)
+        c->headers[i] =
+            (struct curl_slist){ .data = c->lines.p + at[i], .next = i + 1 < n ? &c->headers[i + 1] : NULL };
     return 0;
 }
 
@@ -390,17 +375,6 @@ int http_check_url(const char *url, struct err *e)
         return err_set(e, ERR_INVALID, "not a http or https URL");
     curl_url_cleanup(u);
     return 0;
-}
-
-void http_join_url(struct buf *b, const char *base, const char *path)
-{
-    size_t n = strlen(base);
-    while (n > 0 && base[n - 1] == '/')
-        n--;
-    buf_add(b, (struct sv){ base, n });
-    if (*path != '\0' && *path != '/')
-        buf_addc(b, '/');
-    buf_add(b, sv_from(path));
 }
 
 static int set_url(struct http_call *c, const char *text, struct err *e)
@@ -443,6 +417,12 @@ static int set_options(struct http_call *c, const struct http_request *r, struct
         curl_easy_setopt(c->easy, CURLOPT_FRESH_CONNECT, (long)alone);
         curl_easy_setopt(c->easy, CURLOPT_FORBID_REUSE, (long)alone);
     }
+    if (c->get != r->get) {
+        c->get = r->get;
+        curl_easy_setopt(c->easy, r->get ? CURLOPT_HTTPGET : CURLOPT_POST, 1L);
+    }
+    if (r->get)
+        return 0;
     struct sv body = r->body;
     if (!r->body_borrowed) {
         buf_clear(&c->copy);
@@ -468,9 +448,13 @@ static int begin(struct http_call *c, const struct http_request *r)
         return err_set(&a->err, ERR_UNAVAILABLE, "no time is left");
     if (set_headers(c, r, &a->err) != 0 || set_options(c, r, &a->err) != 0)
         return -1;
+    if (http_wait_begin(&c->wait, c->http->loop, r) != 0)
+        return err_set(&a->err, ERR_MEMORY, "no memory for a limit");
     c->lane = http_lane_add(c->http->lanes, c->easy);
-    if (c->lane == NULL)
+    if (c->lane == NULL) {
+        http_wait_end(&c->wait);
         return err_set(&a->err, ERR_MEMORY, "no memory for another call");
+    }
     return 0;
 }
 
@@ -487,10 +471,9 @@ struct http_call *http_post(struct http *h, const struct http_request *r, http_f
     c->opened.may_connect = r->may_connect;
     c->opened.may_connect_arg = r->may_connect_arg;
     c->opened.any_allowed = c->opened.any_barred = false;
-    c->status_only = r->status_only;
+    http_in_begin(&c->in, r);
     c->tries = 0;
-    c->late = c->refused = c->too_large = c->aborted = c->whole_head = false;
-    c->head_n = c->skipped_n = 0;
+    c->late = c->refused = c->aborted = false;
     c->error[0] = '\0';
     running_add(c);
     if (begin(c, r) != 0)
@@ -501,6 +484,7 @@ struct http_call *http_post(struct http *h, const struct http_request *r, http_f
 void http_abort(struct http_call *c)
 {
     running_remove(c);
+    http_wait_end(&c->wait);
     if (c->lane == NULL) { /* end_early is on its way */
         c->aborted = true;
         return;

@@ -40,11 +40,11 @@ struct http_request {
     const struct http_header *headers;
     size_t headers_n;
     int64_t timeout_ms;     /* from now to the whole answer */
-    int64_t first_byte_ms;  /* from now to the first byte of the answer's head, 0: no such limit. Past it: UNKNOWN */
+    int64_t first_byte_ms;  /* from now to the first byte of the answer's head (no interim one), 0: no such limit. Past it: UNKNOWN (NOT_SENT while nothing has left) */
     int64_t silence_ms;     /* between two pieces of an answer's body (and from its head to the first one), 0: no such limit. The same */
     /* The body of an answer with a 2xx, piece by piece as it comes, cut anywhere; content_type as in the answer. What was passed on is not kept: the
-     * answer's body is empty then. Bodies of other statuses are kept as always. False: enough; the call ends as UNKNOWN with ERR_PROTOCOL. It may not
-     * call http. NULL: nobody wants pieces. */
+     * answer's body is empty then, and answer_max does not bound it. Bodies of other statuses are kept as always. False: enough; the call ends as UNKNOWN
+     * with ERR_PROTOCOL. It may not call http. NULL: nobody wants pieces. */
     bool (*on_piece)(void *arg, struct sv content_type, struct sv piece);
     void *on_piece_arg;
     int64_t send_before_ms; /* clock_mono_ms by which the first byte must leave; 0: no such limit. Checked right before it does */

@@ -15,6 +15,16 @@ void platform_abort(struct platform *p, struct platform_call *call)
         p->ops->abort(p, call);
 }
 
+struct platform_call *platform_place(struct platform *p, const struct platform_request *r, platform_place_fn *fn, void *arg)
+{
+    return p->ops->place != NULL ? p->ops->place(p, r, fn, arg) : NULL;
+}
+
+bool platform_has_places(const struct platform *p)
+{
+    return p->ops->place != NULL;
+}
+
 int64_t platform_wait_ms(const struct platform *p)
 {
     return p->ops->wait_ms != NULL ? p->ops->wait_ms(p) : 0;

@@ -50,9 +50,9 @@ struct platform_call *platform_send(struct platform *p, const struct platform_re
 /* fn will not come. What was sent stays sent. */
 void platform_abort(struct platform *p, struct platform_call *call);
 /* When may this be sent? For platforms that take so many calls a second and no more: a place is taken for it, and `at_ms` (clock_mono_ms) is when it is to be
- * sent, now or later; one that comes too late is not kept. Others answer "now". of the request: idempotency_key and body are not needed yet.
- * NO_PLACE: there is none within reach; retry_after_ms as above. fn comes exactly once, never from inside the call. NULL: memory. Aborted by platform_abort;
- * what was taken stays taken. */
+ * sent, now or later; one that comes too late is not kept. Of the request, idempotency_key and body are not needed yet.
+ * NO_PLACE: there is none within reach; retry_after_ms as above. fn comes exactly once, never from inside the call. NULL: memory, or a platform that has
+ * none. Aborted by platform_abort; what was taken stays taken. */
 struct platform_place {
     enum { PLATFORM_PLACE, PLATFORM_NO_PLACE } outcome;
     int64_t at_ms, retry_after_ms;

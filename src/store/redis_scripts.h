@@ -27,6 +27,7 @@ enum redis_script_id {
     SCRIPT_USER_TRIM,
     SCRIPT_PREFERENCES,
     SCRIPT_COUNT,
+    SCRIPT_PLACE,
     SCRIPTS_N,
 };
 
@@ -36,6 +37,6 @@ extern const struct redis_script redis_scripts[SCRIPTS_N];
 extern const char redis_lua_load[], redis_lua_apply[], redis_lua_renew[], redis_lua_forget[], redis_lua_list[],
     redis_lua_records[], redis_lua_take[], redis_lua_ack[], redis_lua_recover[], redis_lua_letters[], redis_lua_stat[], redis_lua_heads[],
     redis_lua_session_fill[], redis_lua_events[], redis_lua_erase[], redis_lua_history[], redis_lua_user[], redis_lua_user_trim[],
-    redis_lua_preferences[], redis_lua_count[];
+    redis_lua_preferences[], redis_lua_count[], redis_lua_place[];
 
 #endif

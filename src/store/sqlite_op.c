@@ -110,6 +110,19 @@ static bool keep_change(struct op *op, struct store_change *c)
            keep_session(op, &c->session) && keep(op, &c->event);
 }
 
+static bool keep_place(struct op *op, struct store_value *v)
+{
+    if (v->place == NULL)
+        return true;
+    struct store_place *kept = arena_alloc(op->arena, sizeof *kept);
+    if (kept == NULL)
+        return false;
+    *kept = *v->place;
+    kept->name = v->name;
+    v->place = kept;
+    return true;
+}
+
 static bool keep_ask(struct op *op)
 {
     switch (op->kind) {
@@ -134,7 +147,8 @@ static bool keep_ask(struct op *op)
     case OP_PUT:
     case OP_GET:
     case OP_COUNT:
-        return keep(op, &op->ask.value.name) && keep(op, &op->ask.value.value);
+    case OP_PLACE:
+        return keep(op, &op->ask.value.name) && keep(op, &op->ask.value.value) && keep_place(op, &op->ask.value);
     case OP_SESSION_FILL:
         return keep(op, &op->ask.fill.conversation_id) && keep(op, &op->ask.fill.view) && keep(op, &op->ask.fill.customer);
     case OP_SESSION:
@@ -190,6 +204,7 @@ static const struct {
     [OP_PUT] = { true, op_put },
     [OP_GET] = { false, op_get },
     [OP_COUNT] = { true, op_one_more },
+    [OP_PLACE] = { true, op_place },
     [OP_STAT] = { false, op_stat },
     [OP_SESSION] = { false, op_session },
     [OP_SESSION_FILL] = { true, op_session_fill },

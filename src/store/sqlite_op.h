@@ -23,6 +23,7 @@ enum op_kind {
     OP_PUT,
     OP_GET,
     OP_COUNT,
+    OP_PLACE,
     OP_STAT,
     OP_SESSION,
     OP_SESSION_FILL,
@@ -64,7 +65,7 @@ struct op {
             const struct sv *owners;
             size_t n;
         } recover;
-        struct store_value value; /* put, get */
+        struct store_value value; /* put, get, count, place */
         struct store_session_fill fill;
         struct {
             struct sv id; /* of OP_SESSION too */
@@ -130,6 +131,7 @@ int op_letters_change(struct session *x, struct op *op) MUST_CHECK;
 int op_put(struct session *x, struct op *op) MUST_CHECK;
 int op_get(struct session *x, struct op *op) MUST_CHECK;
 int op_one_more(struct session *x, struct op *op) MUST_CHECK;
+int op_place(struct session *x, struct op *op) MUST_CHECK;
 int op_stat(struct session *x, struct op *op) MUST_CHECK;
 int op_session(struct session *x, struct op *op) MUST_CHECK;
 int op_session_fill(struct session *x, struct op *op) MUST_CHECK;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
- * Operations on what all conversations share: the queues, small values, numbers.
+ * Operations on what all conversations share: the queues, small values, numbers, places.
  * An item of a queue is written once and deleted once. Taking moves a number (its counts' head) and notes a range;
  * giving back only forgets whose range it was, so items come back in the order in which they once were put. */
 #include "config.h"
 
 #include "lib/clock.h"
+#include "store/place.h"
 #include "store/sqlite_op.h"
 
 #define ITEMS_MAX 10000 /* of one batch, whatever is asked */
@@ -318,6 +319,21 @@ int op_one_more(struct session *x, struct op *op)
 {
     const struct store_value *v = &op->ask.value;
     return take_value(x, op, SQL_VALUE_COUNT, db_ask(x->db, SQL_VALUE_COUNT, DB_ARGS(db_s(v->name), db_i(clock_wall_ms()), db_i(v->ttl_ms))));
+}
+
+int op_place(struct session *x, struct op *op)
+{
+    const struct store_value *v = &op->ask.value;
+    struct place_taken taken;
+    int64_t now_ms = clock_wall_ms();
+    int rc = take_value(x, op, SQL_VALUE, db_ask(x->db, SQL_VALUE, DB_ARGS(db_s(v->name), db_i(now_ms))));
+    if (rc != 0)
+        return rc;
+    place_take(v->place, op->answer->is.value, now_ms, &taken);
+    op->answer->is.value = taken.value[0] != '\0' ? sv_from(taken.value) : SV_NONE;
+    if (!answer_keep(op->answer, &op->answer->is.value))
+        return db_no_memory(x->db);
+    return taken.changed ? op_value_set(x, v->name, sv_from(taken.next), taken.next_ms) : 0;
 }
 
 static int active_since(struct session *x, int64_t since_ms, int64_t *count)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * The memory store's listings, queues, dead letters, small values and numbers (store_memory.c has the rest). A listing is made anew for
+ * The memory store's listings, queues, dead letters, small values, numbers and places (store_memory.c has the rest). A listing is made anew for
  * each call, from all conversations: right before fast. Knows nothing of what records mean. */
 #include "config.h"
 
@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "lib/clock.h"
+#include "store/place.h"
 #include "store/store_memory_inside.h"
 
 /* ---- listings ---- */
@@ -273,7 +274,7 @@ void memory_letters(struct store *s, const struct store_letters *what, store_let
     answers_later(m->answers, a);
 }
 
-/* ---- small values, numbers ---- */
+/* ---- small values, numbers, places ---- */
 
 static struct sv one_more(struct memory *m, const struct store_value *what)
 {
@@ -286,12 +287,27 @@ static struct sv one_more(struct memory *m, const struct store_value *what)
     return memory_timed_get(m->values, what->name);
 }
 
+/* In the answer's memory. */
+static struct sv take_place(struct memory *m, const struct store_value *what, struct answer *a)
+{
+    struct place_taken taken;
+    int64_t now_ms = clock_wall_ms();
+    place_take(what->place, memory_timed_get(m->values, what->name), now_ms, &taken);
+    if (taken.changed)
+        memory_timed_put(m->values, what->name, sv_from(taken.next), taken.next_ms - now_ms);
+    struct sv value = taken.value[0] != '\0' ? sv_from(taken.value) : SV_NONE;
+    memory_keep(a, &value);
+    return value;
+}
+
 void memory_value(struct store *s, const struct store_value *what, store_value_fn *fn, void *arg)
 {
     struct memory *m = memory_of(s);
     struct answer *a = answer_new(&(struct answer){ .kind = ANSWER_VALUE, .fn.value = fn, .arg = arg });
     if (what->put)
         memory_timed_put(m->values, what->name, what->value, what->ttl_ms);
+    else if (what->place != NULL)
+        a->is.value = take_place(m, what, a);
     else
         a->is.value = what->count ? one_more(m, what) : memory_timed_get(m->values, what->name);
     memory_keep(a, &a->is.value);

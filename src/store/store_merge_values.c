@@ -54,10 +54,21 @@ static void erasure_there(void *arg, enum store_status status, int64_t at_ms)
         store_put(x->m->to, x->value->name, x->value->value, x->value->left_ms, value_put, x->m);
 }
 
+/* A row of places, which others may have gone on with: none that is given out from now on is before those that were given out here. */
+static void row_pushed(void *arg, enum store_status status, struct sv value)
+{
+    (void)value;
+    value_put(arg, status);
+}
+
 /* False: memory is short. */
 static bool put_one(struct merge *m, const struct sqlite_value *v)
 {
-    const struct sv head = SV("erased:");
+    const struct sv head = SV("erased:"), row = SV("place:");
+    if (sv_starts(v->name, row) && v->name.n <= STORE_ID_MAX) {
+        store_place(m->to, &(struct store_place){ .name = v->name, .wait_ms = v->left_ms }, row_pushed, m);
+        return true;
+    }
     if (!sv_starts(v->name, head) || v->name.n == head.n || v->name.n > head.n + STORE_ID_MAX) {
         store_put(m->to, v->name, v->value, v->left_ms, value_put, m);
         return true;

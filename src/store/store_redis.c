@@ -36,6 +36,7 @@ const struct redis_script redis_scripts[SCRIPTS_N] = {
     [SCRIPT_USER_TRIM] = { .text = redis_lua_user_trim },
     [SCRIPT_PREFERENCES] = { .text = redis_lua_preferences },
     [SCRIPT_COUNT] = { .text = redis_lua_count },
+    [SCRIPT_PLACE] = { .text = redis_lua_place },
 };
 
 /* In a database that is shared with another program these names may be taken. */
@@ -138,7 +139,13 @@ static void on_value(const struct redis_call *call, enum redis_outcome outcome, 
 
 static void write_value(struct buf *b, const struct store_value *what)
 {
-    if (what->count) { /* of the script */
+    if (what->place != NULL) { /* of the script */
+        redis_write(b, what->name);
+        redis_write_i64(b, what->place->n);
+        redis_write_i64(b, what->place->every_ms);
+        redis_write_i64(b, what->place->ahead_max_ms);
+        redis_write_i64(b, what->place->wait_ms);
+    } else if (what->count) { /* the same */
         redis_write(b, what->name);
         redis_write_i64(b, what->ttl_ms);
     } else if (what->put && what->value.p != NULL) {
@@ -158,7 +165,9 @@ static void write_value(struct buf *b, const struct store_value *what)
 static void redis_value(struct store *s, const struct store_value *what, store_value_fn *fn, void *arg)
 {
     struct redis *r = redis_of(s);
-    struct buf *b = what->count ? redis_link_begin_script(r->link, SCRIPT_COUNT, 1, 1) : redis_link_begin(r->link);
+    struct buf *b = what->place != NULL ? redis_link_begin_script(r->link, SCRIPT_PLACE, 1, 4)
+                    : what->count       ? redis_link_begin_script(r->link, SCRIPT_COUNT, 1, 1)
+                                        : redis_link_begin(r->link);
     struct redis_call call = { .done = on_value, .owner = r, .fn = (void (*)(void))fn, .arg = arg };
     if (b != NULL)
         write_value(b, what);

@@ -272,7 +272,7 @@ static void sqlite_letters(struct store *s, const struct store_letters *what, st
 
 static void sqlite_value(struct store *s, const struct store_value *what, store_value_fn *fn, void *arg)
 {
-    ask(of(s), &(struct op){ .kind = what->count ? OP_COUNT : what->put ? OP_PUT : OP_GET, .ask.value = *what },
+    ask(of(s), &(struct op){ .kind = what->place != NULL ? OP_PLACE : what->count ? OP_COUNT : what->put ? OP_PUT : OP_GET, .ask.value = *what },
         &(struct answer){ .kind = ANSWER_VALUE, .fn.value = fn, .arg = arg });
 }
 

@@ -155,6 +155,15 @@ static bool keep_change(struct call *c, size_t *used, struct store_change *ch)
            keep_history(c, used, ch) && keep_erase(c, used, ch) && keep(c, used, &ch->event);
 }
 
+static void keep_place(struct call *c, struct store_value *v)
+{
+    if (v->place == NULL)
+        return;
+    c->place = *v->place;
+    c->place.name = v->name;
+    v->place = &c->place;
+}
+
 bool call_keep(struct call *c)
 {
     size_t used = 0;
@@ -184,6 +193,7 @@ bool call_keep(struct call *c)
         break;
     case CALL_VALUE:
         c->kept = keep(c, &used, &c->is.value.name) && keep(c, &used, &c->is.value.value);
+        keep_place(c, &c->is.value);
         break;
     case CALL_SESSION:
         c->kept = keep(c, &used, &c->is.session);

@@ -89,6 +89,7 @@ struct call {
     struct store_history_change history; /* of an apply that is kept */
     struct store_erase erase;
     struct store_session_change session; /* of an apply whose own one is not what is passed on */
+    struct store_place place;            /* of a value that is kept */
     struct arena *arena; /* of what is kept beyond `bytes` */
     bool kept;           /* else it cannot be made again */
     bool uncertain;      /* an apply that may have been done */

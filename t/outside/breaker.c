@@ -266,6 +266,7 @@ static void before_platform(struct rig *r)
     struct err e;
     struct platform *platform = platform_guarded_open(r->loop, platform_actions_open(r->loop, r->http, &o, &e), b, &e);
     struct told t = send_to(r, platform);
+    ok(!platform_has_places(platform) && platform_place(platform, &(struct platform_request){ 0 }, NULL, NULL) == NULL, "no places where there are none");
     ok(t.sent == PLATFORM_UNKNOWN && !t.circuit_open, "500: unknown");
     t = send_to(r, platform);
     ok(t.sent == PLATFORM_UNREACHABLE && !t.circuit_open && t.retry_after_ms == 90000, "503: not now");
@@ -275,6 +276,137 @@ static void before_platform(struct rig *r)
     is_int(peer_requests(p), 2, "the platform hears nothing");
     platform_close(platform);
     peer_stop(p);
+    breaker_free(b);
+}
+
+/* ---- before a platform that has places: of each call it is written down what it was told, and answered at once ---- */
+
+struct rows {
+    struct platform platform;
+    struct loop *loop;
+    struct loop_timer *timer;
+    unsigned places, sends, aborts;
+    enum platform_outcome sent; /* what a send is answered */
+    struct platform_place place;
+    platform_fn *fn;
+    platform_place_fn *place_fn;
+    void *arg;
+};
+
+static void rows_answer(void *arg)
+{
+    struct rows *p = arg;
+    if (p->place_fn != NULL)
+        p->place_fn(p->arg, &p->place);
+    else
+        p->fn(p->arg, &(struct platform_answer){ .outcome = p->sent, .retry_after_ms = -1 });
+}
+
+static struct platform_call *rows_send(struct platform *platform, const struct platform_request *r, platform_fn *fn, void *arg)
+{
+    struct rows *p = (struct rows *)platform;
+    (void)r;
+    p->sends++;
+    p->fn = fn;
+    p->place_fn = NULL;
+    p->arg = arg;
+    loop_timer_set(p->timer, 0);
+    return (struct platform_call *)p;
+}
+
+static struct platform_call *rows_place(struct platform *platform, const struct platform_request *r, platform_place_fn *fn, void *arg)
+{
+    struct rows *p = (struct rows *)platform;
+    (void)r;
+    p->places++;
+    p->place_fn = fn;
+    p->arg = arg;
+    loop_timer_set(p->timer, 0);
+    return (struct platform_call *)p;
+}
+
+static void rows_abort(struct platform *platform, struct platform_call *call)
+{
+    struct rows *p = (struct rows *)platform;
+    (void)call;
+    p->aborts++;
+    loop_timer_stop(p->timer);
+}
+
+static void rows_close(struct platform *platform)
+{
+    loop_timer_free(((struct rows *)platform)->timer);
+}
+
+struct placed {
+    unsigned times;
+    struct platform_place place;
+};
+
+static void tell_place(void *arg, const struct platform_place *place)
+{
+    struct placed *t = arg;
+    t->times++;
+    t->place = *place;
+}
+
+static bool was_placed(void *arg)
+{
+    return ((const struct placed *)arg)->times > 0;
+}
+
+static struct platform_place place_of(struct rig *r, struct platform *p)
+{
+    struct platform_request q = { .conversation_id = SV("c1"), .actions = SV("[]"), .timeout_ms = PLENTY_MS };
+    struct placed t = { 0 };
+    if (platform_place(p, &q, tell_place, &t) == NULL || t.times != 0)
+        bail_out("a place from inside the call");
+    rig_until(r, was_placed, &t);
+    is_int(t.times, 1, "one answer");
+    return t.place;
+}
+
+static void before_places(struct rig *r)
+{
+    static const struct platform_ops ops = { .name = "rows", .send = rows_send, .abort = rows_abort, .close = rows_close, .place = rows_place };
+    struct rows rows = { .platform = { &ops }, .loop = r->loop, .place = { PLATFORM_PLACE, 12345, -1 } };
+    struct breaker *b = breaker_new("platform", 2, 1000);
+    struct breaker_stat stat;
+    struct placed dropped = { 0 };
+    struct platform_request q = { .conversation_id = SV("c1") };
+    struct err e;
+    rows.timer = loop_timer_new(r->loop, rows_answer, &rows);
+    struct platform *p = platform_guarded_open(r->loop, &rows.platform, b, &e);
+    ok(platform_has_places(p), "it has places as what it guards");
+    struct platform_place place = place_of(r, p);
+    ok(place.outcome == PLATFORM_PLACE && place.at_ms == 12345, "a place comes as it is");
+    breaker_stat(b, &stat);
+    ok(stat.in_flight == 0 && stat.failures == 0, "it is no call");
+    rows.sent = PLATFORM_UNKNOWN;
+    (void)send_to(r, p);
+    (void)place_of(r, p);
+    breaker_stat(b, &stat);
+    is_int(stat.failures, 1, "nor does it say that anything is well");
+    rows.place = (struct platform_place){ PLATFORM_NO_PLACE, 0, 700 };
+    place = place_of(r, p);
+    ok(place.outcome == PLATFORM_NO_PLACE && place.retry_after_ms == 700, "none comes as it is");
+    breaker_stat(b, &stat);
+    is_int(stat.failures, 1, "and is no failure");
+    platform_abort(p, platform_place(p, &q, tell_place, &dropped));
+    breaker_stat(b, &stat);
+    ok(rows.aborts == 1 && stat.in_flight == 0, "one that is asked for may be left");
+    (void)send_to(r, p);
+    is_str(state(b), "open", "another failure opens it");
+    unsigned asked = rows.places;
+    place = place_of(r, p);
+    ok(place.outcome == PLATFORM_NO_PLACE && place.retry_after_ms > 500, "there is no place while it is open");
+    is_int(rows.places, asked, "and nobody is asked for one");
+    platform_abort(p, platform_place(p, &q, tell_place, &dropped));
+    if (platform_place(p, &q, tell_place, &dropped) == NULL) /* is there when it closes */
+        bail_out("memory");
+    platform_close(p);
+    rig_settle(r);
+    is_int(dropped.times, 0, "nothing comes after an abort or the end");
     breaker_free(b);
 }
 
@@ -288,6 +420,7 @@ int main(void)
     rig_open(&r, NULL);
     before_ai(&r);
     before_platform(&r);
+    before_places(&r);
     rig_close(&r);
     return done_testing();
 }

@@ -125,7 +125,7 @@ static void answer(struct served *s, const struct peer_step *step)
     size_t piece = step->pieces > 0 ? out.n / (size_t)step->pieces + 1 : out.n;
     for (size_t at = 0; at < out.n; at += piece) {
         if (at > 0)
-            (void)poll(NULL, 0, PIECE_PAUSE_MS);
+            (void)poll(NULL, 0, step->pause_ms > 0 ? step->pause_ms : PIECE_PAUSE_MS);
         if (send(s->fd, out.p + at, out.n - at < piece ? out.n - at : piece, MSG_NOSIGNAL) < 0)
             break;
     }

@@ -67,6 +67,7 @@ void rig_settle(struct rig *r)
 void heard_free(struct heard *h)
 {
     free(h->body);
+    free(h->type);
     *h = (struct heard){ 0 };
 }
 
@@ -79,6 +80,8 @@ void hear(void *arg, const struct http_answer *a)
     h->answer = *a;
     h->body = strndup(a->body.p != NULL ? a->body.p : "", a->body.n);
     h->answer.body.p = h->body;
+    h->type = a->content_type.p != NULL ? strndup(a->content_type.p, a->content_type.n) : NULL;
+    h->answer.content_type.p = h->type;
 }
 
 static bool was_heard(void *arg)
@@ -93,6 +96,28 @@ void rig_post(struct rig *r, const struct http_request *q, struct heard *h)
     if (c == NULL || h->times != 0)
         bail_out("rig: the answer came from inside the call");
     rig_until(r, was_heard, h);
+}
+
+bool pieces_take(void *arg, struct sv type, struct sv piece)
+{
+    struct pieces *x = arg;
+    x->n++;
+    buf_add(&x->text, piece);
+    buf_clear(&x->type);
+    buf_add(&x->type, type.p != NULL ? type : SV("none"));
+    return x->left == 0 || --x->left > 0;
+}
+
+void pieces_free(struct pieces *x)
+{
+    buf_fini(&x->text);
+    buf_fini(&x->type);
+    *x = (struct pieces){ 0 };
+}
+
+const char *pieces_text(const struct pieces *x)
+{
+    return x->text.p != NULL ? x->text.p : "";
 }
 
 const char *rig_url(int port, const char *path)

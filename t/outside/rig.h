@@ -3,6 +3,7 @@
 #ifndef T_OUTSIDE_RIG_H
 #define T_OUTSIDE_RIG_H
 
+#include "lib/buf.h"
 #include "lib/loop.h"
 #include "outside/http.h"
 #include "t/outside/peer.h"
@@ -14,10 +15,10 @@ struct rig {
     struct http *http;
 };
 
-struct heard { /* one answer; its body is a copy */
+struct heard { /* one answer; its body and type are copies */
     int times;
     struct http_answer answer;
-    char *body;
+    char *body, *type;
 };
 
 void rig_open(struct rig *r, const struct http_options *o);
@@ -32,6 +33,19 @@ void heard_free(struct heard *h);
 void hear(void *arg, const struct http_answer *a);
 /* Posts and waits for the answer. */
 void rig_post(struct rig *r, const struct http_request *q, struct heard *h);
+
+struct pieces { /* of an answer's body, as they came */
+    int n;
+    int left; /* until it is enough; 0: never */
+    struct buf text, type;
+};
+
+/* An on_piece; arg is a struct pieces. */
+bool pieces_take(void *arg, struct sv type, struct sv piece);
+/* Zeroed again. */
+void pieces_free(struct pieces *x);
+const char *pieces_text(const struct pieces *x);
+
 /* http://127.0.0.1:PORT/path; one of a few static buffers. */
 const char *rig_url(int port, const char *path);
 

@@ -46,7 +46,7 @@ static void run_case(struct rig *r, const struct rig_case *c)
 
 static void run_backend(struct loop *l, struct arena *a, const struct backend *b)
 {
-    static const struct rig_case *const tables[] = { conversation_cases, queue_cases, callback_cases, list_cases,
+    static const struct rig_case *const tables[] = { conversation_cases, queue_cases, place_cases, callback_cases, list_cases,
                                                    session_cases, history_cases, erase_cases, odd_cases };
     struct rig r = { .backend = b, .loop = l, .arena = a };
     const char *why = "";

@@ -149,7 +149,7 @@ struct rig_case {
 };
 
 /* end with a NULL name */
-extern const struct rig_case conversation_cases[], queue_cases[], callback_cases[], list_cases[], session_cases[],
+extern const struct rig_case conversation_cases[], queue_cases[], place_cases[], callback_cases[], list_cases[], session_cases[],
     history_cases[], erase_cases[], odd_cases[];
 extern const struct backend *const backends[]; /* ends with NULL */
 

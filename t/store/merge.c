@@ -83,6 +83,17 @@ static void on(struct rig *r, struct store *s)
     r->s = s;
 }
 
+/* Takes so many, a minute apart. */
+static int64_t place(struct rig *r, const char *name, unsigned n)
+{
+    struct call *c = rig_call(r);
+    int64_t ms = -1;
+    store_place(r->s, &(struct store_place){ .name = sv_from(name), .every_ms = 60000, .ahead_max_ms = LONG_MS, .n = n }, rig_value, c);
+    rig_wait(r, c);
+    ok(sv_to_i64(c->value, &ms), "a place of %s", name);
+    return ms;
+}
+
 /* As it might be after an outage: m1 was answered before it, m2 and m3 were waiting; m2 came again while it lasted and
  * was answered locally, m4 and m5 are new, m5 is not answered yet. */
 static void fill_shared(struct rig *r, struct store *s)
@@ -97,6 +108,8 @@ static void fill_shared(struct rig *r, struct store *s)
                            .callbacks_add = LIST(SV("b1")), .callbacks_add_n = 1));
     (void)apply(r, &CHANGE("only shared", 0, .record = SV("untouched")));
     (void)put(r, "job:j1", "shared", LONG_MS);
+    (void)place(r, "place:here", 9);
+    (void)place(r, "place:there", 2);
 }
 
 static void fill_local(struct rig *r, struct store *s)
@@ -123,6 +136,9 @@ static void fill_local(struct rig *r, struct store *s)
     (void)put(r, "job:j1", "local", LONG_MS);
     (void)put(r, "job:j2", "local too", LONG_MS);
     (void)put(r, "job:gone", "x", SHORT_MS);
+    (void)place(r, "place:here", 5);
+    (void)place(r, "place:there", 7);
+    (void)place(r, "place:new", 3);
     const struct store_letter letter = { SV("019a0000-0000-7000-8000-000000000003"), SV("q3 dead") };
     const struct store_batch *b = take(r, "somebody", 1); /* q2: taken, never acknowledged */
     b = take(r, "somebody", 1);                           /* q3 */
@@ -207,6 +223,9 @@ static void test_whole(struct rig *r)
     rig_pass(r, SHORT_MS + 20);
     is_int(merge(r, from, to), STORE_DONE, "merged");
     is_sv(state_of(r, to), sv_from(expected), "all of both is there");
+    ok(place(r, "place:here", 1) > 8 * 60000, "a row of places that went on here goes on");
+    ok(place(r, "place:there", 1) > 6 * 60000, "one that was longer there does so behind its places");
+    ok(place(r, "place:new", 1) > 2 * 60000, "and one that was only there");
     is_empty(r, from);
     is_int(merge(r, from, to), STORE_DONE, "an empty one merges as well");
     /* the same ids once more: nothing of the first time may hold this back */
