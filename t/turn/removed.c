@@ -51,6 +51,7 @@ static void edited(void)
     is_str(r.ai.seen, "user:in red|user:three shirts|", "the question has the text as it is now");
     is_int(r.platform.sent, 1, "one reply");
     has_str(r.platform.last_body, "[\"m1\",\"m2\",\"m1~e\"]", "to all three");
+    is_str(r.platform.last_message_id, "m1", "the newest is what the platform knows the edit by");
     rig_forget(&a), rig_forget(&b), rig_forget(&c);
 
     send(&r, "m3", "and socks", NULL, &a);
@@ -143,6 +144,7 @@ static void partly(void)
     is_str(r.ai.seen, "user:one|", "what is left is asked about");
     is_int(r.platform.sent, 1, "and answered");
     has_str(r.platform.last_body, "[\"m1\",\"m2\",\"m2~removed\"]", "all of it ends with the reply");
+    is_str(r.platform.last_message_id, "m1", "what is left is the newest");
     rig_forget(&a), rig_forget(&b), rig_forget(&c);
     rig_close(&r);
 }
