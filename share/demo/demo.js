@@ -72,6 +72,7 @@ const reasons = {
     ai_unreachable: 'the AI service cannot be reached', ai_circuit_open: 'the AI service fails too often at the moment',
     ai_refused: 'the AI service refused the request', ai_invalid_answer: 'the AI service gave no valid answer',
     platform_unreachable: 'the chat platform cannot be reached', platform_circuit_open: 'the chat platform fails too often at the moment',
+    platform_busy: 'the chat platform takes no more at the moment',
     bot_unusable: 'the bot is not set up properly', bot_paused: 'a person has taken over', superseded: 'something newer came',
     cancelled: 'somebody cancelled it', owners_lost: 'each process that worked on it was lost',
 };

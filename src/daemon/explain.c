@@ -56,6 +56,7 @@ static const struct {
     { REASON_OUT_OF_MEMORY, "The process that worked on it had no memory to ask the AI service." },
     { REASON_PLATFORM_UNREACHABLE, "The platform could not be reached; nothing was sent." },
     { REASON_PLATFORM_CIRCUIT_OPEN, "The platform has failed so often lately that nothing was sent to it." },
+    { REASON_PLATFORM_BUSY, "The platform takes so many calls a second and had no place within reach; nothing was sent." },
     { REASON_SEND_TOO_LATE, "Its process was too slow to send the reply in time, so nothing was sent." },
     { REASON_RESPONDER_BUSY, "The process that took it was short of memory; a daemon works on it." },
     { REASON_HANDED_OVER, "The process that took it does not work on it; a daemon does." },

@@ -49,6 +49,7 @@
 #define REASON_PLATFORM_UNREACHABLE "platform_unreachable"
 #define REASON_AI_CIRCUIT_OPEN "ai_circuit_open"
 #define REASON_PLATFORM_CIRCUIT_OPEN "platform_circuit_open"
+#define REASON_PLATFORM_BUSY "platform_busy"
 #define REASON_SEND_TOO_LATE "send_too_late"
 #define REASON_OWNERS_LOST "owners_lost"
 

@@ -10,6 +10,7 @@ enum turn_state {
     TURN_WAITING,   /* quiet window of a burst */
     TURN_CONTEXT,   /* the archive is asked what was said before */
     TURN_THINKING,  /* the AI is asked */
+    TURN_PLACE,     /* its answer is there and waits for its place in the platform's row */
     TURN_GATE,      /* the answer is there: may it go out? */
     TURN_SENDING,   /* the platform has it, perhaps */
     TURN_FINISHING, /* the outcome is being recorded */
@@ -52,9 +53,12 @@ struct turn {
     struct arena *context_arena; /* what `context` lives in; freed once the AI is asked */
 
     struct ai_call *ai_call;
-    struct platform_call *send_call;
+    struct platform_call *send_call, *place_call;
     struct reply reply;
     bool has_reply;
+    bool has_place, placed;      /* its place is at place_mono_ms; its moment has come, or it needs none */
+    int64_t place_mono_ms;
+    bool again;                  /* a send of a lost owner is repeated */
     bool ai_answered;            /* which this process has asked for */
     struct sv body;              /* of the platform's request */
     enum sent sent;
@@ -66,7 +70,7 @@ struct turn {
     unsigned finish_tries;
 
     struct client client;
-    struct loop_timer *lease_timer, *client_timer, *wait_timer;
+    struct loop_timer *lease_timer, *client_timer, *wait_timer, *place_timer;
     struct turn *next; /* outlast.c */
 };
 
@@ -77,6 +81,10 @@ void turn_think(struct turn *turn);
 void turn_wait(struct turn *turn);
 /* asked_mono_ms: of the decision. */
 void turn_resend(struct turn *turn, struct sv job, int64_t asked_mono_ms);
+/* The AI has answered, or that is what an interruption comes back to: its place in the platform's row, where there is one, then the gate. */
+void turn_place(struct turn *turn);
+/* What the platform is asked with; borrowed from the turn. The body and the deadline are not in it before the gate. */
+void turn_request(struct turn *turn, struct platform_request *out);
 void turn_gate(struct turn *turn, bool interrupted);
 void turn_send(struct turn *turn);
 void turn_finish(struct turn *turn, enum sent sent);

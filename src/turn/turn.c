@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * The engine of one process: what runs, what is told to whom, and how it is drained. The way of a message is in turn_arrive.c, that
- * of a turn in turn_run.c and turn_send.c, the daemon's in turn_begin.c. */
+ * of a turn in turn_run.c, turn_think.c, turn_place.c and turn_send.c, the daemon's in turn_begin.c. */
 #include "config.h"
 
 #include <stdlib.h>
@@ -175,7 +175,7 @@ void client_answer(struct client *c, enum answer_status status, struct sv result
 
 void turn_hint(struct turn *turn)
 {
-    if (turn->state == TURN_THINKING)
+    if (turn->state == TURN_THINKING || turn->state == TURN_PLACE)
         turn_gate(turn, true);
     else if (turn->state == TURN_WAITING && !turn->deciding)
         turn_look(turn);

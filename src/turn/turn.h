@@ -3,6 +3,7 @@
  *
  *   arrive   store_load, step, store_apply      dedupe + record + lease in one atomic unit
  *   think    ai_ask                              lease renewed at a third of its TTL
+ *   place    platform_place                      where there are places: waits for its moment, lease renewed
  *   gate     step, store_apply                   lease mine, nothing newer, not cancelled, bot may speak; writes the send intent
  *   send     platform_send                       deadline checked again right before the first byte
  *   finish   step, store_apply                   outcome, marks, history item, release or hand on

@@ -404,6 +404,8 @@ void turn_ai_failed(struct turn *turn, enum failure failure, const char *reason)
     if (x == NULL)
         return;
     x->event.failure = failure;
+    x->ai_answered = turn->ai_answered; /* there was no place for its answer */
+    x->ai_ms = turn->reply.ai_ms;
     transact_go(x);
 }
 
@@ -418,7 +420,7 @@ static void hand_back(struct turn *turn)
 void turn_hand_back(struct turn *turn)
 {
     turn->handing_back = true;
-    if (turn->deciding || (turn->state != TURN_WAITING && turn->state != TURN_CONTEXT && turn->state != TURN_THINKING))
+    if (turn->deciding || (turn->state != TURN_WAITING && turn->state != TURN_CONTEXT && turn->state != TURN_THINKING && turn->state != TURN_PLACE))
         return;
     turn_drop_calls(turn);
     loop_timer_free(turn->wait_timer);

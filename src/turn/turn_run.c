@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * A turn from its lease to the AI's answer: quiet window, context, question, renewal. What follows is in turn_send.c. */
+ * A turn from its lease to the AI's answer: quiet window, context, question, renewal. What follows is in turn_place.c and turn_send.c. */
 #include "config.h"
 
 #include <stdlib.h>
@@ -101,8 +101,12 @@ void turn_drop_calls(struct turn *turn)
         ai_abort(turn_bot(turn)->ai, turn->ai_call);
     if (turn->send_call != NULL)
         platform_abort(turn_bot(turn)->platform, turn->send_call);
+    if (turn->place_call != NULL)
+        platform_abort(turn_bot(turn)->platform, turn->place_call);
+    if (turn->place_timer != NULL)
+        loop_timer_stop(turn->place_timer);
     turn->ai_call = NULL;
-    turn->send_call = NULL;
+    turn->send_call = turn->place_call = NULL;
 }
 
 void turn_end(struct turn *turn)
@@ -114,6 +118,7 @@ void turn_end(struct turn *turn)
     loop_timer_free(turn->lease_timer);
     loop_timer_free(turn->client_timer);
     loop_timer_free(turn->wait_timer);
+    loop_timer_free(turn->place_timer);
     bot_release(turn->bot);
     arena_free(turn->context_arena);
     arena_free(turn->a);
@@ -161,7 +166,7 @@ static void renewed(void *arg, enum store_status status)
     }
     if (status == STORE_LEASE_LOST || clock_mono_ms() >= turn->lease_until_mono_ms) {
         turn->authority_lost = true;
-        if (!turn->deciding && (turn->state == TURN_WAITING || turn->state == TURN_CONTEXT || turn->state == TURN_THINKING))
+        if (!turn->deciding && (turn->state == TURN_WAITING || turn->state == TURN_CONTEXT || turn->state == TURN_THINKING || turn->state == TURN_PLACE))
             turn_lost(turn); /* gate and finish find out by themselves */
         return;
     }

@@ -12,7 +12,7 @@
 static void retry_gate(void *arg)
 {
     struct turn *turn = arg;
-    turn_gate(turn, !turn->has_reply);
+    turn_gate(turn, !turn->placed);
 }
 
 /* ---- the gate ---- */
@@ -20,7 +20,7 @@ static void retry_gate(void *arg)
 /* The gate was not passed, or nobody says so in time. The intent may have been written all the same: the record is not to keep it, since nothing was sent. */
 static void never_sent(struct turn *turn)
 {
-    if (!turn->has_reply) {
+    if (!turn->placed) {
         turn_lost(turn);
     } else if (!turn_outlasts(turn, SENT_TOO_LATE)) {
         turn->finish_tries = 1; /* it looks first */
@@ -45,8 +45,10 @@ static void gated(struct transact *x)
             turn_hand_back(turn);
         else if (turn->ai_failed)
             turn_ai_failed(turn, turn->ai_failure, turn->failure);
-        else if (turn->has_reply || turn->hinted)
-            turn_gate(turn, !turn->has_reply);
+        else if (turn->has_reply)
+            turn_place(turn);
+        else if (turn->hinted)
+            turn_gate(turn, true);
         return;
     }
     turn_drop_calls(turn);
@@ -81,14 +83,14 @@ void turn_gate(struct turn *turn, bool interrupted)
     x->event.has_actions = turn->reply.actions_n > 0 && turn_bot(turn)->deliver;
     x->event.interrupted = interrupted;
     x->event.until_ms = turn->silent_until_ms;
-    x->ai_answered = turn->ai_answered && !interrupted;
+    x->ai_answered = turn->ai_answered;
     x->ai_ms = turn->reply.ai_ms;
     x->cached = !interrupted && turn->wait_timer == NULL;
     x->before = turn->record;
     x->version = turn->version;
     x->want_lists = true; /* only a conflict loads: then something is newer, and the client is told what */
     x->fill = turn_fill_outcome;
-    if (turn->send_before_mono_ms == 0)
+    if (turn->send_before_mono_ms == 0 && !interrupted)
         turn->send_before_mono_ms = clock_mono_ms() + step_send_start_ms(x->policy);
     turn->deciding = true;
     turn->hinted = false;
@@ -121,6 +123,36 @@ static void delivered(void *arg, const struct platform_answer *answer)
     turn_finish(turn, sents[answer->outcome]);
 }
 
+/* The customer's newest message that is answered: as the question to the AI has it. */
+static void name_newest(struct turn *turn, struct platform_request *r)
+{
+    struct message_item newest = { 0 };
+    for (size_t i = 0; i < turn->covered_n; i++) {
+        struct message_item m;
+        struct err e;
+        if (message_look(turn->covered[i], &m, &e) == 0 && sv_eq(m.role, SV("user")) && m.message_id_json.p != NULL && m.timestamp_ms >= newest.timestamp_ms)
+            newest = m;
+    }
+    if (newest.raw.p == NULL)
+        return;
+    r->message_id = message_text(turn->a, newest.message_id_json);
+    r->metadata = json_raw_member(newest.raw, "metadata");
+}
+
+void turn_request(struct turn *turn, struct platform_request *out)
+{
+    *out = (struct platform_request){
+        .idempotency_key = sv_from(turn->record.turn_id),
+        .conversation_id = turn->id,
+        .request_id = turn->client.request_id,
+        .actions = turn->reply.actions,
+        .actions_n = turn->reply.actions_n,
+        .again = turn->again || turn->record.sends > 1,
+        .timeout_ms = turn->policy.send_timeout_ms,
+    };
+    name_newest(turn, out);
+}
+
 void turn_send(struct turn *turn)
 {
     turn->state = TURN_SENDING;
@@ -129,15 +161,10 @@ void turn_send(struct turn *turn)
         turn_finish(turn, SENT_TOO_LATE);
         return;
     }
-    struct platform_request r = {
-        .body = turn->body,
-        .idempotency_key = sv_from(turn->record.turn_id),
-        .conversation_id = turn->id,
-        .request_id = turn->client.request_id,
-        .actions_n = turn->reply.actions_n,
-        .timeout_ms = turn->policy.send_timeout_ms,
-        .send_before_ms = before,
-    };
+    struct platform_request r;
+    turn_request(turn, &r);
+    r.body = turn->body;
+    r.send_before_ms = before;
     turn_goes_out(turn);
     turn->send_call = platform_send(turn_bot(turn)->platform, &r, delivered, turn);
     if (turn->send_call == NULL)
@@ -164,7 +191,7 @@ void turn_resend(struct turn *turn, struct sv job, int64_t asked_mono_ms)
         turn_finish(turn, SENT_UNKNOWN);
         return;
     }
-    turn->has_reply = true;
+    turn->has_reply = turn->placed = turn->again = true;
     turn->send_before_mono_ms = asked_mono_ms + step_send_start_ms(&turn->policy);
     turn_send(turn);
 }

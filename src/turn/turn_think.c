@@ -249,7 +249,7 @@ static void answered(void *arg, const struct ai_answer *answer)
         turn->reply.ai_ms = answer->took_ms;
         turn->has_reply = turn->ai_answered = true;
         if (!turn->deciding) /* else an interruption is being looked at, and goes on from there */
-            turn_gate(turn, false);
+            turn_place(turn);
         return;
     }
     log_warning("the AI gave no answer", "request_id", turn->client.request_id.p, "conversation_id", turn->id.p, "turn_id", turn->record.turn_id, "outcome",

@@ -100,6 +100,7 @@ void rig_ai_release(struct rig *r)
 struct platform_call {
     struct rig_platform *rig;
     platform_fn *fn;
+    platform_place_fn *place_fn;
     void *arg;
     size_t n;
     bool dropped;
@@ -115,12 +116,22 @@ static void platform_now(void *arg)
     free(c);
 }
 
+static void note_request(struct rig_platform *rig, const struct platform_request *r)
+{
+    rig->last_again = r->again;
+    snprintf(rig->last_message_id, sizeof(rig->last_message_id), "%.*s", SV_FMT(r->message_id));
+    snprintf(rig->last_metadata, sizeof(rig->last_metadata), "%.*s", SV_FMT(r->metadata));
+    snprintf(rig->last_actions, sizeof(rig->last_actions), "%.*s", SV_FMT(r->actions));
+}
+
 static struct platform_call *deliver(struct platform *p, const struct platform_request *r, platform_fn *fn, void *arg)
 {
     struct rig_platform *rig = CONTAINER_OF(p, struct rig_platform, platform);
     struct platform_call *c = calloc(1, sizeof(*c));
     *c = (struct platform_call){ .rig = rig, .fn = fn, .arg = arg, .n = r->actions_n };
     rig->sent++;
+    rig->sent_ms = clock_mono_ms();
+    note_request(rig, r);
     snprintf(rig->last_key, sizeof(rig->last_key), "%.*s", SV_FMT(r->idempotency_key));
     snprintf(rig->last_body, sizeof(rig->last_body), "%.*s", SV_FMT(r->body));
     if (rig->hold)
@@ -130,11 +141,38 @@ static struct platform_call *deliver(struct platform *p, const struct platform_r
     return c;
 }
 
+static void place_now(void *arg)
+{
+    struct platform_call *c = arg;
+    struct platform_place place = c->rig->place;
+    place.at_ms += clock_mono_ms();
+    if (!c->dropped)
+        c->place_fn(c->arg, &place);
+    free(c);
+}
+
+static struct platform_call *give_place(struct platform *p, const struct platform_request *r, platform_place_fn *fn, void *arg)
+{
+    struct rig_platform *rig = CONTAINER_OF(p, struct rig_platform, platform);
+    if (rig->fail_place)
+        return NULL;
+    struct platform_call *c = calloc(1, sizeof(*c));
+    *c = (struct platform_call){ .rig = rig, .place_fn = fn, .arg = arg };
+    rig->places++;
+    note_request(rig, r);
+    if (rig->hold_place)
+        rig->held_place = c;
+    else
+        loop_soon(rig->loop, place_now, c);
+    return c;
+}
+
 static void platform_drop(struct platform *p, struct platform_call *c)
 {
     struct rig_platform *rig = CONTAINER_OF(p, struct rig_platform, platform);
-    if (rig->held == c) {
-        rig->held = NULL;
+    rig->places_aborted += c->place_fn != NULL;
+    if (rig->held == c || rig->held_place == c) {
+        *(rig->held == c ? &rig->held : &rig->held_place) = NULL;
         free(c);
     } else {
         c->dropped = true;
@@ -147,6 +185,21 @@ static void platform_shut(struct platform *p)
 }
 
 static const struct platform_ops platform_ops = { .name = "rig", .send = deliver, .abort = platform_drop, .close = platform_shut };
+
+static const struct platform_ops place_ops = { .name = "rig", .send = deliver, .abort = platform_drop, .close = platform_shut, .place = give_place };
+
+void rig_give_places(struct rig *r)
+{
+    r->platform.platform.ops = &place_ops;
+}
+
+void rig_place_release(struct rig *r)
+{
+    struct platform_call *c = r->platform.held_place;
+    r->platform.held_place = NULL;
+    if (c != NULL)
+        loop_soon(r->loop, place_now, c);
+}
 
 void rig_platform_release(struct rig *r)
 {

@@ -30,8 +30,17 @@ struct rig_platform {
     bool hold;
     struct platform_call *held;
     int sent;
+    int64_t sent_ms; /* clock_mono_ms of the last one */
     char last_key[64];
     char last_body[8192];
+    /* with places, after rig_give_places */
+    struct platform_place place; /* the answer; at_ms: from now on */
+    bool hold_place, fail_place; /* answers only when rig_place_release is called; has no memory */
+    struct platform_call *held_place;
+    int places, places_aborted;
+    /* of the last request, for a place or a send */
+    bool last_again;
+    char last_message_id[64], last_metadata[128], last_actions[512];
 };
 
 struct rig {
@@ -64,6 +73,9 @@ bool rig_until(struct rig *r, const struct rig_answer *a);
 void rig_visit(struct rig *r, const char *conversation);
 void rig_ai_release(struct rig *r);
 void rig_platform_release(struct rig *r);
+/* From now on the platform has places: now, if r->platform.place says nothing else. */
+void rig_give_places(struct rig *r);
+void rig_place_release(struct rig *r);
 const char *rig_str(const struct rig_answer *a, const char *key);
 const char *rig_in(const struct rig_answer *a, const char *object, const char *key);
 void rig_forget(struct rig_answer *a);
