@@ -194,7 +194,7 @@ void turn_resend(struct turn *turn, struct sv job, int64_t asked_mono_ms)
         turn_finish(turn, SENT_UNKNOWN);
         return;
     }
-    turn->has_reply = turn->placed = turn->again = true;
+    turn->has_reply = turn->again = true;
     turn->send_before_mono_ms = asked_mono_ms + step_send_start_ms(&turn->policy);
     turn_send(turn);
 }

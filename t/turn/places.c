@@ -8,6 +8,8 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/metrics.h"
+#include "store/store_history.h"
+#include "store/store_ops.h"
 #include "t/tap.h"
 #include "t/turn/control_ask.h"
 #include "turn/figures.h"
@@ -34,17 +36,24 @@ static void heard(void *arg, struct sv event)
     (void)turns_event(((struct rig *)arg)->turns, event);
 }
 
-static void open(struct rig *r, const struct policy *p)
+/* The store's n-th call fails: see rig_open_failing. */
+static void open_failing(struct rig *r, const struct policy *p, unsigned n, bool after)
 {
     clock_fake(1700000000000);
-    rig_open(r, p);
+    rig_open_failing(r, p, n, after);
     rig_give_places(r);
     store_subscribe(r->store, heard, r);
     rig_settle(r);
 }
 
+static void open(struct rig *r, const struct policy *p)
+{
+    open_failing(r, p, 0, false);
+}
+
 static void shut(struct rig *r)
 {
+    is_int(r->platform.early, 0, "nothing went out before its moment");
     rig_close(r);
     clock_real();
 }
@@ -291,6 +300,9 @@ static void looks_in_between(void)
         if (i == 1) {
             is_int(r.platform.sent, 0, "not before its moment");
             pass(&r, 499);
+            for (int k = 0; k < 3; k++)
+                heard(&r, SV("interrupt c1"));
+            rig_settle(&r);
             is_int(r.platform.sent, 0, "nor just before it");
             for (int k = 0; k < 3; k++)
                 heard(&r, SV("interrupt c1"));
@@ -302,6 +314,85 @@ static void looks_in_between(void)
         is_int(r.platform.places, 1, "case %d, one place", i);
         rig_forget(&a);
         shut(&r);
+    }
+}
+
+static struct store_ops counting;
+static const struct store_ops *counted_ops;
+static int loads;
+
+static void count_load(struct store *s, const struct store_load *what, store_load_fn *fn, void *arg)
+{
+    loads++;
+    counted_ops->load(s, what, fn, arg);
+}
+
+/* What a look has read may be older than what it is told of meanwhile. */
+static void a_look_in_a_look(void)
+{
+    struct rig r;
+    struct rig_answer a;
+    begin(&r, &rig_policy, 1000, &a);
+    counted_ops = r.store->ops;
+    counting = *counted_ops;
+    counting.load = count_load;
+    r.store->ops = &counting;
+    loads = 0;
+    for (int i = 0; i < 3; i++)
+        heard(&r, SV("interrupt c1"));
+    rig_settle(&r);
+    is_int(loads, 2, "what is heard during a look is looked at once more");
+    r.store->ops = counted_ops;
+    pass(&r, 1000);
+    is_int(r.platform.sent, 1, "and the reply is sent");
+    ok(rig_until(&r, &a), "as ever");
+    rig_forget(&a);
+    shut(&r);
+}
+
+/* It writes again until it is accepted, as whoever sent it does. */
+static void deliver(struct rig *r, struct rig_answer *a)
+{
+    for (int i = 0; i < 5; i++) {
+        rig_send(r, "c1", "m1", "one", "user", a);
+        rig_settle(r);
+        if (a->http_status != 503)
+            return;
+        rig_forget(a);
+    }
+}
+
+/* A call of the store fails, or its answer is lost: in a look during the wait, at the gate, in a renewal, whichever it is. The wait is longer than a send may
+ * come behind its gate. */
+static void a_fault(unsigned n, bool after)
+{
+    struct policy p = policy(ON_NEWER_FINISH, 0);
+    struct rig r;
+    struct rig_answer a;
+    open_failing(&r, &p, n, after);
+    r.platform.place.at_ms = 12000;
+    deliver(&r, &a);
+    pass(&r, 300);
+    for (int i = 0; i < 3; i++) {
+        heard(&r, SV("interrupt c1"));
+        pass(&r, 100);
+    }
+    pass(&r, 30000);
+    for (int i = 0; i < 200 && r.platform.sent == 0; i++) { /* only when it was lost as it began */
+        rig_visit(&r, "c1");
+        pass(&r, 1000);
+    }
+    is_int(r.platform.sent, 1, "call %u %s: one reply", n, after ? "lost after" : "lost before");
+    is_int(r.platform.places, 1, "call %u %s: at its one place", n, after ? "lost after" : "lost before");
+    rig_forget(&a);
+    shut(&r);
+}
+
+static void faults(void)
+{
+    for (unsigned n = 1; n <= 14; n++) {
+        a_fault(n, false);
+        a_fault(n, true);
     }
 }
 
@@ -460,13 +551,51 @@ static void lease_lost_late(void)
 
 /* ---- no place ---- */
 
-static void no_place(void)
+struct ai_calls {
+    struct sv name;
+    int64_t n;
+};
+
+static void counted(void *arg, enum store_status status, const struct store_pair *pairs, size_t n)
+{
+    struct ai_calls *to = arg;
+    for (size_t i = 0; status == STORE_DONE && i < n; i++)
+        if (sv_eq(pairs[i].key, to->name))
+            (void)!sv_to_i64(pairs[i].value, &to->n);
+}
+
+/* A job, which may fail only so often. */
+static void no_place_for_a_job(void)
 {
     struct policy p = rig_policy;
+    struct ai_calls calls = { .name = SV("ai_calls") };
     struct rig r;
-    struct rig_answer a;
+    struct message m = { .conversation_id = SV("c1"), .message_id = SV("m1"), .content = SV("one"), .sender_id = SV("customer"),
+                         .sender_type = SENDER_USER, .timestamp_ms = 1700000000000 };
+    struct submit_options o = { .as_job = true };
     p.attempts_max = 2;
     open(&r, &p);
+    r.platform.place = (struct platform_place){ PLATFORM_NO_PLACE, 0, 1000 };
+    turns_submit(r.turns, &m, &o, NULL, NULL);
+    for (int i = 1; i < 8; i++) {
+        pass(&r, 1100);
+        rig_visit(&r, "c1");
+        is_int(r.ai.calls, i, "it is tried again, more often than attempts may fail");
+    }
+    r.platform.place = (struct platform_place){ PLATFORM_PLACE, 0, -1 };
+    pass(&r, 1100);
+    visit_until_sent(&r, 1);
+    store_figures(r.store, SV("2023-11-14"), counted, &calls);
+    rig_settle(&r);
+    is_int(calls.n, r.ai.calls, "each answer of the AI is counted");
+    shut(&r);
+}
+
+static void no_place(void)
+{
+    struct rig r;
+    struct rig_answer a;
+    open(&r, &rig_policy);
     r.platform.place = (struct platform_place){ PLATFORM_NO_PLACE, 0, 5000 };
     rig_send(&r, "c1", "m1", "one", "user", &a);
     ok(rig_until(&r, &a), "no place within reach");
@@ -476,11 +605,9 @@ static void no_place(void)
     pass(&r, 4900);
     rig_visit(&r, "c1");
     is_int(r.ai.calls, 1, "not before the platform has said");
-    for (int i = 2; i < 8; i++) {
-        pass(&r, 5100);
-        rig_visit(&r, "c1");
-        is_int(r.ai.calls, i, "then it is tried again, more often than attempts may fail");
-    }
+    pass(&r, 200);
+    rig_visit(&r, "c1");
+    is_int(r.ai.calls, 2, "then it is tried again");
     r.platform.place = (struct platform_place){ PLATFORM_PLACE, 0, -1 };
     pass(&r, 5100);
     visit_until_sent(&r, 1);
@@ -565,6 +692,8 @@ int main(void)
     newer_interrupts();
     newer_in_vain();
     looks_in_between();
+    a_look_in_a_look();
+    faults();
     cancelled();
     person_takes_over();
     handed_back(false);
@@ -573,6 +702,7 @@ int main(void)
     lease_lost();
     lease_lost_late();
     no_place();
+    no_place_for_a_job();
     never_a_place();
     no_memory();
     again();
