@@ -4,7 +4,7 @@
 
 #include "lib/clock.h"
 #include "t/tap.h"
-#include "t/turn/rig.h"
+#include "t/turn/control_ask.h"
 
 static void answered(void *arg, const struct turn_answer *answer)
 {
@@ -94,6 +94,7 @@ static void removed(void)
 {
     struct rig r;
     struct rig_answer a, b, c;
+    struct asked q;
 
     rig_open(&r, &rig_policy);
     r.ai.hold = true;
@@ -118,6 +119,14 @@ static void removed(void)
         ok(json_is_true(json_object_get(c.result, "replayed")), "as a duplicate");
         rig_forget(&c);
     }
+    ask_fate(&r, "c1", "m1", &q);
+    is_str(asked_str(&q, "status"), "recorded", "its fate");
+    is_str(asked_str(&q, "reason"), "message_removed", "why");
+    is_str(asked_str(&q, "steps/4/step"), "withheld", "its last step");
+    asked_forget(&q);
+    ask_show(&r, "c1", &q);
+    is_str(asked_str(&q, "timeline/0/reason"), "message_removed", "the timeline says so");
+    asked_forget(&q);
     send(&r, "m2", "hello", NULL, &a);
     ok(rig_until(&r, &a), "a message after it");
     is_str(rig_str(&a, "status"), "completed", "is answered");
