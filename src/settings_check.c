@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "api/api.h"
+#include "api/webhook_keys.h"
 #include "daemon/websocket_place.h"
 #include "lib/buf.h"
 #include "lib/log.h"
@@ -37,6 +38,13 @@ static int check_token(const struct settings *s, const char *name, const char *v
                 return err_set(e, ERR_RANGE, "%s holds a character that no token has", name);
     }
     return one ? 0 : err_set(e, ERR_RANGE, "%s is empty: nobody could be let in", name);
+}
+
+static int check_secrets(const char *list, struct err *e)
+{
+    struct webhook_keys *keys = webhook_keys_new(list, e);
+    webhook_keys_free(keys);
+    return keys != NULL ? 0 : -1;
 }
 
 static int check_url(const char *name, const char *url, struct err *e)
@@ -276,6 +284,9 @@ static int check_names(const struct settings *s, const char **name, struct err *
         return -1;
     *name = "ADMIN_ACCESS_TOKEN";
     if (check_token(s, *name, s->admin_token, e) != 0)
+        return -1;
+    *name = "PANCAKE_WEBHOOK_SECRET";
+    if (check_secrets(s->pancake_webhook_secret, e) != 0)
         return -1;
     if (check_jwt(s, name, e) != 0)
         return -1;

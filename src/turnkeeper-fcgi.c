@@ -42,7 +42,7 @@ static struct api_options api_options_of(const struct setup *u, const struct set
         .listen_fd = 0,
         .platform_tokens = s->platform_token, .admin_tokens = s->admin_token, .jwt = settings_jwt(s), .cors_origins = s->cors_origins,
         .base_path = s->base_path, .body_max = s->max_body_bytes, .in_flight_max = s->max_in_flight, .sync_wait_ms = s->sync_wait_ms, .rate_limit = s->rate_limit,
-        .closed_status = !s->public_status,
+        .closed_status = !s->public_status, .webhook_secrets = s->pancake_webhook_secret, .webhook_deadline_ms = s->pancake_webhook_deadline_ms,
     };
 }
 

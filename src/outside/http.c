@@ -78,9 +78,10 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *arg)
 static size_t on_head_line(char *line, size_t size, size_t n, void *arg)
 {
     struct http_call *c = arg;
-    long status = 0;
+    long status = c->in.status;
     n *= size;
-    (void)curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
+    if (status < 200) /* none yet, or an interim one */
+        (void)curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
     if (status >= 200)
         http_wait_heard(&c->wait);
     return http_in_head_line(&c->in, (int)status, (struct sv){ line, n }) ? n : 0;
@@ -290,7 +291,7 @@ static void deliver(struct http_call *c, struct http_answer *a)
     call_give_back(c);
 }
 
-/* A head behind which nothing is wanted. After an interim one, curl names its status. */
+/* A head behind which nothing is wanted. */
 static bool is_enough(const struct http_call *c)
 {
     return c->in.status_only && c->in.whole_head && !c->in.too_large && c->in.status >= 200;

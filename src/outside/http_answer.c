@@ -15,9 +15,19 @@ void http_in_begin(struct http_in *in, const struct http_request *r)
     in->type_n = 0;
 }
 
+enum { TYPE_N = sizeof("content-type:") - 1 };
+
+static bool is_type(struct sv line)
+{
+    return line.n > TYPE_N && line.p[TYPE_N - 1] == ':' &&
+           sv_eq_nocase((struct sv){ line.p, TYPE_N }, SV("content-type:"));
+}
+
 /* RFC 9110, 8.3: type "/" subtype, then parameters; case does not matter. One that does not fit is none. */
 static void read_type(struct http_in *in, struct sv value)
 {
+    while (value.n > 0 && (value.p[value.n - 1] == '\r' || value.p[value.n - 1] == '\n'))
+        value.n--;
     struct sv type = sv_trim(sv_split(&value, ';'));
     in->type_n = type.n <= sizeof(in->type) ? (unsigned char)type.n : 0;
     for (size_t i = 0; i < in->type_n; i++)
@@ -34,11 +44,8 @@ bool http_in_head_line(struct http_in *in, int status, struct sv line)
     } else if (line.n > 5 && memcmp(line.p, "HTTP/", 5) == 0) {
         in->whole_head = false;
         in->type_n = 0;
-    } else if (!in->whole_head && (line.p[0] == 'C' || line.p[0] == 'c')) { /* a whole one: a trailer */
-        while (line.n > 0 && (line.p[line.n - 1] == '\r' || line.p[line.n - 1] == '\n'))
-            line.n--;
-        if (sv_eq_nocase(sv_split(&line, ':'), SV("content-type")))
-            read_type(in, line);
+    } else if (!in->whole_head && is_type(line)) { /* a whole one: a trailer */
+        read_type(in, (struct sv){ line.p + TYPE_N, line.n - TYPE_N });
     }
     in->too_large = in->head_n > HTTP_HEAD_MAX;
     return !in->too_large;

@@ -128,8 +128,8 @@ struct question {
 int turn_select(struct turn *turn, struct question *q) MUST_CHECK;
 /* Nothing of it is left: the turn goes to its gate with nothing to send. */
 void turn_leave_unasked(struct turn *turn);
-/* The newest item that the turn answers, those aside that were changed or taken back; SV_NONE: none is left, or memory is short. */
-struct sv turn_newest_left(struct turn *turn);
+/* Of each covered item, whether it is left. NULL: memory. */
+const bool *turn_left(struct turn *turn);
 
 /* outlast.c: the store in which the turn's gate was tried is away, and the one that stands in knows nothing of it. What became of its reply, `sent`, is
  * told when the first is back. False: that is not so; or this process drains. */

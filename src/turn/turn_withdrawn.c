@@ -36,16 +36,10 @@ int turn_select(struct turn *turn, struct question *q)
     return 0;
 }
 
-struct sv turn_newest_left(struct turn *turn)
+const bool *turn_left(struct turn *turn)
 {
     bool *left = arena_array(turn->a, turn->covered_n + 1, sizeof(*left));
-    if (left == NULL || !withdrawn_select(turn->a, turn->covered, turn->covered_n, left))
-        return SV_NONE;
-    for (size_t i = turn->covered_n; i > 0; i--) {
-        if (left[i - 1])
-            return turn->covered[i - 1];
-    }
-    return SV_NONE;
+    return left != NULL && withdrawn_select(turn->a, turn->covered, turn->covered_n, left) ? left : NULL;
 }
 
 void turn_leave_unasked(struct turn *turn)

@@ -229,7 +229,7 @@ static void test_held_up(struct rig *r)
     static const struct peer_step step = { .answer = STREAM "Content-Length: 900\r\n\r\n012345678901234567890123456789",
                                            .repeat = 30,
                                            .pieces = 3,
-                                           .pause_ms = 300 };
+                                           .pause_ms = 600 };
     struct peer *p = peer_start(&step, 1);
     struct held held = { .h = { 0 } };
     struct http_request q = streamed(p, &held.x);
@@ -238,7 +238,7 @@ static void test_held_up(struct rig *r)
     for (int i = 0; i < 2; i++) {
         rig_until(r, goes_on, &held);
         held.x.n = 0;
-        (void)usleep(450000);
+        (void)usleep(1000000);
     }
     rig_until(r, was_heard, &held.h);
     is_str(outcomes[held.h.answer.outcome], "answered", "what lies there counts: %s", held.h.answer.err.text);
@@ -267,7 +267,8 @@ static bool has_closed(void *arg)
     return ((struct closing *)arg)->times > 0;
 }
 
-/* Everything is closed from inside the answer of a call whose limit has passed; the limits of others are pending. */
+/* Everything is closed from inside the answer of a call whose limit has passed; the limits of others are pending (loop_free would abort for a timer
+ * that is left). */
 static void test_close(void)
 {
     static const struct peer_step step = { .answer = STREAM "\r\nabc", .then = PEER_HANG };
@@ -278,13 +279,12 @@ static void test_close(void)
     struct http_request q = streamed(p, &x);
     rig_open(&r, NULL);
     struct closing c = { .rig = &r };
-    q.silence_ms = 300;
+    q.silence_ms = PLENTY_MS;
     for (int i = 0; i < 20; i++)
         ok(http_post(r.http, &q, hear, &h) != NULL, "posted");
     q.silence_ms = 30;
     ok(http_post(r.http, &q, close_all, &c) != NULL, "posted");
     rig_until(&r, has_closed, &c);
-    (void)usleep(400000);
     rig_settle(&r);
     is_int(c.times, 1, "ended once");
     is_int(h.times, 0, "the others never");

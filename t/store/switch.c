@@ -6,9 +6,11 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "lib/clock.h"
+#include "store/store_count.h"
 #include "t/store/switch_rig.h"
 
 static bool is_unreachable(void *arg)
@@ -342,6 +344,53 @@ static void spooling(struct loop *l, struct place *at)
     store_close(m);
 }
 
+struct given {
+    struct rig *r;
+    int64_t ms;
+};
+
+static void on_place(void *arg, enum store_status status, struct sv value)
+{
+    struct given *g = arg;
+    g->ms = -1;
+    (void)sv_to_i64(value, &g->ms);
+    on_status(g->r, status);
+}
+
+#define EVERY_MS 60000
+
+/* What the call points to is the caller's again before it is answered. */
+static int64_t places(struct rig *r, unsigned n)
+{
+    char name[] = "place:row";
+    struct given g = { .r = r };
+    struct store_place p = { .name = sv_from(name), .every_ms = EVERY_MS, .ahead_max_ms = 100 * EVERY_MS, .n = n };
+    store_place(r->s, &p, on_place, &g);
+    memset(name, 'x', sizeof(name) - 1);
+    p = (struct store_place){ 0 };
+    is_int(wait_for(r), STORE_DONE, "%u places", n);
+    return (g.ms + EVERY_MS - 1) / EVERY_MS;
+}
+
+/* While it is away this host has a row of its own; back there, nothing is given that is before what it gave. */
+static void places_away(struct loop *l, struct place *at)
+{
+    struct rig r;
+    rig_open(&r, l, at);
+    is_int(places(&r, 2), 0, "the first place");
+    is_int(places(&r, 1), 2, "the one behind two");
+    redis_server_signal(&at->redis, SIGSTOP);
+    is_int(places(&r, 7), 0, "stopped: a row of this host's own");
+    ok(is_sqlite(&r), "in the other store");
+    is_int(places(&r, 1), 7, "which goes on");
+    redis_server_signal(&at->redis, SIGCONT);
+    ok(loop_until(l, is_redis, &r), "continued: the host is back");
+    int64_t next = places(&r, 1); /* Redis may have done what it was asked as it was stopped */
+    ok(next >= 8, "no place is before those that were given: %lld", (long long)next);
+    is_int(places(&r, 1), next + 1, "and from there it goes on");
+    rig_close(&r);
+}
+
 /* A new mode file beside a state file that holds something: it must not be forgotten. */
 static void lost_file(struct loop *l, struct place *at)
 {
@@ -396,6 +445,7 @@ int main(void)
     sessions_away(l, &at);
     letters_away(l, &at);
     callbacks_away(l, &at);
+    places_away(l, &at);
     short_break(l, &at);
     closing(l, &at);
     spooling(l, &at);

@@ -4,7 +4,7 @@
 
 #include "lib/clock.h"
 #include "t/tap.h"
-#include "t/turn/rig.h"
+#include "t/turn/control_ask.h"
 
 static void answered(void *arg, const struct turn_answer *answer)
 {
@@ -51,6 +51,7 @@ static void edited(void)
     is_str(r.ai.seen, "user:in red|user:three shirts|", "the question has the text as it is now");
     is_int(r.platform.sent, 1, "one reply");
     has_str(r.platform.last_body, "[\"m1\",\"m2\",\"m1~e\"]", "to all three");
+    is_str(r.platform.last_message_id, "m1", "the newest is what the platform knows the edit by");
     rig_forget(&a), rig_forget(&b), rig_forget(&c);
 
     send(&r, "m3", "and socks", NULL, &a);
@@ -93,6 +94,7 @@ static void removed(void)
 {
     struct rig r;
     struct rig_answer a, b, c;
+    struct asked q;
 
     rig_open(&r, &rig_policy);
     r.ai.hold = true;
@@ -117,6 +119,14 @@ static void removed(void)
         ok(json_is_true(json_object_get(c.result, "replayed")), "as a duplicate");
         rig_forget(&c);
     }
+    ask_fate(&r, "c1", "m1", &q);
+    is_str(asked_str(&q, "status"), "recorded", "its fate");
+    is_str(asked_str(&q, "reason"), "message_removed", "why");
+    is_str(asked_str(&q, "steps/4/step"), "withheld", "its last step");
+    asked_forget(&q);
+    ask_show(&r, "c1", &q);
+    is_str(asked_str(&q, "timeline/0/reason"), "message_removed", "the timeline says so");
+    asked_forget(&q);
     send(&r, "m2", "hello", NULL, &a);
     ok(rig_until(&r, &a), "a message after it");
     is_str(rig_str(&a, "status"), "completed", "is answered");
@@ -143,6 +153,7 @@ static void partly(void)
     is_str(r.ai.seen, "user:one|", "what is left is asked about");
     is_int(r.platform.sent, 1, "and answered");
     has_str(r.platform.last_body, "[\"m1\",\"m2\",\"m2~removed\"]", "all of it ends with the reply");
+    is_str(r.platform.last_message_id, "m1", "what is left is the newest");
     rig_forget(&a), rig_forget(&b), rig_forget(&c);
     rig_close(&r);
 }

@@ -131,6 +131,7 @@ static struct platform_call *deliver(struct platform *p, const struct platform_r
     *c = (struct platform_call){ .rig = rig, .fn = fn, .arg = arg, .n = r->actions_n };
     rig->sent++;
     rig->sent_ms = clock_mono_ms();
+    rig->early += rig->sent_ms < rig->place_ms;
     note_request(rig, r);
     snprintf(rig->last_key, sizeof(rig->last_key), "%.*s", SV_FMT(r->idempotency_key));
     snprintf(rig->last_body, sizeof(rig->last_body), "%.*s", SV_FMT(r->body));
@@ -146,6 +147,8 @@ static void place_now(void *arg)
     struct platform_call *c = arg;
     struct platform_place place = c->rig->place;
     place.at_ms += clock_mono_ms();
+    if (!c->dropped)
+        c->rig->place_ms = place.at_ms;
     if (!c->dropped)
         c->place_fn(c->arg, &place);
     free(c);

@@ -38,6 +38,8 @@ struct rig_platform {
     bool hold_place, fail_place; /* answers only when rig_place_release is called; has no memory */
     struct platform_call *held_place;
     int places, places_aborted;
+    int64_t place_ms; /* clock_mono_ms: the moment of the last one that was given ... */
+    int early;        /* ... and how many sends came before it */
     /* of the last request, for a place or a send */
     bool last_again;
     char last_message_id[64], last_metadata[128], last_actions[512];

@@ -39,6 +39,7 @@ static void vary(struct stage *s)
     s->ai_ms = draw(3) == 0 ? draw(20) : draw(1500);
     s->platform_ms = draw(60);
     s->platform_outcome = draw(6) == 0 ? PLATFORM_UNREACHABLE : PLATFORM_SENT;
+    s->place_crowd = (unsigned)draw(4);
 }
 
 static int live_responder(const struct stage *s)
@@ -213,13 +214,16 @@ static bool one(uint64_t seed)
     p.on_newer = kinds[draw(4)];
     p.debounce_ms = draw(2) == 0 ? draw(600) : 0;
     p.restart_max = (uint32_t)draw(4);
+    bool places = draw(2) == 0;
     struct stage *s = stage_open(&p);
     s->vary = vary;
+    if (places) /* replies wait for theirs, and some of them are erased meanwhile */
+        stage_give_places(s, 50 + draw(400), 3000);
     play(s, deaths);
-    bool good = judge(s, deaths) && leaves_nothing(s);
+    bool good = judge(s, deaths) && s->misplaced_n == 0 && leaves_nothing(s);
     if (!good)
-        diag("SEED=%llu: policy %d, quiet window %lld, restarts %u%s", (unsigned long long)seed, (int)p.on_newer, (long long)p.debounce_ms,
-             p.restart_max, deaths ? ", deaths" : "");
+        diag("SEED=%llu: policy %d, quiet window %lld, restarts %u%s%s", (unsigned long long)seed, (int)p.on_newer, (long long)p.debounce_ms,
+             p.restart_max, deaths ? ", deaths" : "", places ? ", places" : "");
     stage_close(s);
     return good;
 }

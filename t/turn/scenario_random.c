@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * Whole engines on simulated time under chance: policy, quiet window, how long AI and platform take, whether the platform can be reached,
- * when the customer and persons write and which process dies are drawn from a seed. Whatever comes: no message is answered twice, none
- * is left without an end, and without persons each accepted one has its reply. SEED=n plays one of them. */
+ * when the customer and persons write, which process dies and whether the platform gives places are drawn from a seed. Whatever comes: no message is
+ * answered twice, none is left without an end, without persons each accepted one has its reply, and where there are places no two sends are closer than
+ * those, and each comes at the moment of its own. SEED=n plays one of them. */
 #include "config.h"
 
 #include <stdio.h>
@@ -21,6 +22,7 @@ static const struct policy base = {
 };
 
 static uint64_t state;
+static int places, no_places; /* of all games */
 
 /* 0 to n - 1: splitmix64 */
 static int draw(int n)
@@ -36,10 +38,12 @@ static void vary(struct stage *s)
     s->ai_ms = draw(3) == 0 ? draw(20) : draw(1500);
     s->platform_ms = draw(60);
     s->platform_outcome = draw(6) == 0 ? PLATFORM_UNREACHABLE : PLATFORM_SENT;
+    s->place_crowd = draw(3) == 0 ? (unsigned)draw(4) : 0;
+    s->place_wait_ms = draw(8) == 0 ? draw(3000) : 0;
 }
 
 struct game {
-    bool persons, deaths;
+    bool persons, deaths, places;
 };
 
 static int live_responder(const struct stage *s)
@@ -67,6 +71,10 @@ static void play(struct stage *s, const struct game *g)
         stage_write_to(s, live_responder(s), n, g->persons && draw(8) == 0 ? "agent" : "user");
         if (draw(3) == 0)
             stage_run_to(s, at_ms);
+        if (g->places && draw(3) == 0) {
+            stage_run_to(s, at_ms + draw(1000));
+            stage_interrupt(s);
+        }
         if (g->deaths && draw(10) == 0)
             death(s);
     }
@@ -84,6 +92,20 @@ static bool has_end(struct stage *s, int n)
         diag("message %d: %d %s, then %d %s", n, was.http_status, was.status, s->messages[n].http_status, s->messages[n].status);
     s->messages[n] = was;
     return ended;
+}
+
+static bool judge_places(const struct stage *s)
+{
+    bool good = s->misplaced_n == 0;
+    if (!good)
+        diag("%d sends were early or late for their places", s->misplaced_n);
+    for (int i = 1; i < s->sends_n; i++) {
+        int64_t ms = s->sends[i].begin_ms - s->sends[i - 1].begin_ms;
+        if (ms < s->place_every_ms)
+            diag("send %d comes %lld ms after the one before it", i, (long long)ms);
+        good = good && ms >= s->place_every_ms;
+    }
+    return good;
 }
 
 static bool judge(struct stage *s, const struct game *g)
@@ -110,7 +132,7 @@ static bool judge(struct stage *s, const struct game *g)
     /* what came while a person had the conversation is context, and stands before the question, which may be older */
     for (int i = 0; i < s->calls_n && !g->persons; i++)
         good = good && s->calls[i].in_order;
-    return good;
+    return judge_places(s) && good;
 }
 
 static bool one(uint64_t seed)
@@ -122,13 +144,18 @@ static bool one(uint64_t seed)
     p.on_newer = kinds[draw(4)];
     p.debounce_ms = draw(2) == 0 ? draw(600) : 0;
     p.restart_max = (uint32_t)draw(4);
+    g.places = draw(2) == 0;
     struct stage *s = stage_open(&p);
     s->vary = vary;
+    if (g.places)
+        stage_give_places(s, 50 + draw(400), draw(3000));
     play(s, &g);
     bool good = judge(s, &g);
     if (!good)
-        diag("SEED=%llu: policy %d, quiet window %lld, restarts %u%s%s", (unsigned long long)seed, (int)p.on_newer, (long long)p.debounce_ms,
-             p.restart_max, g.persons ? ", persons" : "", g.deaths ? ", deaths" : "");
+        diag("SEED=%llu: policy %d, quiet window %lld, restarts %u%s%s%s", (unsigned long long)seed, (int)p.on_newer, (long long)p.debounce_ms,
+             p.restart_max, g.persons ? ", persons" : "", g.deaths ? ", deaths" : "", g.places ? ", places" : "");
+    places += s->places_n;
+    no_places += s->no_places_n;
     stage_close(s);
     return good;
 }
@@ -144,5 +171,6 @@ int main(void)
     for (uint64_t seed = 1; seed <= GAMES && bad < 5; seed++)
         bad += !one(seed);
     is_int(bad, 0, "%d games", GAMES);
+    ok(places > 1000 && no_places > 100, "in which %d places were given and %d refused", places, no_places);
     return done_testing();
 }

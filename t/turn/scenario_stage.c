@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "lib/clock.h"
+#include "store/store_count.h"
 #include "t/tap.h"
 #include "t/turn/scenario_stage.h"
 #include "turn/chat.h"
@@ -21,6 +22,7 @@ struct stage_engine {
     struct alive *alive;
     struct turns *turns;
     struct sweep *sweep; /* daemons */
+    int64_t place_ms;    /* of the last place, since the scenario began; -1: it is used */
 };
 
 int64_t stage_now(const struct stage *s)
@@ -134,8 +136,10 @@ static const struct ai_ops ai_ops = { .name = "stage", .ask = ask, .abort = ai_c
 struct platform_call {
     struct stage_engine *e;
     struct stage_call *seen;
-    struct loop_timer *timer;
+    struct loop_timer *timer; /* NULL: it asks for a place */
     platform_fn *fn;
+    platform_place_fn *place_fn;
+    bool dropped;
     void *arg;
     size_t actions_n;
     enum platform_outcome outcome;
@@ -163,6 +167,8 @@ static struct platform_call *deliver(struct platform *p, const struct platform_r
         s->vary(s);
     *c = (struct platform_call){ .e = e, .fn = fn, .arg = arg, .actions_n = r->actions_n, .outcome = s->platform_outcome };
     c->seen = next_call(s, s->sends, &s->sends_n, e->number);
+    s->misplaced_n += s->place_every_ms > 0 && e->place_ms != stage_now(s);
+    e->place_ms = -1;
     snprintf(c->seen->key, sizeof(c->seen->key), "%.*s", SV_FMT(r->idempotency_key));
     json_t *body = json_read(r->body, false, NULL), *id;
     size_t i;
@@ -179,9 +185,54 @@ static struct platform_call *deliver(struct platform *p, const struct platform_r
     return c;
 }
 
+static void placed(void *arg, enum store_status status, struct sv value)
+{
+    struct platform_call *c = arg;
+    struct stage *s = c->dropped ? NULL : c->e->s;
+    int64_t ms = 0;
+    if (s != NULL && status == STORE_DONE && sv_to_i64(value, &ms) && ms >= 0) {
+        s->places_n++;
+        c->e->place_ms = stage_now(s) + ms;
+        c->place_fn(c->arg, &(struct platform_place){ PLATFORM_PLACE, clock_mono_ms() + ms, -1 });
+    } else if (s != NULL) {
+        s->no_places_n++;
+        c->place_fn(c->arg, &(struct platform_place){ PLATFORM_NO_PLACE, 0, -ms - s->place_ahead_ms });
+    }
+    free(c);
+}
+
+static void taken(void *arg, enum store_status status, struct sv value)
+{
+    (void)arg, (void)status, (void)value;
+}
+
+static struct platform_call *give_place(struct platform *p, const struct platform_request *r, platform_place_fn *fn, void *arg)
+{
+    struct stage_engine *e = CONTAINER_OF(p, struct stage_engine, platform);
+    struct stage *s = e->s;
+    struct store_place row = { .name = SV("place:stage"), .every_ms = s->place_every_ms, .ahead_max_ms = s->place_ahead_ms, .n = 1 };
+    struct platform_call *c = calloc(1, sizeof(*c));
+    (void)r;
+    if (c == NULL)
+        return NULL;
+    if (s->vary != NULL)
+        s->vary(s);
+    *c = (struct platform_call){ .e = e, .place_fn = fn, .arg = arg };
+    row.n = s->place_crowd;
+    row.wait_ms = s->place_wait_ms;
+    store_place(s->store, &row, taken, NULL);
+    row.n = 1;
+    store_place(s->store, &row, placed, c);
+    return c;
+}
+
 static void platform_cut(struct platform *p, struct platform_call *c)
 {
     (void)p;
+    if (c->place_fn != NULL) {
+        c->dropped = true;
+        return;
+    }
     c->seen->aborted = true;
     loop_timer_free(c->timer);
     free(c);
@@ -193,6 +244,16 @@ static void platform_shut(struct platform *p)
 }
 
 static const struct platform_ops platform_ops = { .name = "stage", .send = deliver, .abort = platform_cut, .close = platform_shut };
+
+static const struct platform_ops place_ops = { .name = "stage", .send = deliver, .abort = platform_cut, .close = platform_shut, .place = give_place };
+
+void stage_give_places(struct stage *s, int64_t every_ms, int64_t ahead_ms)
+{
+    s->place_every_ms = every_ms;
+    s->place_ahead_ms = ahead_ms;
+    for (int i = 0; i < STAGE_ENGINES; i++)
+        s->engines[i]->platform.ops = &place_ops;
+}
 
 /* ---- the installation ---- */
 
@@ -212,7 +273,7 @@ static struct stage_engine *engine_open(struct stage *s, int number, const struc
     struct stage_engine *e = calloc(1, sizeof(*e));
     if (e == NULL)
         bail_out("no memory");
-    *e = (struct stage_engine){ .s = s, .number = number, .ai.ops = &ai_ops, .platform.ops = &platform_ops,
+    *e = (struct stage_engine){ .s = s, .number = number, .place_ms = -1, .ai.ops = &ai_ops, .platform.ops = &platform_ops,
                                 .alive = alive_open(s->dir, &err) };
     struct turns_options o = { .loop = s->loop, .store = s->store, .ai = &e->ai, .platform = &e->platform, .alive = e->alive,
                                .policy = *policy, .bot_id = "default", .bot_name = "Default Bot", .context_max = 40,
@@ -327,6 +388,11 @@ void stage_write_to(struct stage *s, int responder, int n, const char *sender_ty
 void stage_write(struct stage *s, int n, const char *sender_type)
 {
     stage_write_to(s, n % STAGE_RESPONDERS, n, sender_type);
+}
+
+void stage_interrupt(struct stage *s)
+{
+    event(s, SV("interrupt c1"));
 }
 
 static void erased(void *arg, const struct control_answer *a)

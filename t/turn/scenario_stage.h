@@ -58,6 +58,9 @@ struct stage {
     int64_t ai_ms, platform_ms; /* how long they take */
     const char *actions;        /* JSON array of the AI's reply; NULL: none */
     enum platform_outcome platform_outcome;
+    int64_t place_every_ms, place_ahead_ms; /* of the platform's row, which is the store's; every 0: it has none */
+    unsigned place_crowd;       /* so many places are taken by others before one is given */
+    int64_t place_wait_ms;      /* the row waits so long, before one is given */
     void (*vary)(struct stage *s); /* called before each call: may change the above. NULL: nobody does */
     int running, running_max;   /* AI calls at once */
 
@@ -65,18 +68,24 @@ struct stage {
     int written; /* highest number so far */
     struct stage_call calls[STAGE_CALLS_MAX], sends[STAGE_CALLS_MAX];
     int calls_n, sends_n;
+    int places_n, no_places_n;  /* given, refused */
+    int misplaced_n;            /* sends that did not come at the moment of their place */
     struct stage_erasure erasures[STAGE_ERASURES_MAX];
     int erasures_n;
 };
 
 struct stage *stage_open(const struct policy *policy);
 void stage_close(struct stage *s);
+/* From now on the platform has places. */
+void stage_give_places(struct stage *s, int64_t every_ms, int64_t ahead_ms);
 /* Milliseconds since it was opened. */
 int64_t stage_now(const struct stage *s);
 /* Writes message n (to responder n modulo their number) now, or sends it once more. */
 void stage_write(struct stage *s, int n, const char *sender_type);
 /* The same to one responder; kind of the sender "user", text "m<n>". */
 void stage_write_to(struct stage *s, int responder, int n, const char *sender_type);
+/* Whoever has the turn is to look whether it still is one. */
+void stage_interrupt(struct stage *s);
 /* Asks an engine for an erasure of the conversation. */
 void stage_erase(struct stage *s, int engine);
 /* Lets everything happen up to that moment. */

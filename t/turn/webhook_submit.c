@@ -211,6 +211,7 @@ static void edits(void)
     is_int(delivered(&r, "u", "m1", "two shirts", ""), WEBHOOK_ACCEPTED, "a message");
     is_int(delivered(&r, "u", "m1", "three shirts", "edited"), WEBHOOK_ACCEPTED, "its edit");
     is_int(delivered(&r, "u", "m1", "three shirts", "edited"), WEBHOOK_DUPLICATE, "which comes again");
+    is_int(delivered(&r, "u", "m1", " three  <b>shirts</b>\\n", "edited"), WEBHOOK_DUPLICATE, "and in another form");
     is_int(delivered(&r, "u", "m1", "two shirts", ""), WEBHOOK_DUPLICATE, "as does the message");
     is_int(delivered(&r, "u", "m1", "four shirts", "edited"), WEBHOOK_ACCEPTED, "a second edit");
     visits(&r);
