@@ -10,6 +10,7 @@
 #include "lib/buf.h"
 #include "lib/log.h"
 #include "outside/callback.h"
+#include "outside/pages_tokens.h"
 #include "settings_check.h"
 
 static const char *const sslmodes[] = { "disable", "allow", "prefer", "require", "verify-ca", "verify-full" };
@@ -58,6 +59,27 @@ static int check_url(const char *name, const char *url, struct err *e)
     if (memchr(rest.p, '@', rest.n) != NULL) /* it would stand in logs and dumps */
         return err_set(e, ERR_RANGE, "%s must not hold a user or password: tokens have settings of their own", name);
     return 0;
+}
+
+/* ---- the chat platform ---- */
+
+const char *settings_pancake_url(const struct settings *s)
+{
+    bool unsaid = strcmp(s->pancake_url, PANCAKE_URL_DEFAULT) == 0;
+    return s->pancake_provider == PANCAKE_PROVIDER_PAGES_FM && unsaid ? "https://pages.fm/api" : s->pancake_url;
+}
+
+static int check_pages(const struct settings *s, struct err *e)
+{
+    struct pages_tokens tokens;
+    struct err why;
+    if (pages_tokens_set(&tokens, s->pancake_page_tokens, "", &why) != 0)
+        return err_set(e, why.code == ERR_MEMORY ? ERR_MEMORY : ERR_RANGE, "PANCAKE_PAGE_TOKENS: %s", why.text);
+    bool none = tokens.n == 0 && s->pancake_token[0] == '\0';
+    pages_tokens_fini(&tokens);
+    return none && s->pancake_provider == PANCAKE_PROVIDER_PAGES_FM
+               ? err_set(e, ERR_RANGE, "PANCAKE_PAGE_TOKENS is empty, and so is PANCAKE_OUTBOUND_TOKEN: PANCAKE_PROVIDER=pages_fm needs one of them")
+               : 0;
 }
 
 /* ---- Redis ---- */
@@ -300,6 +322,9 @@ int settings_check(const struct settings *s, const char **name, struct err *e)
         return -1;
     *name = "PANCAKE_BASE_URL";
     if (s->pancake_provider != PANCAKE_PROVIDER_LOG && check_url(*name, s->pancake_url, e) != 0)
+        return -1;
+    *name = "PANCAKE_PAGE_TOKENS";
+    if (check_pages(s, e) != 0)
         return -1;
     *name = "REDIS_URL";
     if (check_redis(s, e) != 0)
