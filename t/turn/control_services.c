@@ -307,8 +307,7 @@ static void what_is_refused(void)
           "[" D(",\"environments\",\"production\",\"base_url\"", "Field required", "missing") ","
               D(",\"environments\",\"test\",\"api_key\"", "Input should name where the secret is: env:NAME or file:/path", "secret_reference") "]" },
         { __LINE__, ARCHIVE_PLATFORMS, "{\"name\":\"p\",\"provider\":\"pages_fm\",\"token\":\"env:\",\"settings\":{\"idempotent\":1}}",
-          "[" D(",\"provider\"", "The provider 'pages_fm' is not part of this version", "not_supported") ","
-              D(",\"token\"", "Input should name where the secret is: env:NAME or file:/path", "secret_reference") ","
+          "[" D(",\"token\"", "Input should name where the secret is: env:NAME or file:/path", "secret_reference") ","
               D(",\"settings\",\"idempotent\"", "Input should be a valid boolean", "bool_type") "]" },
         { __LINE__, ARCHIVE_PLATFORMS, "{\"name\":\"p\",\"provider\":\"log\",\"token\":\"file:relative\",\"version\":\"x\"}",
           "[" D(",\"token\"", "Input should name where the secret is: env:NAME or file:/path", "secret_reference") "]" },
