@@ -41,12 +41,12 @@ static void call_free(struct pages_call *c)
 
 static enum pages_outcome outcome_of(const struct pages_call *c, int status, const json_t *body)
 {
-    bool denied = json_is_false(json_object_get(body, "success"));
+    bool denied = json_is_false(json_object_get(body, "success")); /* a server that has failed says that, too, of what it did before */
     if (status == 429)
         return PAGES_LIMITED;
     if (status == 503)
         return PAGES_UNREACHABLE;
-    if (denied)
+    if (denied && status < 300)
         return PAGES_REFUSED;
     if (status >= 200 && status < 300)
         return body != NULL && (c->list == NULL || json_is_array(json_object_get(body, c->list))) ? PAGES_DONE : PAGES_UNKNOWN;

@@ -100,7 +100,7 @@ static const struct answer_case answer_cases[] = {
     { "success: null", ANSWER("200 OK", 16, "{\"success\":null}"), PAGES_DONE, "(none)", 0 },
     { "201", ANSWER("201 Created", 2, "{}"), PAGES_DONE, "(none)", 0 },
     { "200 and no", ANSWER("200 OK", 71, NO), PAGES_REFUSED, "(none)", 0 },
-    { "500 and no", ANSWER("500 X", 71, NO), PAGES_REFUSED, "(none)", 0 },
+    { "500 and no", ANSWER("500 X", 71, NO), PAGES_UNKNOWN, "(none)", 0 },
     { "400 and yes", ANSWER("400 X", 42, YES), PAGES_REFUSED, "(none)", 0 },
     { "204", { .answer = "HTTP/1.1 204 X\r\n\r\n" }, PAGES_UNKNOWN, "(none)", 0 },
     { "200 with nothing", ANSWER("200 OK", 0, ""), PAGES_UNKNOWN, "(none)", 0 },
