@@ -82,6 +82,10 @@ const char *settings_admin_socket(const struct settings *s, struct arena *a);
 const char *settings_websocket(const struct settings *s, struct arena *a);
 /* The settings once more, from the same file and environment, for a reload. NULL: it is invalid. Lives in the arena. */
 struct settings_again;
+/* PANCAKE_BASE_URL; with PANCAKE_PROVIDER=pages_fm that of the page API where it says nothing else. */
+#define PANCAKE_URL_DEFAULT "http://pancake:8000"
+const char *settings_pancake_url(const struct settings *s);
+
 struct settings_again *settings_again(struct arena *a, struct err *e) MUST_CHECK;
 const struct settings *settings_of(const struct settings_again *again);
 /* Takes over what the table marks as reloading (strings by pointer: the arena must live as long as s), and tells about each setting that

@@ -5,10 +5,12 @@
 #include <stdio.h>
 
 #include "api/api.h"
+#include "api/webhook_keys.h"
 #include "daemon/websocket_place.h"
 #include "lib/buf.h"
 #include "lib/log.h"
 #include "outside/callback.h"
+#include "outside/pages_tokens.h"
 #include "settings_check.h"
 
 static const char *const sslmodes[] = { "disable", "allow", "prefer", "require", "verify-ca", "verify-full" };
@@ -38,6 +40,13 @@ static int check_token(const struct settings *s, const char *name, const char *v
     return one ? 0 : err_set(e, ERR_RANGE, "%s is empty: nobody could be let in", name);
 }
 
+static int check_secrets(const char *list, struct err *e)
+{
+    struct webhook_keys *keys = webhook_keys_new(list, e);
+    webhook_keys_free(keys);
+    return keys != NULL ? 0 : -1;
+}
+
 static int check_url(const char *name, const char *url, struct err *e)
 {
     struct sv s = sv_from(url);
@@ -50,6 +59,27 @@ static int check_url(const char *name, const char *url, struct err *e)
     if (memchr(rest.p, '@', rest.n) != NULL) /* it would stand in logs and dumps */
         return err_set(e, ERR_RANGE, "%s must not hold a user or password: tokens have settings of their own", name);
     return 0;
+}
+
+/* ---- the chat platform ---- */
+
+const char *settings_pancake_url(const struct settings *s)
+{
+    bool unsaid = strcmp(s->pancake_url, PANCAKE_URL_DEFAULT) == 0;
+    return s->pancake_provider == PANCAKE_PROVIDER_PAGES_FM && unsaid ? "https://pages.fm/api" : s->pancake_url;
+}
+
+static int check_pages(const struct settings *s, struct err *e)
+{
+    struct pages_tokens tokens;
+    struct err why;
+    if (pages_tokens_set(&tokens, s->pancake_page_tokens, "", &why) != 0)
+        return err_set(e, why.code == ERR_MEMORY ? ERR_MEMORY : ERR_RANGE, "PANCAKE_PAGE_TOKENS: %s", why.text);
+    bool none = tokens.n == 0 && s->pancake_token[0] == '\0';
+    pages_tokens_fini(&tokens);
+    return none && s->pancake_provider == PANCAKE_PROVIDER_PAGES_FM
+               ? err_set(e, ERR_RANGE, "PANCAKE_PAGE_TOKENS is empty, and so is PANCAKE_OUTBOUND_TOKEN: PANCAKE_PROVIDER=pages_fm needs one of them")
+               : 0;
 }
 
 /* ---- Redis ---- */
@@ -255,6 +285,9 @@ static int check_names(const struct settings *s, const char **name, struct err *
     *name = "ADMIN_ACCESS_TOKEN";
     if (check_token(s, *name, s->admin_token, e) != 0)
         return -1;
+    *name = "PANCAKE_WEBHOOK_SECRET";
+    if (check_secrets(s->pancake_webhook_secret, e) != 0)
+        return -1;
     if (check_jwt(s, name, e) != 0)
         return -1;
     *name = "DEBUG";
@@ -300,6 +333,9 @@ int settings_check(const struct settings *s, const char **name, struct err *e)
         return -1;
     *name = "PANCAKE_BASE_URL";
     if (s->pancake_provider != PANCAKE_PROVIDER_LOG && check_url(*name, s->pancake_url, e) != 0)
+        return -1;
+    *name = "PANCAKE_PAGE_TOKENS";
+    if (check_pages(s, e) != 0)
         return -1;
     *name = "REDIS_URL";
     if (check_redis(s, e) != 0)

@@ -10,6 +10,7 @@
 #include "settings.h"
 #include "store/store.h"
 #include "turn/bots.h"
+#include "turn/page_peers.h"
 #include "turn/turn.h"
 
 struct alive;
@@ -34,6 +35,9 @@ struct setup {
     struct platform *platform; /* the same two */
     struct platform *platform_inner;
     struct breaker *ai_breaker, *platform_breaker; /* see breaker_stat */
+    struct pages *pages; /* of PANCAKE_PAGE_TOKENS; of all, where the platform is the page API */
+    struct page_peers page_peers;     /* these pages, and those of rows of `platforms` */
+    struct page_peer page_peer;       /* that of `pages` */
     struct callback *callback; /* where results of jobs may go */
     struct bots *bots; /* of the database */
     struct turns *turns;

@@ -75,6 +75,8 @@ static struct platform *open_inner_platform(struct setup *u, const struct bot_pl
 {
     const struct settings *s = u->settings;
     const struct platform_actions_options actions = { .url = p->url, .path = p->path != NULL ? p->path : s->pancake_path, .token = p->secret };
+    if (p->provider == BOT_PAGES_FM)
+        return setup_open_page_row(u, p, e);
     if (p->provider == BOT_LOG)
         return platform_log_open(u->loop, s->pancake_log_file, e);
     return platform_actions_open(u->loop, u->http, &actions, e);

@@ -64,15 +64,28 @@ static int open_ai(struct setup *u, struct err *e)
     return u->ai == NULL ? -1 : 0;
 }
 
-static int open_platform(struct setup *u, struct err *e)
+static struct platform *open_inner_platform(struct setup *u, struct err *e)
 {
     const struct settings *s = u->settings;
     const struct platform_actions_options actions = actions_options(s);
+    switch ((enum pancake_provider)s->pancake_provider) {
+    case PANCAKE_PROVIDER_ACTIONS:
+        return platform_actions_open(u->loop, u->http, &actions, e);
+    case PANCAKE_PROVIDER_PAGES_FM:
+        return setup_open_page_platform(u, e);
+    case PANCAKE_PROVIDER_LOG:
+        return platform_log_open(u->loop, s->pancake_log_file, e);
+    }
+    return NULL;
+}
+
+static int open_platform(struct setup *u, struct err *e)
+{
+    const struct settings *s = u->settings;
     u->platform_breaker = breaker_new("platform", (unsigned)s->breaker_failures, s->breaker_open_ms);
     if (u->platform_breaker == NULL)
         return err_set(e, ERR_MEMORY, "no memory");
-    u->platform_inner = s->pancake_provider == PANCAKE_PROVIDER_LOG ? platform_log_open(u->loop, s->pancake_log_file, e)
-                                                                    : platform_actions_open(u->loop, u->http, &actions, e);
+    u->platform_inner = open_inner_platform(u, e);
     if (u->platform_inner == NULL)
         return -1;
     u->platform = platform_guarded_open(u->loop, u->platform_inner, u->platform_breaker, e);
@@ -88,13 +101,14 @@ int setup_open_outside(struct setup *u, struct err *e)
         return -1;
     const struct callback_options callbacks = callback_options(u->settings);
     u->callback = callback_open(u->loop, u->http, &callbacks, e);
-    return u->callback != NULL && open_ai(u, e) == 0 && open_platform(u, e) == 0 ? 0 : -1;
+    return u->callback != NULL && open_ai(u, e) == 0 && setup_open_pages(u, e) == 0 && open_platform(u, e) == 0 ? 0 : -1;
 }
 
 void setup_close_outside(struct setup *u)
 {
     if (u->platform != NULL)
         platform_close(u->platform);
+    setup_close_pages(u);
     if (u->ai != NULL)
         ai_close(u->ai);
     breaker_free(u->platform_breaker);
@@ -116,7 +130,7 @@ struct policy setup_policy(const struct settings *s)
         .human_lease_ms = s->human_lease_minutes * MINUTE_MS,
         .ai_timeout_ms = s->ai_timeout_s * 1000,
         .send_timeout_ms = s->pancake_timeout_s * 1000,
-        .send_idempotent = s->pancake_idempotent,
+        .send_idempotent = s->pancake_idempotent || s->pancake_provider == PANCAKE_PROVIDER_PAGES_FM, /* what may have arrived is read back */
         .sends_max = 5,
         .attempts_max = (uint32_t)s->job_max_attempts,
         .retry_for_ms = s->retry_for_hours * HOUR_MS,
@@ -132,7 +146,7 @@ int setup_check_change(const struct settings *s, struct err *e)
         return -1;
     if (callback_check_options(&callbacks, e) != 0)
         return -1;
-    return s->pancake_provider == PANCAKE_PROVIDER_ACTIONS ? http_check_url(s->pancake_url, e) : 0;
+    return s->pancake_provider != PANCAKE_PROVIDER_LOG ? http_check_url(settings_pancake_url(s), e) : 0;
 }
 
 int setup_change(struct setup *u, const struct settings *s, struct err *e)
@@ -153,6 +167,8 @@ int setup_change(struct setup *u, const struct settings *s, struct err *e)
     if (s->ai_provider == AI_PROVIDER_OPENAI && ai_openai_set(u->ai_inner, &openai, e) != 0)
         rc = -1;
     if (s->pancake_provider == PANCAKE_PROVIDER_ACTIONS && platform_actions_set(u->platform_inner, &actions, e) != 0)
+        rc = -1;
+    if (setup_change_pages(u, s, e) != 0)
         rc = -1;
     if (callback_set(u->callback, &callbacks, e) != 0)
         rc = -1;

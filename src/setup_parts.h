@@ -5,6 +5,7 @@
 
 #include "outside/ai.h"
 #include "setup.h"
+#include "turn/bot.h"
 #include "turn/policy.h"
 
 /* HTTP, AI and platform, each of the two behind its circuit breaker. -1: what was opened is closed by setup_close_outside. */
@@ -13,6 +14,13 @@ void setup_close_outside(struct setup *u);
 /* Behind setup_open_outside. The bots of the database are made in the background. */
 int setup_open_bots(struct setup *u, struct err *e) MUST_CHECK;
 void setup_change_bots(struct setup *u, const struct settings *s);
+/* Behind setup_open_outside's HTTP; the platform of the settings, where it is the page API, and its breaker are the caller's. */
+int setup_open_pages(struct setup *u, struct err *e) MUST_CHECK;
+int setup_change_pages(struct setup *u, const struct settings *s, struct err *e) MUST_CHECK;
+void setup_close_pages(struct setup *u);
+struct platform *setup_open_page_platform(struct setup *u, struct err *e) MUST_CHECK;
+/* For a row of `platforms`. What belongs to it is closed with the platform. */
+struct platform *setup_open_page_row(struct setup *u, const struct bot_platform *p, struct err *e) MUST_CHECK;
 struct policy setup_policy(const struct settings *s);
 /* As the settings have it; strings by pointer. */
 struct ai_openai_options setup_openai(const struct settings *s);

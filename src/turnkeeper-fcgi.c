@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -35,14 +36,27 @@ static void event(void *arg, struct sv text)
     (void)turns_event(r->setup.turns, text);
 }
 
-static struct api_options api_options_of(const struct setup *u, const struct settings *s)
+/* A bot's row that names the page goes before the default bot, which answers pages only where it does so by their API: its replies could not be told from a
+ * person's else. */
+static bool page(void *arg, struct sv page_id, char bot_id[MESSAGE_ID_MAX + 1])
+{
+    const struct setup *u = arg;
+    struct bot *bot = bots_find_page(u->bots, page_id);
+    if (bot != NULL)
+        (void)snprintf(bot_id, MESSAGE_ID_MAX + 1, "%s", bot->bot_id);
+    bool known = bot != NULL || (u->settings->pancake_provider == PANCAKE_PROVIDER_PAGES_FM && page_peers_find(&u->page_peers, page_id) != NULL);
+    bot_release(bot);
+    return known;
+}
+
+static struct api_options api_options_of(struct setup *u, const struct settings *s)
 {
     return (struct api_options){
         .loop = u->loop, .turns = u->turns, .store = u->store, .archive = u->archive, .bots = u->bots, .callback = u->callback, .hub = u->hub,
         .listen_fd = 0,
         .platform_tokens = s->platform_token, .admin_tokens = s->admin_token, .jwt = settings_jwt(s), .cors_origins = s->cors_origins,
         .base_path = s->base_path, .body_max = s->max_body_bytes, .in_flight_max = s->max_in_flight, .sync_wait_ms = s->sync_wait_ms, .rate_limit = s->rate_limit,
-        .closed_status = !s->public_status,
+        .closed_status = !s->public_status, .webhook_secrets = s->pancake_webhook_secret, .webhook_deadline_ms = s->pancake_webhook_deadline_ms, .page = page, .page_arg = u,
     };
 }
 

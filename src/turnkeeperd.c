@@ -249,7 +249,7 @@ static const char *ai_of(const struct settings *s)
 
 static const char *platform_of(const struct settings *s)
 {
-    return s->pancake_provider == PANCAKE_PROVIDER_LOG ? "log" : s->pancake_url;
+    return s->pancake_provider == PANCAKE_PROVIDER_LOG ? "log" : settings_pancake_url(s);
 }
 
 static void put_upstream(struct json_out *o, const char *backend, const char *name, const struct breaker *b)

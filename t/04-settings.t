@@ -53,6 +53,10 @@ for my $name (grep { defined $default{$_} } @order) {
 }
 is(slurp('.env.example'), slurp('environment.example'), '.env.example is the same file');
 
+# The page API stands in for that address.
+my ($url) = slurp('src/settings.h') =~ /^#define PANCAKE_URL_DEFAULT "(.*)"$/m;
+is($url, $default{PANCAKE_BASE_URL}, 'PANCAKE_URL_DEFAULT is the default of PANCAKE_BASE_URL');
+
 # What a bot may set for itself has the range that the default bot's has.
 my ($bot) = slurp('src/turn/bot_row.c') =~ /\bbot_settings\[\] = \{(.*?)^\};/ms;
 my %range = map { my ($n, $lo, $hi) = /^\s*NUMBER\("(\w+)", [\w.]+, "\d+", (\d+), (\d+),/; defined $n ? ($n => "$lo to $hi") : () } split /\n/, $table;

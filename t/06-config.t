@@ -48,6 +48,8 @@ my @bad = (
     ['JWT secret',         "JWT_SECRET=hush-too-short\n",                     qr/\Q$file\E:4: JWT_SECRET: a secret for HS256 has at least 32 bytes, this one 14$/m],
     ['JWT key file',       "JWT_PUBLIC_KEY_FILE=$dir/none\n",                 qr/\Q$file\E:4: JWT_PUBLIC_KEY_FILE: .*none cannot be read/m],
     ['JWT key set',        "\nJWT_JWKS_FILE=$file\n",                         qr/\Q$file\E:5: JWT_JWKS_FILE: \Q$file\E: invalid JSON/m],
+    ['page tokens',        "PANCAKE_PAGE_TOKENS=1=a,2\n",                    qr/\Q$file\E:4: PANCAKE_PAGE_TOKENS: entry 2 is not page=token$/m],
+    ['pages, no token',    "PANCAKE_PROVIDER=pages_fm\n",                    qr/PANCAKE_PAGE_TOKENS is empty, and so is PANCAKE_OUTBOUND_TOKEN/],
     ['origin',             "CORS_ORIGINS=https://a.example, b.example\n",     qr/\Q$file\E:4: CORS_ORIGINS: an origin/m],
     ['base path',          "BASE_PATH=/chat/\n",                              qr/\Q$file\E:4: BASE_PATH must/m],
     ['WebSocket place',    "WEBSOCKET_LISTEN=somewhere:80\n",                 qr/\Q$file\E:4: WEBSOCKET_LISTEN: neither/m],

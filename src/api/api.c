@@ -11,6 +11,7 @@
 
 #define BODY_MAX (16 << 20)
 #define TIMEOUT_MS 30000
+#define WEBHOOK_DEADLINE_MS 2000
 #define KEEPALIVE_MS 15000 /* web servers and what lies before them give up after 60 s and more */
 #define LIMIT_PERCENT 90   /* of the descriptors are for requests, two each */
 
@@ -32,6 +33,7 @@ static void free_rules(struct request_rules *rules)
 {
     auth_free(rules->auth);
     tickets_free(rules->tickets);
+    webhook_keys_free(rules->webhook_keys);
     free(rules->origins);
 }
 
@@ -40,7 +42,7 @@ static int make_rules(const struct api_options *o, struct request_rules *rules, 
     *rules = (struct request_rules){ .body_max = o->body_max, .closed_status = o->closed_status };
     if (o->body_max < 1 || o->body_max > BODY_MAX)
         return err_set(e, ERR_RANGE, "a body is limited to 1 to %d bytes", BODY_MAX);
-    if (o->in_flight_max < 0 || o->sync_wait_ms < 0 || o->rate_limit < 0)
+    if (o->in_flight_max < 0 || o->sync_wait_ms < 0 || o->rate_limit < 0 || o->webhook_deadline_ms < 0)
         return err_set(e, ERR_RANGE, "limits and times are not negative");
     if (api_check_origins(o->cors_origins, e) != 0)
         return -1;
@@ -48,10 +50,11 @@ static int make_rules(const struct api_options *o, struct request_rules *rules, 
     if (rules->auth == NULL)
         return -1;
     rules->tickets = tickets_new(o->admin_tokens, e);
+    rules->webhook_keys = rules->tickets != NULL ? webhook_keys_new(o->webhook_secrets, e) : NULL;
     rules->origins = strdup(o->cors_origins);
     if (rules->origins == NULL)
         (void)err_set(e, ERR_MEMORY, "out of memory");
-    if (rules->tickets != NULL && rules->origins != NULL)
+    if (rules->webhook_keys != NULL && rules->origins != NULL)
         return 0;
     free_rules(rules);
     return -1;
@@ -71,13 +74,14 @@ static int64_t room(int64_t configured)
 static void take_limits(struct api *a, const struct api_options *o)
 {
     a->o.sync_wait_ms = o->sync_wait_ms;
+    a->o.webhook_deadline_ms = o->webhook_deadline_ms > 0 ? o->webhook_deadline_ms : WEBHOOK_DEADLINE_MS;
     a->o.rate_limit = o->rate_limit;
     atomic_store(&a->in_flight_max, room(o->in_flight_max));
 }
 
 static void forget_strings(struct api_options *o)
 {
-    o->platform_tokens = o->admin_tokens = o->cors_origins = o->base_path = NULL;
+    o->platform_tokens = o->admin_tokens = o->cors_origins = o->base_path = o->webhook_secrets = NULL;
     o->jwt = (struct jwt_options){ 0 };
 }
 
@@ -118,9 +122,10 @@ struct api *api_open(const struct api_options *o, struct err *e)
     json_object_seed(0); /* before there are threads that read JSON */
     a->base_path = strdup(o->base_path);
     a->streams.timer = loop_timer_new(o->loop, request_stream_keep_alive, a);
+    a->webhooks.pages = webhook_pages_new(o->loop, o->store, e);
     if (a->base_path == NULL || a->streams.timer == NULL)
         (void)err_set(e, ERR_MEMORY, "out of memory");
-    else
+    else if (a->webhooks.pages != NULL)
         a->fcgi = open_fcgi(a, o, e);
     if (a->fcgi != NULL)
         return a;
@@ -154,6 +159,7 @@ void api_close(struct api *a)
         return;
     fcgi_close(a->fcgi);
     loop_timer_free(a->streams.timer);
+    webhook_pages_free(a->webhooks.pages);
     free_rules(&a->rules);
     free(a->base_path);
     buf_fini(&a->body);

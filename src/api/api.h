@@ -14,6 +14,7 @@
 #include "lib/err.h"
 #include "lib/jwt.h"
 #include "lib/loop.h"
+#include "turn/message.h"
 
 struct api;
 struct archive;
@@ -23,6 +24,9 @@ struct bots;
 struct route;
 struct store;
 struct turns;
+
+/* Whether webhooks of this page are taken, and which bot answers it: its id is written, "" is the default one. Loop thread. */
+typedef bool api_page_fn(void *arg, struct sv page_id, char bot_id[MESSAGE_ID_MAX + 1]);
 
 struct api_options {
     struct loop *loop;
@@ -41,6 +45,10 @@ struct api_options {
     int64_t body_max;                           /* MAX_BODY_BYTES, at most 16 MiB */
     int64_t in_flight_max;    /* MAX_IN_FLIGHT; 0: what the descriptor limit carries at two a request */
     int64_t sync_wait_ms;     /* SYNC_WAIT_MS */
+    const char *webhook_secrets; /* PANCAKE_WEBHOOK_SECRET: list with commas; NULL, "": none */
+    int64_t webhook_deadline_ms; /* PANCAKE_WEBHOOK_DEADLINE_MS; 0: 2,000 */
+    api_page_fn *page;        /* NULL: no page is known */
+    void *page_arg;
     int64_t rate_limit;       /* RATE_LIMIT_PER_MINUTE; 0: none */
     bool closed_status;       /* PUBLIC_STATUS=no: the handler's status needs a credential */
     unsigned readers_max;     /* threads; 0: all that are possible (64) */
@@ -56,9 +64,9 @@ struct api_options {
 bool api_is_listener(int fd);
 /* CORS_ORIGINS: would api_open take it? */
 int api_check_origins(const char *list, struct err *e) MUST_CHECK;
-/* -1 (ERR_INVALID: a token, key, origin or base path; ERR_RANGE; ERR_IO: a file of keys). */
+/* -1 (ERR_INVALID: a token, key, secret, origin or base path; ERR_RANGE; ERR_IO: a file of keys). */
 struct api *api_open(const struct api_options *o, struct err *e) MUST_CHECK;
-/* Takes over tokens, keys, origins, body_max, in_flight_max, sync_wait_ms, rate_limit, closed_status. -1: nothing has changed. Loop thread. */
+/* Takes over tokens, keys, secrets, origins, body_max, in_flight_max, sync_wait_ms, webhook_deadline_ms, rate_limit, closed_status. -1: nothing has changed. Loop thread. */
 int api_reload(struct api *a, const struct api_options *o, struct err *e) MUST_CHECK;
 void api_drain(struct api *a, loop_fn *fn, void *arg);
 /* Connections that are still open are cut. NULL is allowed. */

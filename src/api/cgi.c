@@ -21,6 +21,7 @@ static const struct sv names[] = {
     [CGI_ORIGIN] = NAME("HTTP_ORIGIN"),
     [CGI_CORS_METHOD] = NAME("HTTP_ACCESS_CONTROL_REQUEST_METHOD"),
     [CGI_LAST_EVENT_ID] = NAME("HTTP_LAST_EVENT_ID"),
+    [CGI_SIGNATURE] = NAME("HTTP_X_PANCAKE_SIGNATURE"),
     [CGI_REDIRECT_STATUS] = NAME("REDIRECT_STATUS"),
 };
 _Static_assert(ARRAY_LEN(names) == CGI_PARAMS, "every parameter has a name");

@@ -22,6 +22,7 @@ enum cgi_param {
     CGI_ORIGIN,
     CGI_CORS_METHOD, /* Access-Control-Request-Method */
     CGI_LAST_EVENT_ID,
+    CGI_SIGNATURE,   /* X-Pancake-Signature */
     CGI_REDIRECT_STATUS, /* the web server's own verdict, where it hands over a request that it has refused; 200 otherwise */
     CGI_PARAMS
 };

@@ -100,6 +100,15 @@ const struct route endpoints[] = {
         .parks = true,
         .handle = endpoint_job_events,
     },
+    {
+        .method = CGI_POST,
+        .path = "/webhooks/pancake/{page_id}",
+        .access = ACCESS_WEBHOOK,
+        .parks = true,
+        .input = &endpoint_webhook_input,
+        .handle = endpoint_webhook,
+        .busy = endpoint_webhook_busy,
+    },
     CHAT(CGI_GET, SESSION, session, .query = NULL),
     {
         .method = CGI_PATCH,

@@ -33,6 +33,10 @@ void endpoint_ticket(struct request *r);
 /* endpoint_session_events.c */
 extern const struct input endpoint_session_events_query;
 void endpoint_session_events(struct request *r);
+/* endpoint_webhook.c */
+extern const struct input endpoint_webhook_input;
+void endpoint_webhook(struct request *r);
+void endpoint_webhook_busy(struct request *r);
 /* endpoint_health.c */
 void endpoint_health(struct request *r);
 void endpoint_handler(struct request *r);

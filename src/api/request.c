@@ -19,6 +19,7 @@
 #define SCRATCH_FIRST 2000   /* a usual message fits */
 #define SCRATCH_MAX 67108864 /* far above what the largest body can become */
 #define REFUSALS_LOGGED 10   /* a second */
+#define SECRET_BYTES_MAX 4096
 #define ADMIN_IN_FLIGHT 32   /* so that somebody can look in when there is no room for messages */
 
 static bool refuse(struct request *r, enum problem p)
@@ -105,6 +106,39 @@ static bool has_ticket(struct request *r, struct sv uri)
     return sv_eq(ticket.session_id, r->args[0]);
 }
 
+static bool has_secret(struct request *r, struct sv uri)
+{
+    static const struct field field = { .name = "secret", .kind = FIELD_TEXT, .max = SECRET_BYTES_MAX };
+    static const struct input in = { .fields = &field, .fields_n = 1, .size = sizeof(struct sv) };
+    struct sv text = SV_NONE;
+    struct buf detail = { 0 };
+    bool given = validate_query(&in, uri, r->f.scratch, &text, &detail) == 0 && text.n > 0;
+
+    buf_fini(&detail);
+    return given && webhook_keys_have(r->api->rules.webhook_keys, text);
+}
+
+/* A platform's own events. Its credential is not kept: it is not limited, since a refusal is a failure there. */
+static bool authorise_webhook(struct request *r, const struct cgi_head *h)
+{
+    struct auth_identity who;
+
+    r->role = auth_check(r->api->rules.auth, h->param[CGI_AUTHORIZATION], clock_wall_ms(), &who);
+    if (auth_allows(r->role, ACCESS_WEBHOOK))
+        return true;
+    if (has_secret(r, h->param[CGI_REQUEST_URI])) {
+        r->role = ROLE_PLATFORM;
+        return true;
+    }
+    if (r->role == ROLE_NOBODY && h->param[CGI_SIGNATURE].n > 0) {
+        r->signature = arena_sv(r->f.scratch, h->param[CGI_SIGNATURE]);
+        return r->signature.p != NULL || refuse(r, PROBLEM_INTERNAL);
+    }
+    (void)refuse(r, r->role == ROLE_NOBODY ? PROBLEM_UNAUTHORIZED : PROBLEM_FORBIDDEN);
+    log_refusal(r, who.why);
+    return false;
+}
+
 /* Whose it is, where the endpoint has to know that. */
 static bool keep_user(struct request *r, const struct auth_identity *who)
 {
@@ -116,10 +150,13 @@ static bool keep_user(struct request *r, const struct auth_identity *who)
     return r->user != NULL || refuse(r, PROBLEM_INTERNAL);
 }
 
-static bool authorise(struct request *r, struct sv authorization, struct sv uri)
+static bool authorise(struct request *r, const struct cgi_head *h)
 {
+    struct sv authorization = h->param[CGI_AUTHORIZATION], uri = h->param[CGI_REQUEST_URI];
     struct auth_identity who;
 
+    if (r->route->access == ACCESS_WEBHOOK)
+        return authorise_webhook(r, h);
     if (r->route->access == ACCESS_PUBLIC || (r->route->access == ACCESS_STATUS && !r->api->rules.closed_status))
         return true;
     r->role = auth_check(r->api->rules.auth, authorization, clock_wall_ms(), &who);
@@ -246,8 +283,7 @@ static bool decide(struct request *r, const struct cgi_head *h)
 {
     set_origin(r, h->param[CGI_ORIGIN]);
     r->method = cgi_method_parse(h->param[CGI_REQUEST_METHOD]);
-    return take_verdict(r, h) && find_route(r, h) && authorise(r, h->param[CGI_AUTHORIZATION], h->param[CGI_REQUEST_URI]) && find_room(r) &&
-           accept_body(r, h) && read_query(r, h->param[CGI_REQUEST_URI]) && keep_headers(r, h);
+    return take_verdict(r, h) && find_route(r, h) && authorise(r, h) && find_room(r) && accept_body(r, h) && read_query(r, h->param[CGI_REQUEST_URI]) && keep_headers(r, h);
 }
 
 /* The end of its (missing) body can be read without a wait for the client. */
@@ -302,6 +338,20 @@ static void set_unread(struct request *r, const struct err *e)
             SV("[{\"loc\":[\"body\"],\"msg\":\"Numbers should fit 64 bits\",\"type\":\"number_range\"}]");
 }
 
+/* Before anything else is made of the body. */
+static bool is_signed(struct request *r, struct sv body)
+{
+    (void)pthread_rwlock_rdlock(&r->api->lock);
+    bool right = webhook_keys_signed(r->api->rules.webhook_keys, r->signature, body);
+    (void)pthread_rwlock_unlock(&r->api->lock);
+    r->role = right ? ROLE_PLATFORM : ROLE_NOBODY;
+    if (right)
+        return true;
+    (void)refuse(r, PROBLEM_UNAUTHORIZED);
+    log_refusal(r, "a wrong signature");
+    return false;
+}
+
 static void on_body(void *arg, struct fcgi_request *f, struct sv body, bool longer)
 {
     struct request *r = (struct request *)(void *)f;
@@ -315,6 +365,8 @@ static void on_body(void *arg, struct fcgi_request *f, struct sv body, bool long
         r->problem = longer && r->declared < 0 ? PROBLEM_TOO_LARGE : PROBLEM_BODY_LENGTH;
         return;
     }
+    if (r->signature.p != NULL && !is_signed(r, body))
+        return;
     if (r->route->input->optional && body.n == 0)
         body = SV("{}");
     else if (r->typeless)
@@ -476,6 +528,8 @@ static void on_handle(void *arg, struct fcgi_request *f)
     (void)arg;
     if (r->preflight)
         send_reply(r, &(struct reply){ .status = 204, .allow = r->allow, .preflight = true });
+    else if (r->problem == PROBLEM_BUSY && r->route->busy != NULL && r->role != ROLE_NOBODY)
+        r->route->busy(r);
     else if (r->problem != PROBLEM_NONE)
         answer_problem(r, r->problem, 0, r->problem_text, r->problem_detail);
     else

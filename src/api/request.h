@@ -12,12 +12,16 @@
 #include "api/fcgi.h"
 #include "api/reply.h"
 #include "api/route.h"
+#include "api/webhook_guard.h"
+#include "api/webhook_keys.h"
+#include "api/webhook_pages.h"
 #include "turn/auth.h"
 
 /* What a reload replaces: read under api.lock by readers. */
 struct request_rules {
     struct auth *auth;
     struct tickets *tickets;
+    struct webhook_keys *webhook_keys;
     char *origins; /* comma separated, checked */
     int64_t body_max;
     bool closed_status;
@@ -49,6 +53,10 @@ struct api {
         struct loop_timer *timer;
         atomic_llong n; /* read by any thread */
     } streams;
+    struct {
+        struct webhook_guard guard;
+        struct webhook_pages *pages;
+    } webhooks; /* endpoint_webhook.c's */
 };
 
 struct request {
@@ -63,6 +71,7 @@ struct request {
     atomic_llong *counted; /* of the api's: where it is counted; NULL: nowhere */
     bool respond_async;    /* Prefer: respond-async */
     bool preflight;
+    struct sv signature;   /* to be checked when the body is there: who sent it is not known before; SV_NONE: nothing is. Scratch */
     struct sv traceparent, last_event_id; /* SV_NONE: none, or no proper one; scratch */
     void *input, *query;                  /* the structs that route->input and route->query describe; scratch */
     bool typeless;                        /* an optional body that would not be JSON if one came */

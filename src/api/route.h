@@ -23,6 +23,7 @@ struct route {
     const struct input *query; /* what may be in the query. NULL: it is ignored */
     struct sv (*conversation)(const struct request *r); /* whose message this is, for the limit (api/rate.h); NULL: it is none */
     void (*handle)(struct request *r);
+    void (*busy)(struct request *r); /* answers where there is no room, of `parks`; NULL: 503 */
 };
 
 enum route_result {

@@ -26,6 +26,7 @@ static const struct {
     { "recorded", REASON_BOT_DISABLED, "Its bot is switched off." },
     { "recorded", REASON_HISTORY, "It came as the past of a conversation; somebody else has answered it." },
     { "recorded", REASON_SYNCED, "Somebody else had this exchange with the customer and told of it." },
+    { "recorded", REASON_MESSAGE_REMOVED, "Its sender took it back before it was answered, and nothing else was to be answered." },
     { "recorded", REASON_FORGOTTEN, "It waits for nothing; how it ended is not known here any more, or the archive does not answer now." },
     { "recorded", NULL, "It was kept as context and not answered." },
     { "cancelled", REASON_CANCELLED, "An administrator cancelled the turn that was to answer it." },

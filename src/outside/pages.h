@@ -32,7 +32,7 @@ void pages_each(const struct pages *p, pages_each_fn *fn, void *arg);
 
 enum pages_outcome {
     PAGES_DONE,        /* 2xx and not "success": false */
-    PAGES_REFUSED,     /* understood and refused (4xx but 408/429, or success: false) */
+    PAGES_REFUSED,     /* understood and refused (4xx but 408/429, or a 2xx with success: false) */
     PAGES_LIMITED,     /* 429: not done; retry_after_ms as it was said */
     PAGES_UNREACHABLE, /* proved not done (no connection, 503) */
     PAGES_TOO_LATE,    /* not one byte left */

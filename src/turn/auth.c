@@ -143,6 +143,7 @@ bool auth_allows(enum auth_role role, enum auth_access access)
         return true;
     case ACCESS_STATUS:
     case ACCESS_PLATFORM:
+    case ACCESS_WEBHOOK:
         return role == ROLE_PLATFORM || role == ROLE_ADMIN;
     case ACCESS_CHAT:
         return role >= ROLE_USER;

@@ -22,6 +22,7 @@ enum auth_access {
     ACCESS_CHAT,     /* the same, and users: the endpoint lets each have only what is his */
     ACCESS_SESSION,  /* the same, and tickets of that session */
     ACCESS_USER,     /* users, for what is their own (the endpoint's to see), and admins; no platform */
+    ACCESS_WEBHOOK,  /* platform, admin, and who shows PANCAKE_WEBHOOK_SECRET or signs with it (api/webhook_keys.h) */
     ACCESS_ADMIN,
 };
 

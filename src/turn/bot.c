@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "lib/log.h"
+#include "outside/platform.h"
 #include "turn/bot_row.h"
 #include "turn/bots_own.h"
 #include "turn/message.h"
@@ -86,6 +87,11 @@ static bool take_backend(struct one_bot *o, const json_t *row, const char *field
     return *to != NULL;
 }
 
+static bool reads_back(const struct platform *platform)
+{
+    return platform != NULL && strcmp(platform_name(platform), "pages_fm") == 0;
+}
+
 static void set_policy(struct one_bot *o, const json_t *row)
 {
     struct policy *p = &o->bot.policy;
@@ -106,6 +112,8 @@ static void set_policy(struct one_bot *o, const json_t *row)
         p->send_timeout_ms = o->platform->timeout_ms;
     if (o->platform != NULL && o->platform->idempotent_said)
         p->send_idempotent = o->platform->idempotent;
+    else if (o->platform != NULL && reads_back(o->owner->base.platform))
+        p->send_idempotent = false; /* what the default bot's platform can says nothing about this one */
 }
 
 static struct sv put_json(struct one_bot *o, const json_t *row)

@@ -60,12 +60,18 @@ static void open_core(struct backend *k, const json_t *row, const char *secret, 
     k->ai = f->open_ai(f->arg, &core, &k->breaker, e);
 }
 
+static bool is_pages(const struct backend *k)
+{
+    return k->service == ARCHIVE_PLATFORMS && strcmp(k->provider, "pages_fm") == 0;
+}
+
 static void open_platform(struct backend *k, const char *secret, const char *path, struct err *e)
 {
     const struct bot_platform platform = {
         .name = k->name,
-        .provider = strcmp(k->provider, "log") == 0 ? BOT_LOG : strcmp(k->provider, "pages_fm") == 0 ? BOT_PAGES_FM : BOT_ACTIONS,
+        .provider = strcmp(k->provider, "log") == 0 ? BOT_LOG : is_pages(k) ? BOT_PAGES_FM : BOT_ACTIONS,
         .url = k->url,
+        .page_id = k->page_id,
         .path = path,
         .secret = secret,
         .timeout_ms = k->timeout_ms,
@@ -89,11 +95,15 @@ static void open_it(struct backend *k)
         in_trouble(k, e.text);
         return;
     }
+    if (is_pages(k) && text(k, json_object_get(row, "settings"), "page_id", &k->page_id) != 0) {
+        in_trouble(k, e.text);
+        return;
+    }
     k->timeout_ms = number(row, "timeout_ms", 0);
     k->deliver = json_bool(row, "deliver", true);
     int idempotent = row_setting_choice(k->service, row, "idempotent", -1);
-    k->idempotent_said = idempotent >= 0;
-    k->idempotent = idempotent == 1;
+    k->idempotent_said = idempotent >= 0 || is_pages(k);
+    k->idempotent = idempotent == 1 || is_pages(k); /* what may have arrived is read back */
     secret = secret_of(k, row);
     if (secret == NULL)
         return;

@@ -328,6 +328,35 @@ struct bot *bots_find(struct bots *b, struct sv bot_id)
     return o != NULL ? bot_hold(&o->bot) : NULL;
 }
 
+struct page_search {
+    struct sv page_id;
+    struct one_bot *found;
+};
+
+static bool is_better(const struct bot *a, const struct bot *b)
+{
+    bool a_works = a->enabled && a->trouble == NULL, b_works = b->enabled && b->trouble == NULL;
+    return a_works != b_works ? a_works : strcmp(a->bot_id, b->bot_id) < 0;
+}
+
+static void search_one(void *arg, struct sv id, void *value)
+{
+    struct page_search *s = arg;
+    struct one_bot *o = value;
+    (void)id;
+    if (o->platform != NULL && o->platform->page_id != NULL && sv_eq(sv_from(o->platform->page_id), s->page_id) &&
+        (s->found == NULL || is_better(&o->bot, &s->found->bot)))
+        s->found = o;
+}
+
+struct bot *bots_find_page(struct bots *b, struct sv page_id)
+{
+    struct page_search s = { .page_id = page_id };
+    if (b->bots != NULL)
+        map_each(b->bots, search_one, &s);
+    return s.found != NULL ? bot_hold(&s.found->bot) : NULL;
+}
+
 bool bots_is_known(const struct bots *b)
 {
     return b->rows != NULL;

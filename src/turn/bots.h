@@ -27,6 +27,9 @@ struct bots *bots_new(const struct bots_options *o, struct err *e) MUST_CHECK;
 /* Held for the caller: bot_release it. NULL: there is no such row, or nothing is known of the database (then the default bot is used). A bot
  * that is not `enabled`, or in trouble, is found all the same. */
 struct bot *bots_find(struct bots *b, struct sv bot_id);
+/* The same of the bot whose platform is a row with provider pages_fm and this settings.page_id. Of several: one that is enabled and in no trouble, then the
+ * first by bot_id. NULL: no bot's row names the page. */
+struct bot *bots_find_page(struct bots *b, struct sv page_id);
 /* The rows have been read at least once. */
 bool bots_is_known(const struct bots *b);
 /* So have they, or the database has given no answer, or there is none: whoever waits for the first look need wait no longer. */

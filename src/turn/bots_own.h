@@ -21,7 +21,8 @@ struct backend {
     int64_t timeout_ms; /* 0: as the environment says */
     bool idempotent, idempotent_said;
     bool deliver;
-    const char *model; /* NULL: none */
+    const char *model;   /* NULL: none */
+    const char *page_id; /* of a platform with provider pages_fm; NULL: none */
     struct ai *ai;
     struct platform *platform; /* one of the two; neither: `trouble` says why */
     struct breaker *breaker;

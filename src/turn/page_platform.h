@@ -15,8 +15,12 @@ struct page_platform_options {
     struct pages *pages;     /* the caller's, as the others; must live as long */
     const char *page_id;     /* of conversations whose messages do not say it; NULL: none */
     int64_t calls_per_second; /* PANCAKE_CALLS_PER_SECOND, 2 at least */
+    void (*closed)(void *arg); /* called when it is closed: `pages` is no longer needed. NULL: nobody */
+    void *closed_arg;
 };
 struct platform *page_platform_open(const struct page_platform_options *o, struct err *e) MUST_CHECK;
+/* From now on. */
+void page_platform_set(struct platform *p, int64_t calls_per_second);
 
 /* ---- echoes: shared with turn/webhook.c ---- */
 

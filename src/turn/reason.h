@@ -27,6 +27,7 @@
 #define REASON_HISTORY "history"
 #define REASON_SYNCED "synced"
 #define REASON_FORGOTTEN "forgotten"
+#define REASON_MESSAGE_REMOVED "message_removed"
 
 /* how a turn ended */
 #define REASON_ANSWERED "answered"

@@ -62,6 +62,7 @@ struct turn {
     int64_t place_mono_ms;
     bool again;                  /* a send of a lost owner is repeated */
     bool ai_answered;            /* which this process has asked for */
+    bool withdrawn;              /* nothing is left to be answered: the reply is none, and nobody was asked for it */
     struct sv body;              /* of the platform's request */
     enum sent sent;
     int64_t executed;
@@ -131,6 +132,18 @@ bool turn_look_for_listeners(struct turn *turn, turn_fn *go_on);
 void turn_partial(void *arg, struct sv text);
 /* Nothing more of it is told. */
 void turn_partial_end(struct turn *turn);
+
+/* turn_withdrawn.c: what the question is made of; the arrays are the context arena's. */
+struct question {
+    struct sv *context, *covered;
+    size_t context_n, covered_n;
+};
+/* -1: memory. */
+int turn_select(struct turn *turn, struct question *q) MUST_CHECK;
+/* Nothing of it is left: the turn goes to its gate with nothing to send. */
+void turn_leave_unasked(struct turn *turn);
+/* Of each covered item, whether it is left. NULL: memory. */
+const bool *turn_left(struct turn *turn);
 
 /* outlast.c: the store in which the turn's gate was tried is away, and the one that stands in knows nothing of it. What became of its reply, `sent`, is
  * told when the first is back. False: that is not so; or this process drains. */

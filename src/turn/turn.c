@@ -166,6 +166,7 @@ void client_answer(struct client *c, enum answer_status status, struct sv result
     struct turn_answer answer = { .status = status,
                                   .http_status = answers[status].http,
                                   .check_reply = c->check_reply,
+                                  .other_content = c->other_content,
                                   .result = answers[status].has_result ? result : SV_NONE,
                                   .retry_after_ms = retry_after_ms };
     fn(c->arg, &answer);

@@ -83,12 +83,14 @@ struct turn_answer {
     struct sv result;       /* JSON object: the value of "result" */
     int64_t retry_after_ms; /* of 409 and 503 */
     bool check_reply;       /* may the bot reply in this conversation? Meaningless with errors */
+    bool other_content;     /* this id was here before with another content: what is answered is the first one */
 };
 typedef void turn_answer_fn(void *arg, const struct turn_answer *answer);
 
 struct submit_options {
     bool respond_async; /* 202 as soon as the turn has begun */
     bool as_job;        /* a daemon runs the turn; the answer comes at once */
+    bool changed;       /* its id may be known with another content (other_content): nothing to warn of */
     int64_t wait_ms;    /* after that 202 `processing`; the turn goes on */
     struct sv request_id, traceparent; /* handed to the AI and the platform; SV_NONE: none */
 };

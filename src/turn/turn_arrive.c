@@ -412,6 +412,7 @@ static struct arrival *copy(struct turns *t, const struct message *m, const stru
                              .bot_id = m->bot_id.n > 0 ? arena_sv(a, m->bot_id) : SV_NONE };
     r->client = (struct client){ .message_id = r->m.message_id,
                                  .respond_async = o->respond_async,
+                                 .changed = o->changed,
                                  .wait_ms = o->wait_ms,
                                  .arrived_us = clock_mono_us(),
                                  .request_id = o->request_id.p != NULL ? arena_sv(a, o->request_id) : SV_NONE,

@@ -118,7 +118,7 @@ static int fill_queued(struct transact *x, struct store_change *c)
 static struct ending ending_of(const struct turn *turn, enum verdict v, const char *reason)
 {
     struct ending end = { .status = "completed", .bot = turn_bot(turn), .covered = turn->covered, .covered_n = turn->covered_n,
-                          .context_size = turn->context_size, .reply = turn->has_reply ? &turn->reply : NULL };
+                          .context_size = turn->context_size, .reply = turn->has_reply && !turn->withdrawn ? &turn->reply : NULL };
     end.took_ms = clock_mono_ms() - turn->began_mono_ms;
     end.recalled = turn->recalled;
     end.recalled_n = turn->recalled_n;
@@ -136,6 +136,11 @@ static struct ending ending_of(const struct turn *turn, enum verdict v, const ch
     } else if (v == VERDICT_UNKNOWN) {
         end.reason = reason;
         end.send = end.action_status = "unknown";
+    } else if (turn->withdrawn) {
+        end.status = "recorded";
+        end.reason = REASON_MESSAGE_REMOVED;
+        end.send = "skipped";
+        end.action_status = "withheld";
     } else if (turn->reply.actions_n == 0) {
         end.send = "skipped";
         end.action_status = "withheld";
@@ -254,6 +259,14 @@ static void note(struct turn *turn, struct transact *x, enum figure figure, cons
     turn_note_end(turn, status, settled ? end.reason : x->decision.reason, settled ? end.send : NULL, turn->record.restarts);
 }
 
+static void completed(struct turn *turn, struct transact *x)
+{
+    bool recorded = turn->withdrawn;
+    *(recorded ? &turn->t->stat.recorded : &turn->t->stat.completed) += 1;
+    note(turn, x, recorded ? FIGURE_RECORDED : FIGURE_COMPLETED, recorded ? "recorded" : "completed");
+    answer_ending(turn, VERDICT_COMPLETED, x->decision.reason, recorded ? ANSWER_RECORDED : ANSWER_COMPLETED);
+}
+
 /* After a decision that ends the turn (or not: false). */
 bool turn_ended(struct turn *turn, struct transact *x)
 {
@@ -261,9 +274,7 @@ bool turn_ended(struct turn *turn, struct transact *x)
     const char *reason = x->decision.reason;
     switch (x->decision.verdict) {
     case VERDICT_COMPLETED:
-        stat->completed++;
-        note(turn, x, FIGURE_COMPLETED, "completed");
-        answer_ending(turn, VERDICT_COMPLETED, reason, ANSWER_COMPLETED);
+        completed(turn, x);
         break;
     case VERDICT_UNKNOWN:
         stat->unknown++;

@@ -73,11 +73,12 @@ struct client {
     void *arg;
     struct sv message_id; /* of the message that it sent */
     bool respond_async;
+    bool changed;         /* see struct submit_options */
     int64_t wait_ms;
     struct sv request_id, traceparent;
     int64_t arrived_us; /* clock_mono_us */
     char hash[17];
-    bool check_reply; /* see struct turn_answer */
+    bool check_reply, other_content; /* see struct turn_answer */
 };
 
 void client_answer(struct client *c, enum answer_status status, struct sv result, int64_t retry_after_ms);

@@ -123,20 +123,23 @@ static void delivered(void *arg, const struct platform_answer *answer)
     turn_finish(turn, sents[answer->outcome]);
 }
 
-/* The customer's newest message that is answered: as the question to the AI has it. */
+/* The customer's newest message that is answered, as the question to the AI has it. The platform knows an edit by the message that it is one of. */
 static void name_newest(struct turn *turn, struct platform_request *r)
 {
     struct message_item newest = { 0 };
+    const bool *left = turn_left(turn);
     for (size_t i = 0; i < turn->covered_n; i++) {
         struct message_item m;
         struct err e;
-        if (message_look(turn->covered[i], &m, &e) == 0 && sv_eq(m.role, SV("user")) && m.message_id_json.p != NULL && m.timestamp_ms >= newest.timestamp_ms)
+        if ((left == NULL || left[i]) && message_look(turn->covered[i], &m, &e) == 0 && sv_eq(m.role, SV("user")) && m.message_id_json.p != NULL && m.timestamp_ms >= newest.timestamp_ms)
             newest = m;
     }
     if (newest.raw.p == NULL)
         return;
-    r->message_id = message_text(turn->a, newest.message_id_json);
     r->metadata = json_raw_member(newest.raw, "metadata");
+    r->message_id = message_text(turn->a, json_raw_member(r->metadata, "edits"));
+    if (r->message_id.p == NULL)
+        r->message_id = message_text(turn->a, newest.message_id_json);
 }
 
 void turn_request(struct turn *turn, struct platform_request *out)

@@ -332,15 +332,15 @@ static void adopt_request(struct turn *turn, struct sv newest)
 
 /* What is answered already in the order of its (clamped) time, then what is to be answered in the order of its time: the question comes last
  * whatever the clocks say. */
-static struct ai_call *put_question(struct turn *turn, struct arena *a)
+static struct ai_call *put_question(struct turn *turn, struct arena *a, const struct question *q)
 {
-    size_t max = turn->context_n + turn->covered_n;
+    size_t max = q->context_n + q->covered_n;
     struct message_item *items = arena_array(a, max + 1, sizeof(*items));
     struct ai_message *messages = arena_array(a, max + 1, sizeof(*messages));
     if (items == NULL || messages == NULL)
         return NULL;
-    size_t before = gather(items, turn->context, turn->context_n);
-    size_t n = before + gather(items + before, turn->covered, turn->covered_n);
+    size_t before = gather(items, q->context, q->context_n);
+    size_t n = before + gather(items + before, q->covered, q->covered_n);
     if (n == before)
         return NULL;
     size_t kept = drop_repeated(items, before, n);
@@ -373,9 +373,24 @@ static struct ai_call *put_question(struct turn *turn, struct arena *a)
     return ai_ask(turn_bot(turn)->ai, &r, answered, turn);
 }
 
+static void forget_context(struct turn *turn)
+{
+    arena_free(turn->context_arena);
+    turn->context_arena = NULL;
+    turn->context = NULL;
+    turn->context_n = 0;
+}
+
 static void ask(struct turn *turn)
 {
     const struct bot *bot = turn_bot(turn);
+    struct question q;
+    int selected = turn_select(turn, &q);
+    if (selected == 0 && q.covered_n == 0 && turn->covered_n > 0) {
+        forget_context(turn);
+        turn_leave_unasked(turn);
+        return;
+    }
     bool usable = bot->ai != NULL && (bot->platform != NULL || !bot->deliver);
     int64_t wait_ms = usable && bot->deliver ? platform_wait_ms(bot->platform) : 0; /* an answer that could not be sent is not asked for */
     if (usable && wait_ms == 0 && ai_can_stream(bot->ai) && turn_look_for_listeners(turn, ask))
@@ -383,11 +398,8 @@ static void ask(struct turn *turn)
     turn->state = TURN_THINKING;
     turn_goes_out(turn);
     turn->not_asked = !usable || wait_ms > 0;
-    turn->ai_call = turn->not_asked ? NULL : put_question(turn, turn->context_arena);
-    arena_free(turn->context_arena);
-    turn->context_arena = NULL;
-    turn->context = NULL;
-    turn->context_n = 0;
+    turn->ai_call = turn->not_asked || selected != 0 ? NULL : put_question(turn, turn->context_arena, &q);
+    forget_context(turn);
     if (!usable) {
         log_debug("a bot cannot be used, its turn waits", "conversation_id", turn->id.p, "bot_id", bot->bot_id, "why", bot->trouble, NULL);
         turn->retry_after_ms = BOT_RETRY_MS;

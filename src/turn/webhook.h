@@ -29,9 +29,10 @@ struct webhook_options {
     struct sv request_id, traceparent;
 };
 enum webhook_result {
-    WEBHOOK_ACCEPTED,  /* stored, or here before: it must not be sent again */
+    WEBHOOK_ACCEPTED,  /* stored: it must not be sent again */
+    WEBHOOK_DUPLICATE, /* here before, and it says nothing new */
     WEBHOOK_OWN,       /* an echo of ours */
-    WEBHOOK_LEFT,      /* OTHER */
+    WEBHOOK_LEFT,      /* OTHER; a message of the page that is too old to say who wrote it, or that was taken back */
     WEBHOOK_NOT_NOW,   /* the store cannot be asked, or is full, or too many messages wait: again later */
 };
 typedef void webhook_fn(void *arg, enum webhook_result result, struct sv message_id);

@@ -99,6 +99,7 @@ static void test_routes(void)
         case ACCESS_ADMIN:
         case ACCESS_CHAT: /* nothing is his in this test */
         case ACCESS_SESSION:
+        case ACCESS_WEBHOOK:
             is_int(as_user, 403, "%s %s is not for a user", cgi_method_name(route->method), path);
             break;
         case ACCESS_USER:

@@ -17,6 +17,7 @@
 #include "t/lib/api_rig.h"
 #include "t/lib/control_double.h"
 #include "t/lib/jobs_double.h"
+#include "t/lib/webhook_double.h"
 #include "t/tap.h"
 
 #define WAIT_STEP_MS 5
@@ -172,6 +173,7 @@ void rig_doubles(struct loop *loop)
     the_loop = loop;
     jobs_double_open(loop);
     control_double_open(loop);
+    webhook_double_open(loop);
     atomic_store(&rig_script.store_up, true);
     atomic_store(&rig_script.archive_up, true);
 }

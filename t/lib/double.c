@@ -44,6 +44,7 @@
  * GET /stats             ai_calls, ai_running, ai_max_running, ai_max_parallel_per_conversation, ai_closed_early,
  *     platform_posts, platform_applied, platform_running, platform_closed_early, platform_cut, duplicate_keys,
  *     duplicate_messages (covered by a second applied POST), fence_regressions, conversations
+ * .../public_api/..., /pages/...   Pancake's page API: see double_pages.c
  * POST /reset            forgets ledger, counters and script. GET /health answers {"status":"ok"}
  */
 #include "config.h"
@@ -60,6 +61,8 @@
 #include "lib/id.h"
 #include "lib/map.h"
 #include "t/lib/double_calls.h"
+#include "t/lib/double_pages.h"
+#include "t/lib/double_query.h"
 
 static void answer_text(struct conn *c, int status, struct sv body)
 {
@@ -123,37 +126,18 @@ static void serve_reset(struct scene *d, struct conn *c, const struct request *r
 {
     (void)r;
     ledger_reset(d->ledger);
+    pages_double_reset(d->pages);
     forget_overrides(d);
     script_fini(&d->script);
     script_init(&d->script);
     answer_text(c, 200, SV("{\"success\":true}"));
 }
 
-static int hex(char c)
-{
-    const char *digits = "0123456789abcdef", *at = c != '\0' ? strchr(digits, c | (c > '9' ? 0x20 : 0)) : NULL;
-    return at != NULL ? (int)(at - digits) : 0;
-}
-
-static void percent_decode(struct buf *out, struct sv s)
-{
-    for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] == '%' && i + 2 < s.n) {
-            buf_addc(out, (char)(hex(s.p[i + 1]) << 4 | hex(s.p[i + 2])));
-            i += 2;
-        } else {
-            buf_addc(out, s.p[i]);
-        }
-    }
-}
-
 static void serve_ledger(struct scene *d, struct conn *c, const struct request *r)
 {
     struct buf b = { 0 }, id = { 0 };
     struct json_out o = { .b = &b };
-    struct sv value = r->query, name = sv_split(&value, '=');
-    if (sv_eq(name, SV("conversation_id")))
-        percent_decode(&id, value);
+    query_value(&id, r->query, SV("conversation_id"));
     ledger_render(d->ledger, id.n > 0 ? buf_sv(&id) : SV_NONE, &o);
     answer_text(c, 200, buf_sv(&b));
     buf_fini(&b);
@@ -190,12 +174,15 @@ static const struct {
 
 static void on_request(void *arg, struct conn *c, const struct request *r)
 {
+    struct scene *d = arg;
+    if (pages_double_serve(d->pages, c, r))
+        return;
     for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
         struct sv path = sv_from(routes[i].path), asked = r->path;
         if (routes[i].anywhere && asked.n > path.n)
             asked = (struct sv){ asked.p + asked.n - path.n, path.n };
         if (sv_eq(asked, path) && sv_eq(r->method, sv_from(routes[i].method))) {
-            routes[i].serve(arg, c, r);
+            routes[i].serve(d, c, r);
             return;
         }
     }
@@ -279,11 +266,15 @@ int main(int argc, char **argv)
     d.ledger = ledger_open(ledger, d.quiet);
     if (d.loop == NULL || d.overrides == NULL || d.ledger == NULL)
         return 69;
+    d.pages = pages_double_open(d.loop);
+    if (d.pages == NULL)
+        return 69;
     d.server = server_open(d.loop, (int)port, &ops, &d);
     if (d.server == NULL)
         return 69;
     run(&d);
     server_close(d.server);
+    pages_double_close(d.pages);
     loop_free(d.loop);
     forget_overrides(&d);
     map_free(d.overrides);

@@ -23,6 +23,7 @@ void calls_refuse(struct conn *c, int status, const char *text)
 
 /* A request that is answered later. */
 struct pending {
+    struct waiting waiting; /* first */
     struct scene *d;
     struct conn *conn;
     size_t entry;
@@ -72,15 +73,20 @@ static void pending_due(void *arg)
     pending_free(p);
 }
 
-void calls_gone(void *arg, struct conn *c, void *pending)
+static void pending_gone(struct waiting *w)
 {
-    struct pending *p = pending;
-    (void)arg;
-    (void)c;
-    if (p == NULL)
-        return;
+    struct pending *p = (struct pending *)w;
     note_end(p, 0, true);
     pending_free(p);
+}
+
+void calls_gone(void *arg, struct conn *c, void *pending)
+{
+    struct waiting *w = pending;
+    (void)arg;
+    (void)c;
+    if (w != NULL)
+        w->gone(w);
 }
 
 static void finish(struct pending *p, bool hang, int64_t delay_ms)
@@ -98,7 +104,9 @@ static struct pending *pending_new(struct scene *d, struct conn *c, bool ai)
     struct pending *p = calloc(1, sizeof *p);
     if (p == NULL)
         abort();
-    *p = (struct pending){ .d = d, .conn = c, .ai = ai, .answer = { .status = 200, .retry_after_s = -1 } };
+    *p = (struct pending){
+        .waiting = { pending_gone }, .d = d, .conn = c, .ai = ai, .answer = { .status = 200, .retry_after_s = -1 }
+    };
     return p;
 }
 

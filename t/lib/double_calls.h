@@ -7,9 +7,15 @@
 #include "t/lib/double_script.h"
 #include "t/lib/double_server.h"
 
+/* What server_wait is given begins with this: who hears that the caller went first. */
+struct waiting {
+    void (*gone)(struct waiting *w);
+};
+
 struct scene {
     struct loop *loop;
     struct server *server;
+    struct pages_double *pages;
     struct ledger *ledger;
     struct script script;
     struct map *overrides; /* conversation id → struct script */

@@ -140,6 +140,7 @@ static const char *reason_of(int status)
         { 204, "No Content" },
         { 302, "Found" },
         { 400, "Bad Request" },
+        { 401, "Unauthorized" },
         { 404, "Not Found" },
         { 405, "Method Not Allowed" },
         { 408, "Request Timeout" },

@@ -68,8 +68,9 @@ static struct platform *open_platform(void *arg, const struct bot_platform *p, s
     (void)arg;
     if (m == NULL)
         return NULL;
-    (void)snprintf(m->text, sizeof(m->text), "%s %s %s %s %lld%s", p->name, or_default(p->url), or_default(p->path), p->secret,
-                   (long long)p->timeout_ms, p->provider == BOT_LOG ? " log" : "");
+    (void)snprintf(m->text, sizeof(m->text), "%s %s %s %s %lld%s%s", p->name, or_default(p->url), or_default(p->path), p->secret,
+                   (long long)p->timeout_ms, p->provider == BOT_LOG ? " log" : p->provider == BOT_PAGES_FM ? " page " : "",
+                   p->page_id != NULL ? p->page_id : "");
     return &m->platform;
 }
 

@@ -223,6 +223,52 @@ static void secrets(void)
     registry_close_db();
 }
 
+/* ---- pages of the page API ---- */
+
+static const char *bot_of_page(const char *page_id)
+{
+    static char id[64];
+    struct bot *b = bots_find_page(registry.bots, sv_from(page_id));
+    (void)snprintf(id, sizeof(id), "%s", b != NULL ? b->bot_id : "(none)");
+    bot_release(b);
+    return id;
+}
+
+static void pages(void)
+{
+    registry_open_db(60000);
+    is_str(bot_of_page("1"), "(none)", "nothing is known yet");
+    registry_platform("one", "\"provider\":\"pages_fm\",\"settings\":{\"page_id\":\"1\"}");
+    registry_platform("two", "\"provider\":\"pages_fm\",\"settings\":{\"page_id\":\"0\",\"idempotent\":false},\"environments\":{\"staging\":{\"page_id\":\"2\"}}");
+    registry_platform("old", "\"provider\":\"actions\",\"base_url\":\"http://x\",\"settings\":{\"page_id\":\"3\"}");
+    registry_platform("any", "\"provider\":\"pages_fm\"");
+    registry_bot("z", 1, "\"name\":\"Z\",\"platform\":\"one\"");
+    registry_bot("y", 1, "\"name\":\"Y\",\"platform\":\"two\"");
+    registry_bot("x", 1, "\"name\":\"X\",\"platform\":\"old\"");
+    registry_bot("w", 1, "\"name\":\"W\",\"platform\":\"any\"");
+    registry_bot("v", 1, "\"name\":\"V\"");
+    registry_refresh();
+    is_str(bot_of_page("1"), "z", "the bot whose platform names the page");
+    is_str(bot_of_page("2"), "y", "as it is in this environment");
+    is_str(bot_of_page("0"), "(none)", "not as it is in others");
+    is_str(bot_of_page("3"), "(none)", "another provider has no pages");
+    is_str(bot_of_page(""), "(none)", "no page");
+    struct bot *y = registry_find("y"), *x = registry_find("x");
+    ok(y->policy.send_idempotent, "what may have arrived is read back, whatever the row says of repeats");
+    ok(!x->policy.send_idempotent, "elsewhere it is not");
+    has_str(registry_platform_of(y), " page 2", "the platform is told its page");
+    bot_release(x);
+    bot_release(y);
+    registry_bot("b", 1, "\"name\":\"B\",\"platform\":\"one\",\"enabled\":false");
+    registry_bot("c", 1, "\"name\":\"C\",\"platform\":\"one\",\"ai_core\":\"nobody\"");
+    registry_refresh();
+    is_str(bot_of_page("1"), "z", "one that works comes before one that does not");
+    registry_bot("d", 1, "\"name\":\"D\",\"platform\":\"one\"");
+    registry_refresh();
+    is_str(bot_of_page("1"), "d", "of two that work it is always the same one");
+    registry_close_db();
+}
+
 int main(void)
 {
     registry_begin("bots_rows");
@@ -230,6 +276,7 @@ int main(void)
     broken_rows();
     environments();
     secrets();
+    pages();
     registry_end();
     return done_testing();
 }

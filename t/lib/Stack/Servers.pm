@@ -152,6 +152,7 @@ sub start_double {
         command => ["$build/t/lib/double", '--port', $self->{double_port},
             $self->{double_options} ? @{$self->{double_options}} : ('--ledger', "$self->{dir}/ledger.jsonl")]);
     wait_for('the double', 20, sub { eval { $self->double_stats } }) or die "the double does not come up:\n" . $self->last_words(5);
+    $self->{double_ready}->($self) if $self->{double_ready}; # before anything else of ours starts
     return;
 }
 

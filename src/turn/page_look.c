@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: MIT
+ * Reading back: what became of pieces that may have arrived. First the marks, which an echo has set when it came; then the conversation's newest messages, and
+ * once more a little later, since what was sent a moment ago need not be shown yet. Whatever cannot be read leaves the outcome unknown. */
+#include "config.h"
+
+#include "lib/clock.h"
+#include "turn/page_own.h"
+#include "turn/webhook.h"
+
+#define CLOCKS_MS 120000 /* between the clocks of two services */
+#define AGAIN_MS 2000
+#define ROUNDS 2
+#define PAGES_MOST 3
+#define PAGE_SIZE 30
+
+static void read_page(struct platform_call *c);
+
+/* ---- messages ---- */
+
+static bool is_open(const struct platform_call *c, size_t i)
+{
+    return c->state[i] == PAGE_PIECE_MAYBE && !c->matched[i];
+}
+
+static bool some_left(const struct platform_call *c)
+{
+    for (size_t i = 0; i < c->text.n; i++)
+        if (is_open(c, i))
+            return true;
+    return false;
+}
+
+/* The message counts for the first piece with its text that has none yet: those that have arrived for sure need theirs, too. */
+static void match(struct platform_call *c, struct sv plain)
+{
+    for (size_t i = 0; i < c->text.n; i++) {
+        if (c->matched[i] || c->state[i] == PAGE_PIECE_OPEN || !sv_eq(c->plain[i], plain))
+            continue;
+        c->matched[i] = true;
+        return;
+    }
+}
+
+enum message_age { MESSAGE_NEW, MESSAGE_OLD, MESSAGE_UNREADABLE };
+
+/* As if it had come by webhook. */
+static enum message_age look_at(struct platform_call *c, struct arena *a, const json_t *message)
+{
+    struct webhook w;
+    struct err e;
+    struct buf body = { 0 };
+    struct json_out o = { .b = &body };
+    json_obj(&o);
+    json_kstr(&o, "page_id", c->page_id);
+    json_key(&o, "data");
+    json_obj(&o);
+    json_key(&o, "conversation");
+    json_obj(&o);
+    json_kstr(&o, "id", c->conversation_id);
+    json_kstr(&o, "type", c->comment ? SV("COMMENT") : SV("INBOX"));
+    json_obj_end(&o);
+    json_kval(&o, "message", message);
+    json_obj_end(&o);
+    json_obj_end(&o);
+    const json_t *read = buf_ok(&body) ? json_read_in(a, buf_sv(&body), false, NULL) : NULL;
+    buf_fini(&body);
+    if (read == NULL || webhook_read(a, c->page_id, read, &w, &e) != 0)
+        return MESSAGE_UNREADABLE;
+    if (w.kind != WEBHOOK_CUSTOMER && w.kind != WEBHOOK_PAGE) /* one of the page may be what is looked for */
+        return sv_eq(json_sv(json_object_get(message, "from"), "id"), c->page_id) ? MESSAGE_UNREADABLE : MESSAGE_NEW;
+    if (w.message.timestamp_ms > 0 && w.message.timestamp_ms < c->first_try_ms - CLOCKS_MS)
+        return MESSAGE_OLD;
+    if (w.kind != WEBHOOK_PAGE || map_find(c->seen, w.message.message_id) != NULL)
+        return MESSAGE_NEW;
+    if (map_put(c->seen, w.message.message_id, c, NULL) != 0)
+        return MESSAGE_UNREADABLE;
+    match(c, w.plain);
+    return MESSAGE_NEW;
+}
+
+/* False: some of it could not be read. *old: it goes back to before the first try. */
+static bool look_through(struct platform_call *c, const json_t *messages, bool *old)
+{
+    struct arena *a = arena_new(0, 16u << 20);
+    bool whole = a != NULL;
+    const json_t *one;
+    size_t i;
+    *old = false;
+    json_array_foreach(messages, i, one) {
+        enum message_age age = whole ? look_at(c, a, one) : MESSAGE_UNREADABLE;
+        whole = age != MESSAGE_UNREADABLE;
+        *old |= age == MESSAGE_OLD;
+        if (!whole)
+            break;
+    }
+    arena_free(a);
+    return whole;
+}
+
+/* ---- what was found ---- */
+
+static void conclude(struct platform_call *c)
+{
+    for (size_t i = 0; i < c->text.n; i++)
+        if (c->state[i] == PAGE_PIECE_MAYBE)
+            c->state[i] = c->matched[i] ? PAGE_PIECE_ARRIVED : PAGE_PIECE_OPEN;
+    c->then = page_send_next;
+    page_ask(c); /* so that another try needs not read again */
+    store_put(c->p->o.store, sv_from(c->record), (struct sv){ c->state, c->text.n }, PAGE_ECHO_TTL_MS, page_written, c);
+}
+
+static void begin_round(struct platform_call *c)
+{
+    c->round++;
+    c->read_pages = c->read_n = 0;
+    memset(c->matched, 0, sizeof(c->matched));
+    map_free(c->seen);
+    c->seen = map_new();
+    if (c->seen == NULL)
+        page_send_unknown(c, "not read: memory is short");
+    else
+        read_page(c);
+}
+
+static void after_limit(struct platform_call *c)
+{
+    page_send_unknown(c, "it cannot be read whether it has arrived");
+}
+
+static void answered(void *arg, const struct pages_answer *a)
+{
+    struct platform_call *c = arg;
+    c->call = NULL;
+    c->http_status = a->http_status;
+    if (a->outcome == PAGES_LIMITED) {
+        c->err = a->err;
+        c->then = after_limit;
+        page_leave_alone(c, a->retry_after_ms);
+        return;
+    }
+    if (a->outcome != PAGES_DONE) {
+        c->err = a->err;
+        c->retry_after_ms = a->retry_after_ms;
+        after_limit(c);
+        return;
+    }
+    const json_t *messages = json_object_get(a->body, "messages");
+    size_t n = json_array_size(messages);
+    bool old = false;
+    page_was_good(c);
+    if (!look_through(c, messages, &old)) {
+        after_limit(c);
+        return;
+    }
+    c->read_n += (unsigned)n;
+    if (!some_left(c))
+        conclude(c);
+    else if (!old && n >= PAGE_SIZE && c->read_pages < PAGES_MOST)
+        read_page(c);
+    else if (c->round < ROUNDS)
+        page_after(c, AGAIN_MS, begin_round);
+    else
+        conclude(c);
+}
+
+/* ---- asking ---- */
+
+static void call(struct platform_call *c)
+{
+    int64_t left_ms = c->deadline_ms - clock_mono_ms();
+    const struct pages_reading r = { .page_id = c->page_id, .conversation_id = c->conversation_id, .current_count = c->read_n, .timeout_ms = left_ms };
+    if (left_ms <= 0) {
+        after_limit(c);
+        return;
+    }
+    if (c->limited) {
+        c->limited = false;
+        read_page(c);
+        return;
+    }
+    c->read_pages++;
+    c->call = pages_messages(c->p->o.pages, &r, answered, c);
+    if (c->call == NULL)
+        after_limit(c);
+}
+
+static void limit_known(void *arg, enum store_status status, struct sv value)
+{
+    struct platform_call *c = arg;
+    c->limited = status == STORE_DONE && value.p != NULL;
+    (void)page_heard(c);
+}
+
+static void moment(struct platform_call *c)
+{
+    c->then = call;
+    page_ask(c);
+    store_get(c->p->o.store, sv_from(c->limit), limit_known, c);
+}
+
+static void nothing(struct platform_call *c)
+{
+    (void)c;
+}
+
+static void placed(void *arg, enum store_status status, struct sv value)
+{
+    struct platform_call *c = arg;
+    int64_t ms = 0;
+    if (!page_heard(c))
+        return;
+    if (status == STORE_DONE && sv_to_i64(value, &ms) && ms >= 0) {
+        page_after(c, ms, moment);
+        return;
+    }
+    c->retry_after_ms = ms < 0 ? -ms : -1;
+    after_limit(c);
+}
+
+static void read_page(struct platform_call *c)
+{
+    int64_t left_ms = c->deadline_ms - clock_mono_ms();
+    struct store_place q = page_place(c->a, c->page_id, PAGE_ROW_READ, 1, c->p->o.calls_per_second);
+    if (q.name.p == NULL || left_ms <= 0) {
+        after_limit(c);
+        return;
+    }
+    if (q.ahead_max_ms > left_ms)
+        q.ahead_max_ms = left_ms;
+    c->then = nothing;
+    page_ask(c);
+    store_place(c->p->o.store, &q, placed, c);
+}
+
+/* ---- marks ---- */
+
+static bool is_alone(const struct platform_call *c, size_t at)
+{
+    for (size_t i = 0; i < c->text.n; i++)
+        if (i != at && sv_eq(c->plain[i], c->plain[at]))
+            return false;
+    return true;
+}
+
+static void mark_known(void *arg, enum store_status status, struct sv value);
+
+/* The next piece whose mark may say something: the first try has written it, and no other piece has the same one. */
+static void look_at_mark(struct platform_call *c)
+{
+    while (c->at < c->text.n && !(c->recalled && c->state[c->at] == PAGE_PIECE_MAYBE && is_alone(c, c->at)))
+        c->at++;
+    if (c->at == c->text.n) {
+        if (some_left(c))
+            begin_round(c);
+        else
+            conclude(c);
+        return;
+    }
+    page_echo_text(c->echo, c->page_id, c->conversation_id, c->plain[c->at]);
+    c->then = nothing;
+    page_ask(c);
+    store_get(c->p->o.store, sv_from(c->echo), mark_known, c);
+}
+
+static void mark_known(void *arg, enum store_status status, struct sv value)
+{
+    struct platform_call *c = arg;
+    if (!page_heard(c))
+        return;
+    if (status == STORE_DONE && sv_eq(value, SV("seen")))
+        c->state[c->at] = PAGE_PIECE_ARRIVED;
+    c->at++;
+    look_at_mark(c);
+}
+
+void page_look_begin(struct platform_call *c)
+{
+    c->at = 0;
+    c->round = 0;
+    look_at_mark(c);
+}

@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: MIT
+ * What becomes of webhooks: turns, echoes, take-overs, edits and removals, in any order and any number of times. */
+#include "config.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "lib/clock.h"
+#include "t/tap.h"
+#include "t/turn/rig.h"
+#include "turn/page_platform.h"
+#include "turn/webhook.h"
+
+#define PAGE "100"
+#define CALLS 12 /* of the store, in faults(), before the turn begins: its own are turn/faults.c's */
+#define NOTHING_YET (-1)
+
+struct outcome {
+    int result; /* NOTHING_YET, enum webhook_result */
+    char id[64];
+};
+
+static struct arena *arena;
+
+static void done(void *arg, enum webhook_result result, struct sv message_id)
+{
+    struct outcome *o = arg;
+
+    if (o->result != NOTHING_YET)
+        bail_out("a webhook was told its outcome twice");
+    o->result = (int)result;
+    (void)snprintf(o->id, sizeof(o->id), "%.*s", SV_FMT(message_id));
+}
+
+static bool until(struct rig *r, const struct outcome *o)
+{
+    for (int i = 0; i < 5000 && o->result == NOTHING_YET; i++)
+        loop_turn(r->loop, i > 300);
+    return o->result != NOTHING_YET;
+}
+
+/* from: "u" a customer, "page", or an admin's id. change: "", "edited", "removed". */
+static void deliver(struct rig *r, const char *from, const char *id, const char *text, const char *change, struct outcome *o)
+{
+    bool customer = strcmp(from, "u") == 0, page = strcmp(from, "page") == 0;
+    char at[25];
+    struct webhook w;
+    struct err e;
+    clock_format(clock_wall_ms(), at);
+    struct sv body = arena_printf(
+        arena,
+        "{\"event_type\":\"messaging\",\"page_id\":\"" PAGE "\",\"data\":{\"conversation\":{\"id\":\"c1\",\"type\":\"INBOX\"},\"message\":{\"id\":\"%s\",\"original_message\":\"%s\","
+        "\"inserted_at\":\"%s\",\"is_removed\":%s,\"edit_history\":%s,\"from\":{\"id\":\"%s\"%s%s%s}}}}",
+        id, text, at, strcmp(change, "removed") == 0 ? "true" : "false", strcmp(change, "edited") == 0 ? "[{\"message\":\"?\"}]" : "null", customer ? "u" : PAGE,
+        customer || page ? "" : ",\"admin_id\":\"", customer || page ? "" : from, customer || page ? "" : "\"");
+    const json_t *json = json_read_in(arena, body, false, &e);
+    if (json == NULL || webhook_read(arena, SV(PAGE), json, &w, &e) != 0 || w.kind == WEBHOOK_WRONG)
+        bail_out("the test's own form is wrong");
+    *o = (struct outcome){ .result = NOTHING_YET };
+    webhook_submit(r->turns, SV(PAGE), &w, &(struct webhook_options){ .request_id = SV("req-1") }, done, o);
+    is_int(o->result, NOTHING_YET, "nothing is told from inside the call");
+}
+
+/* The same, to its end. */
+static enum webhook_result delivered(struct rig *r, const char *from, const char *id, const char *text, const char *change)
+{
+    struct outcome o;
+
+    deliver(r, from, id, text, change, &o);
+    if (!until(r, &o))
+        bail_out("no outcome");
+    return (enum webhook_result)o.result;
+}
+
+static void stored(void *arg, enum store_status status)
+{
+    *(int *)arg = (int)status;
+}
+
+static void put(struct rig *r, const char *name, const char *value)
+{
+    int status = -1;
+
+    store_put(r->store, sv_from(name), sv_from(value), PAGE_ECHO_TTL_MS, stored, &status);
+    for (int i = 0; i < 1000 && status < 0; i++)
+        loop_turn(r->loop, false);
+    is_int(status, STORE_DONE, "a mark is there");
+}
+
+struct got {
+    bool known;
+    char value[16];
+};
+
+static void got(void *arg, enum store_status status, struct sv value)
+{
+    struct got *g = arg;
+
+    g->known = status == STORE_DONE;
+    (void)snprintf(g->value, sizeof(g->value), "%.*s", SV_FMT(value));
+}
+
+static const char *mark(struct rig *r, const char *name)
+{
+    static struct got g;
+
+    g = (struct got){ 0 };
+    store_get(r->store, sv_from(name), got, &g);
+    for (int i = 0; i < 1000 && !g.known; i++)
+        loop_turn(r->loop, false);
+    return g.value;
+}
+
+static void visits(struct rig *r)
+{
+    for (int i = 0; i < 20; i++)
+        rig_visit(r, "c1");
+}
+
+static void customers(void)
+{
+    struct rig r;
+    struct outcome o;
+
+    rig_open(&r, &rig_policy);
+    deliver(&r, "u", "m1", "hello", "", &o);
+    ok(until(&r, &o), "an outcome");
+    is_int(o.result, WEBHOOK_ACCEPTED, "a customer's message is accepted");
+    is_str(o.id, "m1", "under its id");
+    is_int(r.ai.calls, 0, "and left to a daemon");
+    visits(&r);
+    is_str(r.ai.seen, "user:hello|", "which answers it");
+    is_int(r.platform.sent, 1, "once");
+    is_int(delivered(&r, "u", "m1", "hello", ""), WEBHOOK_DUPLICATE, "a second delivery");
+    is_int(delivered(&r, "u", "m1", "another text", ""), WEBHOOK_DUPLICATE, "one with another text that says nothing of a change");
+    visits(&r);
+    is_int(r.ai.calls, 1, "change nothing");
+    rig_close(&r);
+}
+
+static void echoes(void)
+{
+    struct rig r;
+    char by_text[PAGE_ECHO_SIZE], by_id[PAGE_ECHO_SIZE], named[PAGE_ECHO_SIZE];
+
+    rig_open(&r, &rig_policy);
+    page_echo_text(by_text, SV(PAGE), SV("c1"), SV("answer 1 & more"));
+    page_echo_id(by_id, SV(PAGE), SV("p1"));
+    page_echo_id(named, SV(PAGE), SV("p2"));
+    put(&r, by_text, "sent");
+    is_int(delivered(&r, "page", "p1", "answer  1 &amp; more\\n", ""), WEBHOOK_OWN, "an echo, before the platform's answer has named its id");
+    is_str(mark(&r, by_text), "seen", "its text has arrived");
+    is_str(mark(&r, by_id), "seen", "its id is known");
+    for (int i = 0; i < 3; i++)
+        is_int(delivered(&r, i == 1 ? "admin-1" : "page", "p1", "answer 1 &amp; more", ""), WEBHOOK_OWN, "the same again");
+    put(&r, named, "id");
+    is_int(delivered(&r, "page", "p2", "as the platform has rewritten it", ""), WEBHOOK_OWN, "an echo that is known by its id");
+    is_str(mark(&r, named), "seen", "has arrived");
+    is_int(delivered(&r, "page", "p2", "mended by a person", "edited"), WEBHOOK_OWN, "and is ours, whoever changes it");
+    is_int(delivered(&r, "page", "p2", "", "removed"), WEBHOOK_OWN, "or takes it back");
+    is_int(delivered(&r, "u", "m1", "hello", ""), WEBHOOK_ACCEPTED, "a customer");
+    visits(&r);
+    is_int(r.ai.calls, 1, "is answered: nobody has taken over");
+    is_int(delivered(&r, "page", "p9", "", "removed"), WEBHOOK_LEFT, "what the page takes back without our knowing it is left");
+    rig_close(&r);
+}
+
+static void takes_over(void)
+{
+    struct rig r;
+    struct rig_answer a;
+
+    rig_open(&r, &rig_policy);
+    is_int(delivered(&r, "admin-1", "p1", "I am here", ""), WEBHOOK_ACCEPTED, "a person's message");
+    is_int(delivered(&r, "admin-1", "p1", "I am here", ""), WEBHOOK_DUPLICATE, "comes twice");
+    is_int(delivered(&r, "u", "m1", "hello", ""), WEBHOOK_ACCEPTED, "a customer");
+    visits(&r);
+    is_int(r.ai.calls, 0, "is the person's");
+    rig_send(&r, "c1", "m1", "hello", "user", &a);
+    ok(rig_until(&r, &a), "its fate");
+    is_str(rig_str(&a, "reason"), "bot_paused", "says so");
+    rig_forget(&a);
+    rig_close(&r);
+}
+
+/* Nobody knows any more whether a mark was there. */
+static void too_old(void)
+{
+    struct rig r;
+    struct webhook w = { .kind = WEBHOOK_PAGE, .plain = SV("hi"),
+                         .message = { .conversation_id = SV("c1"), .message_id = SV("p1"), .content = SV("hi"), .sender_id = SV("a"),
+                                      .sender_type = SENDER_AGENT, .metadata = SV("{\"page_id\":\"100\"}") } };
+    struct outcome o = { .result = NOTHING_YET };
+
+    rig_open(&r, &rig_policy);
+    (void)delivered(&r, "u", "m0", "hello", ""); /* the store's clock is known */
+    w.message.timestamp_ms = clock_wall_ms() - PAGE_ECHO_TTL_MS;
+    webhook_submit(r.turns, SV(PAGE), &w, &(struct webhook_options){ 0 }, done, &o);
+    ok(until(&r, &o), "an outcome");
+    is_int(o.result, WEBHOOK_LEFT, "is left");
+    visits(&r);
+    is_int(r.ai.calls, 1, "nobody has taken over by it");
+    rig_close(&r);
+}
+
+static void edits(void)
+{
+    struct rig r;
+
+    rig_open(&r, &rig_policy);
+    is_int(delivered(&r, "u", "m1", "two shirts", ""), WEBHOOK_ACCEPTED, "a message");
+    is_int(delivered(&r, "u", "m1", "three shirts", "edited"), WEBHOOK_ACCEPTED, "its edit");
+    is_int(delivered(&r, "u", "m1", "three shirts", "edited"), WEBHOOK_DUPLICATE, "which comes again");
+    is_int(delivered(&r, "u", "m1", " three  <b>shirts</b>\\n", "edited"), WEBHOOK_DUPLICATE, "and in another form");
+    is_int(delivered(&r, "u", "m1", "two shirts", ""), WEBHOOK_DUPLICATE, "as does the message");
+    is_int(delivered(&r, "u", "m1", "four shirts", "edited"), WEBHOOK_ACCEPTED, "a second edit");
+    visits(&r);
+    is_str(r.ai.seen, "user:four shirts|", "the last text is asked about");
+    is_int(r.platform.sent, 1, "once");
+    has_str(r.platform.last_body, "\"message_ids\":[\"m1\",\"m1~", "and answers all three");
+
+    is_int(delivered(&r, "u", "m2", "socks, too", "edited"), WEBHOOK_ACCEPTED, "an edit that is seen before its message");
+    is_int(delivered(&r, "u", "m2", "socks", ""), WEBHOOK_DUPLICATE, "is the message");
+    visits(&r);
+    is_str(r.ai.seen, "user:four shirts|assistant:answer 1|user:socks, too|", "with its text");
+    rig_close(&r);
+}
+
+static void removals(void)
+{
+    struct rig r;
+
+    rig_open(&r, &rig_policy);
+    is_int(delivered(&r, "u", "m1", "my password is 1234", ""), WEBHOOK_ACCEPTED, "a message");
+    is_int(delivered(&r, "u", "m1", "my password was 1234", "edited"), WEBHOOK_ACCEPTED, "edited");
+    is_int(delivered(&r, "u", "m1", "", "removed"), WEBHOOK_ACCEPTED, "taken back");
+    is_int(delivered(&r, "u", "m1", "", "removed"), WEBHOOK_DUPLICATE, "which comes again");
+    is_int(delivered(&r, "u", "m1", "my password is 1234", ""), WEBHOOK_DUPLICATE, "as does the message");
+    visits(&r);
+    is_int(r.ai.calls + r.platform.sent, 0, "nobody is asked, nothing is sent");
+
+    is_int(delivered(&r, "u", "m2", "", "removed"), WEBHOOK_ACCEPTED, "a removal that is seen before its message");
+    is_int(delivered(&r, "u", "m2", "secret", ""), WEBHOOK_DUPLICATE, "takes its place");
+    is_int(delivered(&r, "u", "m2", "secret!", "edited"), WEBHOOK_ACCEPTED, "an edit that comes late");
+    is_int(delivered(&r, "u", "m2", "", "removed"), WEBHOOK_DUPLICATE, "the removal again");
+    visits(&r);
+    is_int(r.ai.calls + r.platform.sent, 0, "changes nothing");
+    is_int(delivered(&r, "u", "m3", "hello", ""), WEBHOOK_ACCEPTED, "a message after all that");
+    visits(&r);
+    is_str(r.ai.seen, "user:hello|", "is asked about alone");
+    rig_close(&r);
+}
+
+/* An id that leaves no room for what it becomes. */
+static void long_ids(void)
+{
+    struct rig r;
+    char id[MESSAGE_ID_MAX + 1];
+
+    memset(id, 'i', MESSAGE_ID_MAX);
+    id[MESSAGE_ID_MAX] = '\0';
+    rig_open(&r, &rig_policy);
+    is_int(delivered(&r, "u", id, "one", ""), WEBHOOK_ACCEPTED, "a message with a long id");
+    is_int(delivered(&r, "u", id, "two", "edited"), WEBHOOK_ACCEPTED, "its edit");
+    visits(&r);
+    is_str(r.ai.seen, "user:two|", "replaces it");
+    is_int(delivered(&r, "u", id, "two", "edited"), WEBHOOK_DUPLICATE, "once");
+    rig_close(&r);
+}
+
+static void others(void)
+{
+    struct rig r;
+    struct webhook w = { .kind = WEBHOOK_OTHER };
+    struct outcome o = { .result = NOTHING_YET };
+
+    rig_open(&r, &rig_policy);
+    webhook_submit(r.turns, SV(PAGE), &w, &(struct webhook_options){ 0 }, done, &o);
+    is_int(o.result, NOTHING_YET, "nothing is told from inside the call");
+    ok(until(&r, &o), "an outcome");
+    is_int(o.result, WEBHOOK_LEFT, "is left");
+    rig_close(&r);
+}
+
+/* Each call of the store fails once, before or after it did its work. What is not accepted is sent again: in the end each message is there once. */
+static void faults(void)
+{
+    static const struct {
+        const char *from, *id, *text, *change;
+    } steps[] = {
+        { "u", "m1", "two shirts", "" },
+        { "page", "e1", "an echo", "" },
+        { "u", "m1", "three shirts", "edited" },
+        { "page", "e1", "an echo", "" },
+    };
+    for (unsigned n = 1; n <= CALLS; n++) {
+        for (int after = 0; after < 2; after++) {
+            struct rig r;
+            char by_text[PAGE_ECHO_SIZE];
+            int refused = 0;
+            rig_open(&r, &rig_policy);
+            page_echo_text(by_text, SV(PAGE), SV("c1"), SV("an echo"));
+            put(&r, by_text, "sent");
+            struct store *failing = store_fail_open(r.loop, r.store, n, false, after != 0);
+            struct err e;
+            r.options.store = failing;
+            turns_free(r.turns);
+            r.turns = turns_new(&r.options, &e);
+            r.store = failing;
+            for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+                for (int k = 0; k < 3 && delivered(&r, steps[i].from, steps[i].id, steps[i].text, steps[i].change) == WEBHOOK_NOT_NOW; k++)
+                    refused++;
+            }
+            ok(refused <= 1, "call %u fails %s: at most one is told to come again", n, after ? "after" : "before");
+            for (int k = 0; k < 300 && r.platform.sent == 0; k++) {
+                (void)usleep(k > 20 ? 10000 : 0);
+                rig_visit(&r, "c1");
+            }
+            is_str(r.ai.seen, "user:three shirts|", "what it is now is answered");
+            is_int(r.platform.sent, 1, "once: the echo was nobody's take-over");
+            rig_close(&r);
+        }
+    }
+}
+
+int main(void)
+{
+    arena = arena_new(0, 64u << 20);
+    customers();
+    echoes();
+    takes_over();
+    too_old();
+    edits();
+    removals();
+    long_ids();
+    others();
+    faults();
+    arena_free(arena);
+    return done_testing();
+}
