@@ -46,6 +46,7 @@ struct api_options {
     int64_t in_flight_max;    /* MAX_IN_FLIGHT; 0: what the descriptor limit carries at two a request */
     int64_t sync_wait_ms;     /* SYNC_WAIT_MS */
     const char *webhook_secrets; /* PANCAKE_WEBHOOK_SECRET: list with commas; NULL, "": none */
+    bool webhooks_fetched;       /* what no webhook could bring is fetched later: so few need to be told that theirs failed */
     int64_t webhook_deadline_ms; /* PANCAKE_WEBHOOK_DEADLINE_MS; 0: 2,000 */
     api_page_fn *page;        /* NULL: no page is known */
     void *page_arg;

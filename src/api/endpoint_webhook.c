@@ -47,7 +47,7 @@ static void answer(struct request *r, struct sv message_id, const char *mark)
 static void not_accepted(struct request *r, struct sv page_id, enum problem p)
 {
     struct api *a = r->api;
-    bool was = a->webhooks.guard.deferring, may_fail = webhook_guard_may_fail(&a->webhooks.guard, clock_mono_ms());
+    bool was = a->webhooks.guard.deferring, may_fail = !a->o.webhooks_fetched || webhook_guard_may_fail(&a->webhooks.guard, clock_mono_ms());
     char name[MESSAGE_ID_MAX + 1];
 
     webhook_pages_missed(a->webhooks.pages, page_id);

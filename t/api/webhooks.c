@@ -38,6 +38,7 @@ static struct api_options options(void)
     struct api_options o = rig_options();
 
     o.webhook_secrets = "s3cret-zero, " SECRET;
+    o.webhooks_fetched = true;
     o.webhook_deadline_ms = 30000;
     o.page = page;
     return o;
