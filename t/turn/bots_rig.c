@@ -22,7 +22,8 @@ struct made {
 };
 
 struct registry registry;
-static struct made env = { .text = "environment" };
+static const struct platform_ops named = { .name = "double" };
+static struct made env = { .text = "environment", .platform = { &named } };
 
 static const char *or_default(const char *s)
 {
