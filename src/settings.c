@@ -122,7 +122,7 @@ static const struct conf_option table[] = {
     NUMBER("CLEANUP_INTERVAL_SECONDS", cleanup_interval_s, "300", 1, 86400, "seconds between the daemon's own cleanups", RELOADS),
     NUMBER("RETENTION_DAYS", retention_days, "0", 0, 36500, "days after which messages are deleted from the archive; 0: never", RELOADS),
     NUMBER("JOB_MAX_ATTEMPTS", job_max_attempts, "5", 1, 100,
-           "tries of a job, whatever the reason, of any other turn that fails for another reason than an unreachable peer, and of a callback", RELOADS),
+           "tries of a job (not of a webhook's message), whatever the reason, of any other turn that fails for another reason than an unreachable peer, and of a callback", RELOADS),
     NUMBER("JOB_CONCURRENCY", job_concurrency, "1000", 1, 100000, "jobs and other turns that one daemon runs at once", RELOADS),
     NUMBER("JOB_TTL", job_ttl_s, "86400", 60, INT32_MAX, "seconds that the record of a job is kept after its end", RELOADS),
     NUMBER("SESSION_CACHE_TTL", session_cache_ttl_s, "3600", 1, INT32_MAX, "seconds that a session is cached, and that its last events are kept for listeners that come back", RELOADS),

@@ -131,7 +131,7 @@ struct policy setup_policy(const struct settings *s)
         .ai_timeout_ms = s->ai_timeout_s * 1000,
         .send_timeout_ms = s->pancake_timeout_s * 1000,
         .send_idempotent = s->pancake_idempotent || s->pancake_provider == PANCAKE_PROVIDER_PAGES_FM, /* what may have arrived is read back */
-        .sends_max = 5,
+        .sends_max = 8,
         .attempts_max = (uint32_t)s->job_max_attempts,
         .retry_for_ms = s->retry_for_hours * HOUR_MS,
         .retry_base_ms = 1000,

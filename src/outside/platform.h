@@ -33,6 +33,7 @@ enum platform_outcome {
     PLATFORM_UNREACHABLE, /* proved not applied (connect error, 429, 503): may be tried again */
     PLATFORM_TOO_LATE,    /* not one byte left */
     PLATFORM_UNKNOWN,     /* it may have been applied (timeout, cut, 408, other 5xx) */
+    PLATFORM_PART,        /* some of it has been applied, the rest has not and can be with a repeat */
 };
 
 struct platform_answer {
@@ -41,6 +42,7 @@ struct platform_answer {
     int64_t retry_after_ms; /* -1: not said */
     int64_t took_ms;
     int http_status;        /* 0: there was none */
+    bool settled;           /* FAILED, UNREACHABLE, TOO_LATE of a request with `again`: the earlier attempts have not been applied either */
     bool circuit_open;      /* UNREACHABLE, and nobody was asked; retry_after_ms is how long that lasts at least */
     struct err err;
 };

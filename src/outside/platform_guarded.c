@@ -77,6 +77,12 @@ static void answered(void *arg, const struct platform_answer *a)
     case PLATFORM_TOO_LATE: /* it was this side that was slow */
         breaker_gone(c->platform->breaker, &c->pass);
         break;
+    case PLATFORM_PART: /* as what came last */
+        if (a->http_status >= 500)
+            breaker_bad(c->platform->breaker, &c->pass, a->retry_after_ms, false);
+        else
+            breaker_gone(c->platform->breaker, &c->pass);
+        break;
     }
     calls_leave(&c->link);
     c->fn(c->arg, a);

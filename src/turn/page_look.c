@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Reading back: what became of pieces that may have arrived. First the marks, which an echo has set when it came; then the conversation's newest messages, and
- * once more a little later, since what was sent a moment ago need not be shown yet. Whatever cannot be read leaves the outcome unknown. */
+ * once more a little later, since what was sent a moment ago need not be shown yet. Each look's result is kept for the tries to come; whatever cannot be read leaves
+ * the outcome as unknown as it was, and nothing is sent. */
 #include "config.h"
 
 #include "lib/clock.h"
@@ -9,7 +10,7 @@
 
 #define CLOCKS_MS 120000 /* between the clocks of two services */
 #define AGAIN_MS 2000
-#define ROUNDS 2
+#define READ_ROW_MS 3000 /* so long may the row of reads be; then the places of sends are as good */
 #define PAGES_MOST 3
 #define PAGE_SIZE 30
 
@@ -17,15 +18,15 @@ static void read_page(struct platform_call *c);
 
 /* ---- messages ---- */
 
-static bool is_open(const struct platform_call *c, size_t i)
+static bool is_unsure(const struct platform_call *c, size_t i)
 {
-    return c->state[i] == PAGE_PIECE_MAYBE && !c->matched[i];
+    return c->state[i] == PAGE_PIECE_MAYBE || c->state[i] == PAGE_PIECE_MISSED;
 }
 
 static bool some_left(const struct platform_call *c)
 {
     for (size_t i = 0; i < c->text.n; i++)
-        if (is_open(c, i))
+        if (is_unsure(c, i) && !c->matched[i])
             return true;
     return false;
 }
@@ -99,32 +100,46 @@ static bool look_through(struct platform_call *c, const json_t *messages, bool *
 
 /* ---- what was found ---- */
 
-static void conclude(struct platform_call *c)
+static void not_read(struct platform_call *c)
 {
-    for (size_t i = 0; i < c->text.n; i++)
-        if (c->state[i] == PAGE_PIECE_MAYBE)
-            c->state[i] = c->matched[i] ? PAGE_PIECE_ARRIVED : PAGE_PIECE_OPEN;
-    c->then = page_send_next;
-    page_ask(c); /* so that another try needs not read again */
-    store_put(c->p->o.store, sv_from(c->record), (struct sv){ c->state, c->text.n }, PAGE_ECHO_TTL_MS, page_written, c);
+    page_send_not(c, PLATFORM_UNREACHABLE, "not sent: it cannot be read whether it has arrived");
+}
+
+static void no_time(struct platform_call *c)
+{
+    page_send_not(c, PLATFORM_TOO_LATE, "not sent: there was no time to read whether it has arrived");
 }
 
 static void begin_round(struct platform_call *c)
 {
-    c->round++;
     c->read_pages = c->read_n = 0;
     memset(c->matched, 0, sizeof(c->matched));
     map_free(c->seen);
     c->seen = map_new();
     if (c->seen == NULL)
-        page_send_unknown(c, "not read: memory is short");
+        page_send_not(c, PLATFORM_TOO_LATE, "not read: memory is short");
     else
         read_page(c);
 }
 
-static void after_limit(struct platform_call *c)
+static void wait_round(struct platform_call *c)
 {
-    page_send_unknown(c, "it cannot be read whether it has arrived");
+    page_after(c, AGAIN_MS, begin_round);
+}
+
+/* What was looked for twice and not found is to be sent. It is written, so that another try needs not look for it so often again. */
+static void conclude(struct platform_call *c)
+{
+    for (size_t i = 0; i < c->text.n; i++) {
+        if (is_unsure(c, i) && c->matched[i])
+            c->state[i] = PAGE_PIECE_ARRIVED;
+        else if (is_unsure(c, i))
+            c->state[i] = c->state[i] == PAGE_PIECE_MAYBE ? PAGE_PIECE_MISSED : PAGE_PIECE_OPEN;
+    }
+    memset(c->matched, 0, sizeof(c->matched));
+    c->then = some_left(c) ? wait_round : page_send_next;
+    page_ask(c);
+    store_put(c->p->o.store, sv_from(c->record), (struct sv){ c->state, c->text.n }, PAGE_ECHO_TTL_MS, page_written, c);
 }
 
 static void answered(void *arg, const struct pages_answer *a)
@@ -134,14 +149,14 @@ static void answered(void *arg, const struct pages_answer *a)
     c->http_status = a->http_status;
     if (a->outcome == PAGES_LIMITED) {
         c->err = a->err;
-        c->then = after_limit;
+        c->then = not_read;
         page_leave_alone(c, a->retry_after_ms);
         return;
     }
     if (a->outcome != PAGES_DONE) {
         c->err = a->err;
         c->retry_after_ms = a->retry_after_ms;
-        after_limit(c);
+        not_read(c);
         return;
     }
     const json_t *messages = json_object_get(a->body, "messages");
@@ -149,16 +164,12 @@ static void answered(void *arg, const struct pages_answer *a)
     bool old = false;
     page_was_good(c);
     if (!look_through(c, messages, &old)) {
-        after_limit(c);
+        not_read(c);
         return;
     }
     c->read_n += (unsigned)n;
-    if (!some_left(c))
-        conclude(c);
-    else if (!old && n >= PAGE_SIZE && c->read_pages < PAGES_MOST)
+    if (some_left(c) && !old && n >= PAGE_SIZE && c->read_pages < PAGES_MOST)
         read_page(c);
-    else if (c->round < ROUNDS)
-        page_after(c, AGAIN_MS, begin_round);
     else
         conclude(c);
 }
@@ -170,7 +181,7 @@ static void call(struct platform_call *c)
     int64_t left_ms = c->deadline_ms - clock_mono_ms();
     const struct pages_reading r = { .page_id = c->page_id, .conversation_id = c->conversation_id, .current_count = c->read_n, .timeout_ms = left_ms };
     if (left_ms <= 0) {
-        after_limit(c);
+        no_time(c);
         return;
     }
     if (c->limited) {
@@ -181,7 +192,7 @@ static void call(struct platform_call *c)
     c->read_pages++;
     c->call = pages_messages(c->p->o.pages, &r, answered, c);
     if (c->call == NULL)
-        after_limit(c);
+        page_send_not(c, PLATFORM_TOO_LATE, "not read: memory is short");
 }
 
 static void limit_known(void *arg, enum store_status status, struct sv value)
@@ -203,6 +214,20 @@ static void nothing(struct platform_call *c)
     (void)c;
 }
 
+static void ask_place(struct platform_call *c, enum page_row row, int64_t ahead_ms, store_value_fn *fn)
+{
+    struct store_place q = page_place(c->a, c->page_id, row, 1, c->p->o.calls_per_second);
+    int64_t left_ms = c->deadline_ms - clock_mono_ms();
+    if (q.name.p == NULL || left_ms <= 0) {
+        no_time(c);
+        return;
+    }
+    q.ahead_max_ms = ahead_ms < left_ms ? ahead_ms : left_ms;
+    c->then = nothing;
+    page_ask(c);
+    store_place(c->p->o.store, &q, fn, c);
+}
+
 static void placed(void *arg, enum store_status status, struct sv value)
 {
     struct platform_call *c = arg;
@@ -214,22 +239,25 @@ static void placed(void *arg, enum store_status status, struct sv value)
         return;
     }
     c->retry_after_ms = ms < 0 ? -ms : -1;
-    after_limit(c);
+    no_time(c);
+}
+
+/* The row of reads is long: one place of the sends, which are waiting for what is read. */
+static void placed_soon(void *arg, enum store_status status, struct sv value)
+{
+    struct platform_call *c = arg;
+    int64_t ms = 0;
+    if (!page_heard(c))
+        return;
+    if (status == STORE_DONE && sv_to_i64(value, &ms) && ms >= 0)
+        page_after(c, ms, moment);
+    else
+        ask_place(c, PAGE_ROW_SEND, INT64_MAX, placed);
 }
 
 static void read_page(struct platform_call *c)
 {
-    int64_t left_ms = c->deadline_ms - clock_mono_ms();
-    struct store_place q = page_place(c->a, c->page_id, PAGE_ROW_READ, 1, c->p->o.calls_per_second);
-    if (q.name.p == NULL || left_ms <= 0) {
-        after_limit(c);
-        return;
-    }
-    if (q.ahead_max_ms > left_ms)
-        q.ahead_max_ms = left_ms;
-    c->then = nothing;
-    page_ask(c);
-    store_place(c->p->o.store, &q, placed, c);
+    ask_place(c, PAGE_ROW_READ, READ_ROW_MS, placed_soon);
 }
 
 /* ---- marks ---- */
@@ -247,13 +275,15 @@ static void mark_known(void *arg, enum store_status status, struct sv value);
 /* The next piece whose mark may say something: the first try has written it, and no other piece has the same one. */
 static void look_at_mark(struct platform_call *c)
 {
-    while (c->at < c->text.n && !(c->recalled && c->state[c->at] == PAGE_PIECE_MAYBE && is_alone(c, c->at)))
+    while (c->at < c->text.n && !(c->recalled && is_unsure(c, c->at) && is_alone(c, c->at)))
         c->at++;
     if (c->at == c->text.n) {
-        if (some_left(c))
-            begin_round(c);
+        if (!some_left(c))
+            page_send_next(c);
+        else if (memchr(c->state, PAGE_PIECE_MISSED, c->text.n) != NULL)
+            wait_round(c); /* nobody knows when the first look was */
         else
-            conclude(c);
+            begin_round(c);
         return;
     }
     page_echo_text(c->echo, c->page_id, c->conversation_id, c->plain[c->at]);
@@ -276,6 +306,5 @@ static void mark_known(void *arg, enum store_status status, struct sv value)
 void page_look_begin(struct platform_call *c)
 {
     c->at = 0;
-    c->round = 0;
     look_at_mark(c);
 }

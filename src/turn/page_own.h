@@ -30,6 +30,7 @@ struct page_held {
 enum page_state {
     PAGE_PIECE_OPEN = '.',    /* nothing was sent */
     PAGE_PIECE_MAYBE = '?',   /* it may have arrived */
+    PAGE_PIECE_MISSED = '-',  /* the same; it was looked for once, and not found */
     PAGE_PIECE_ARRIVED = '+',
 };
 
@@ -60,11 +61,12 @@ struct platform_call {
     struct pages_call *call;
     bool store_failed, limited;
     bool answered_any; /* a call of this delivery has left */
+    bool settled;      /* of no piece it is unknown whether an earlier try has sent it */
     bool recalled;     /* an earlier try's states were in the store: its marks were written, too */
     int64_t retry_after_ms;
     int http_status;
 
-    unsigned round, read_pages, read_n; /* reading back */
+    unsigned read_pages, read_n; /* reading back */
     struct map *seen;                   /* ids of messages of this round */
     bool matched[PAGE_PIECES_MAX];
 };
@@ -94,8 +96,8 @@ void page_send_begin(struct platform_call *c);
 void page_send_next(struct platform_call *c);
 /* Nothing more can be sent now. What is known is written first. */
 void page_send_later(struct platform_call *c, int64_t retry_after_ms, const char *why);
-/* It is not known whether something has arrived. */
-void page_send_unknown(struct platform_call *c, const char *why);
+/* Nothing was sent, and what an earlier try has sent stays unknown: UNREACHABLE or TOO_LATE. */
+void page_send_not(struct platform_call *c, enum platform_outcome outcome, const char *why);
 
 /* page_look.c: finds out about what may have arrived, then page_send_next. */
 void page_look_begin(struct platform_call *c);

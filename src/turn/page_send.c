@@ -28,7 +28,7 @@ static size_t arrived(const struct platform_call *c)
 
 static void end(struct platform_call *c, enum platform_outcome outcome, int64_t executed)
 {
-    page_answer(c, &(struct platform_answer){ .outcome = outcome, .actions_executed = executed, .retry_after_ms = c->retry_after_ms, .http_status = c->http_status, .err = c->err });
+    page_answer(c, &(struct platform_answer){ .outcome = outcome, .actions_executed = executed, .settled = c->settled, .retry_after_ms = c->retry_after_ms, .http_status = c->http_status, .err = c->err });
 }
 
 /* Actions all of whose pieces have arrived, and those that need none. */
@@ -55,17 +55,17 @@ static void refused(struct platform_call *c)
     end(c, PLATFORM_SENT, executed(c));
 }
 
-void page_send_unknown(struct platform_call *c, const char *why)
+void page_send_not(struct platform_call *c, enum platform_outcome outcome, const char *why)
 {
     if (c->err.code == ERR_NONE)
         (void)err_set(&c->err, ERR_UNAVAILABLE, "%s", why);
-    end(c, PLATFORM_UNKNOWN, 0);
+    end(c, outcome, 0);
 }
 
 static void tell_later(struct platform_call *c)
 {
     if (arrived(c) > 0)
-        end(c, PLATFORM_UNKNOWN, 0);
+        end(c, PLATFORM_PART, 0);
     else
         end(c, c->answered_any ? PLATFORM_UNREACHABLE : PLATFORM_TOO_LATE, 0);
 }
@@ -250,7 +250,7 @@ static void answered(void *arg, const struct pages_answer *a)
         page_send_later(c, a->retry_after_ms, "not sent");
         return;
     case PAGES_UNKNOWN:
-        page_send_unknown(c, "outcome unknown");
+        page_send_not(c, PLATFORM_UNKNOWN, "outcome unknown");
         return;
     }
 }
@@ -286,6 +286,7 @@ static void call(struct platform_call *c)
 
 void page_send_next(struct platform_call *c)
 {
+    c->settled = true;
     c->at = 0;
     while (c->at < c->text.n && c->state[c->at] == PAGE_PIECE_ARRIVED)
         c->at++;
@@ -301,7 +302,7 @@ void page_send_next(struct platform_call *c)
 
 static bool is_state(char s)
 {
-    return s == PAGE_PIECE_OPEN || s == PAGE_PIECE_MAYBE || s == PAGE_PIECE_ARRIVED;
+    return s == PAGE_PIECE_OPEN || s == PAGE_PIECE_MAYBE || s == PAGE_PIECE_MISSED || s == PAGE_PIECE_ARRIVED;
 }
 
 /* What an earlier try has left. Nothing, or nothing that fits: all may have arrived. */
@@ -311,7 +312,7 @@ static void recalled(void *arg, enum store_status status, struct sv value)
     if (!page_heard(c))
         return;
     if (status != STORE_DONE) {
-        page_send_unknown(c, "the store does not say what an earlier try has sent");
+        page_send_not(c, PLATFORM_TOO_LATE, "not sent: the store does not say what an earlier try has sent");
         return;
     }
     bool known = value.n == c->text.n;
@@ -319,12 +320,8 @@ static void recalled(void *arg, enum store_status status, struct sv value)
         known = is_state(value.p[i]);
     for (size_t i = 0; i < c->text.n; i++)
         c->state[i] = known ? value.p[i] : (char)PAGE_PIECE_MAYBE;
-    if (memchr(c->state, PAGE_PIECE_MAYBE, c->text.n) != NULL) {
-        c->recalled = known;
-        page_look_begin(c);
-    } else {
-        page_send_next(c);
-    }
+    c->recalled = known;
+    page_look_begin(c);
 }
 
 static bool make_plain(struct platform_call *c)
@@ -352,7 +349,7 @@ void page_send_begin(struct platform_call *c)
         end(c, PLATFORM_FAILED, 0);
     } else if (!make_plain(c)) {
         (void)err_set(&c->err, ERR_MEMORY, "not sent: memory is short");
-        end(c, c->again ? PLATFORM_UNKNOWN : PLATFORM_TOO_LATE, 0);
+        end(c, PLATFORM_TOO_LATE, 0);
     } else {
         (void)snprintf(c->record, sizeof(c->record), "page:sent:%.*s", SV_FMT(sv_cut_utf8(c->key, 64)));
         (void)snprintf(c->limit, sizeof(c->limit), "page:%.*s:limited", SV_FMT(c->page_id));

@@ -68,6 +68,7 @@ struct turn {
     int64_t executed;
     char failure[160];           /* reason of AI_FAILED, SENT */
     int64_t retry_after_ms;      /* how long the peer is not to be tried again; 0: it did not say */
+    bool settled;                /* of a repeated send that was not made: nor was any before it */
     bool not_asked;              /* nobody was: a circuit was open, or the bot is unusable */
     enum event_kind closing; /* the event that ends it, for the next try */
     unsigned finish_tries;

@@ -415,6 +415,17 @@ static bool is_between(const struct conversation *c)
     return c->token[0] == '\0' && c->retry_at_ms != 0;
 }
 
+bool step_tried_long(const struct conversation *c, const struct event *ev, const struct policy *p)
+{
+    return ev->now_ms - c->oldest_ms >= p->retry_for_ms;
+}
+
+/* A send is tried so often, and for so long. What its owner has not come to tell of is no attempt of its own: it may not have got as far as the platform. */
+static bool may_resend(const struct conversation *c, const struct event *ev, const struct policy *p)
+{
+    return p->send_idempotent && c->sends < p->sends_max && (c->sends <= 1 || is_between(c) || !step_tried_long(c, ev, p));
+}
+
 static void begin_sending(const struct conversation *before, const struct event *ev, const struct policy *p, struct decision *d)
 {
     struct conversation *c = &d->next;
@@ -428,9 +439,9 @@ static void begin_sending(const struct conversation *before, const struct event 
     }
     if (step_lease_live(c, ev))
         return;
-    if (p->send_idempotent && c->sends < p->sends_max) {
+    if (may_resend(c, ev, p)) {
         step_take_lease(d, ev, p);
-        c->sends++;
+        c->sends += c->sends <= 1 || is_between(before);
         c->send_fence = c->fence;
         c->send_deadline_ms = max_ms(c->send_deadline_ms, ev->now_ms + step_send_window_ms(p));
         c->retry_at_ms = 0;

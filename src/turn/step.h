@@ -24,7 +24,8 @@ enum event_kind {
 };
 
 enum failure { FAILURE_UNREACHABLE, FAILURE_REFUSED, FAILURE_INVALID };
-enum sent { SENT_OK, SENT_FAILED, SENT_UNREACHABLE, SENT_TOO_LATE, SENT_UNKNOWN };
+/* What one attempt of a send has come to. PART: some of it has arrived, the rest has not been sent: it is to be repeated, and nothing is unknown. */
+enum sent { SENT_OK, SENT_FAILED, SENT_UNREACHABLE, SENT_TOO_LATE, SENT_UNKNOWN, SENT_PART };
 
 enum session_status { SESSION_KEEP = 0, SESSION_ACTIVE, SESSION_CLOSED, SESSION_ARCHIVED };
 enum session_reply { SESSION_REPLY_KEEP = 0, SESSION_REPLY_ON, SESSION_REPLY_OFF };
@@ -54,6 +55,7 @@ struct event {
     bool interrupted;      /* ANSWERED: no answer yet, is it worth waiting for? NOTHING: yes */
     enum failure failure;  /* AI_FAILED */
     enum sent sent;        /* SENT */
+    bool settled;          /* SENT, of a repeat that was not applied: nor was any attempt before it */
     const char *turn_id;   /* SENT: of the turn that tells; it covers ... */
     uint32_t covered_n;    /* ... so many */
     bool just_back;        /* BEGIN: the host has come back to this store a moment ago: who has sent something may tell of it yet */

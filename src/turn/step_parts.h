@@ -17,6 +17,8 @@ void step_take_lease(struct decision *d, const struct event *ev, const struct po
 void step_drop_lease(struct decision *d);
 /* A person has the conversation for the policy's time from now on, or as long as it was to be anyway. */
 void step_silence(struct conversation *c, const struct event *ev, const struct policy *p);
+/* What is to be answered has been tried for as long as an unreachable peer is. */
+bool step_tried_long(const struct conversation *c, const struct event *ev, const struct policy *p);
 /* A reply that has become stale would be withheld. */
 bool step_may_restart(const struct conversation *c, const struct policy *p);
 /* What was cancelled while it waited is like any other pending message (again). */

@@ -157,7 +157,7 @@ static void retry_or_fail(const struct conversation *before, const struct event 
     c->send_deadline_ms = 0; /* nothing was sent */
     c->attempts += !ev->not_asked;
     c->faults += !unreachable;
-    bool too_long = ev->now_ms - c->oldest_ms >= p->retry_for_ms, too_often = c->job && c->attempts >= p->attempts_max;
+    bool too_long = step_tried_long(c, ev, p), too_often = c->job && c->attempts >= p->attempts_max;
     if (too_often || (unreachable ? too_long : c->faults >= p->attempts_max)) {
         step_settle(d, ev);
         d->turn_id = before->turn_id;
@@ -191,6 +191,13 @@ static void send_again_later(struct decision *d, const struct event *ev)
     d->verdict = VERDICT_RETRY;
 }
 
+/* The attempt has told nothing of those before it and has left nothing behind that could arrive yet: it does not count. */
+static void send_rest_later(struct decision *d, const struct event *ev)
+{
+    d->next.sends -= d->next.sends > 1;
+    send_again_later(d, ev);
+}
+
 /* Its send is as it was, though the lease went when the host changed its store. */
 static bool is_still_open(const struct conversation *c, const struct event *ev)
 {
@@ -204,14 +211,20 @@ static void sent(const struct conversation *before, const struct event *ev, cons
     d->turn_id = before->turn_id;
     if (c->phase != PHASE_SENDING || c->send_fence != ev->fence || (!is_mine(c, ev) && !is_still_open(c, ev)))
         return;
-    /* a repeat that fails says nothing about the attempts before it: those may have arrived, or arrive yet */
-    bool unknown = ev->sent == SENT_UNKNOWN || (c->sends > 1 && ev->sent != SENT_OK);
-    if (!unknown && (ev->sent == SENT_UNREACHABLE || ev->sent == SENT_TOO_LATE)) {
+    bool unmade = ev->sent == SENT_UNREACHABLE || ev->sent == SENT_TOO_LATE;
+    bool newer = c->pending_n > c->covered_n, too_long = step_tried_long(c, ev, p);
+    if (unmade && (c->sends <= 1 || (ev->settled && (newer || too_long)))) { /* else the reply that there is can wait for its platform */
         retry_or_fail(before, ev, p, d, true);
         return;
     }
     d->changed = true;
-    if (unknown && p->send_idempotent && c->sends < p->sends_max) {
+    if ((unmade || ev->sent == SENT_PART) && p->send_idempotent && !too_long) {
+        send_rest_later(d, ev);
+        return;
+    }
+    /* a repeat that fails says nothing about the attempts before it, unless it has looked: those may have arrived, or arrive yet */
+    bool unknown = ev->sent != SENT_OK && !(ev->sent == SENT_FAILED && (c->sends <= 1 || ev->settled));
+    if (unknown && !unmade && p->send_idempotent && c->sends < p->sends_max && !(c->sends > 1 && too_long)) {
         send_again_later(d, ev);
         return;
     }

@@ -90,6 +90,7 @@ typedef void turn_answer_fn(void *arg, const struct turn_answer *answer);
 struct submit_options {
     bool respond_async; /* 202 as soon as the turn has begun */
     bool as_job;        /* a daemon runs the turn; the answer comes at once */
+    bool patient;       /* with as_job: nobody asks for it; unreachable peers are tried as long as for any other message, not attempts_max times */
     bool changed;       /* its id may be known with another content (other_content): nothing to warn of */
     int64_t wait_ms;    /* after that 202 `processing`; the turn goes on */
     struct sv request_id, traceparent; /* handed to the AI and the platform; SV_NONE: none */

@@ -352,7 +352,8 @@ static int64_t retry_in_ms(const struct turn *turn)
 {
     const struct policy *p = &turn->policy;
     int64_t said_ms = turn->retry_after_ms < RETRY_SAID_MAX_MS ? turn->retry_after_ms : RETRY_SAID_MAX_MS;
-    return said_ms + backoff_ms(turn->record.attempts, p->retry_base_ms, p->retry_cap_ms);
+    uint32_t tries = turn->record.attempts + (turn->record.sends > 1 ? turn->record.sends - 1 : 0);
+    return said_ms + backoff_ms(tries, p->retry_base_ms, p->retry_cap_ms);
 }
 
 static struct transact *closing(struct turn *turn, enum event_kind kind)
@@ -393,6 +394,7 @@ void turn_finish(struct turn *turn, enum sent sent)
     if (x == NULL)
         return;
     x->event.sent = sent;
+    x->event.settled = turn->settled;
     x->ai_answered = turn->ai_answered;
     x->ai_ms = turn->reply.ai_ms;
     x->event.turn_id = turn->record.turn_id;

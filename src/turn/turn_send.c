@@ -104,10 +104,12 @@ static void delivered(void *arg, const struct platform_answer *answer)
     static const enum sent sents[] = {
         [PLATFORM_SENT] = SENT_OK,           [PLATFORM_FAILED] = SENT_FAILED,   [PLATFORM_UNREACHABLE] = SENT_UNREACHABLE,
         [PLATFORM_TOO_LATE] = SENT_TOO_LATE, [PLATFORM_UNKNOWN] = SENT_UNKNOWN,
+        [PLATFORM_PART] = SENT_PART,
     };
     struct turn *turn = arg;
     turn->send_call = NULL;
     int64_t out_us = turn_came_back(turn);
+    turn->settled = answer->settled;
     turn->not_asked = answer->circuit_open; /* which was logged when it opened */
     turn->retry_after_ms = answer->retry_after_ms > 0 ? answer->retry_after_ms : 0;
     if (!turn->not_asked) {

@@ -43,7 +43,7 @@ static void end(struct submission *s, enum webhook_result result)
 
 static void submit(struct submission *s, turn_answer_fn *fn)
 {
-    const struct submit_options o = { .as_job = true, .changed = s->edited || s->removed, .request_id = s->request_id,
+    const struct submit_options o = { .as_job = true, .patient = true, .changed = s->edited || s->removed, .request_id = s->request_id,
                                       .traceparent = s->traceparent };
 
     turns_submit(s->t, &s->m, &o, fn, s);

@@ -117,7 +117,7 @@ struct sim_task {
     struct conversation record; /* as it applied it last */
     uint64_t record_version;
     uint32_t turn, from, upto; /* what the AI was asked about, what is sent */
-    bool ai_fails, has_actions;
+    bool ai_fails, has_actions, settled; /* settled: of `sent` */
     enum failure failure;
     uint32_t flight, tries;
     enum sent sent;
@@ -159,7 +159,7 @@ struct sim_entry {
 /* What happened so often: a simulation in which something never happens proves nothing about it. */
 struct sim_counts {
     uint64_t steps, worlds, messages, duplicates, crashes, pauses, unlocks, downs, downs_done, conflicts, lease_lost, drains, forgotten;
-    uint64_t applied, applied_late, deduplicated, resends, first_bytes, too_late, takeovers, takeovers_dead;
+    uint64_t applied, applied_late, deduplicated, looked, resends, first_bytes, too_late, takeovers, takeovers_dead;
     uint64_t synced, synced_in_turn, revived, not_revived, cancels_repeated, groups, groups_in_part, silenced_by_bot;
     uint64_t verdicts[VERDICT_TOO_LATE + 1];
 };

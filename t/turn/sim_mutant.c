@@ -37,6 +37,7 @@ static const char *const names[] = {
     [MUTANT_SYNC_IS_NEWER] = "what was made elsewhere counts as something newer",
     [MUTANT_CANCEL_KEEPS_FENCE] = "a cancelled turn keeps its lease",
     [MUTANT_CANCEL_WHILE_SENDING] = "a turn is cancelled while its owner sends",
+    [MUTANT_SETTLED_UNSEEN] = "a repeat that fails speaks for those before it without having looked",
 };
 _Static_assert(ARRAY_LEN(names) == MUTANT_N, "a name for each mutant");
 
@@ -56,6 +57,8 @@ void sim_mutant_before(struct sim *w, struct sim_task *t, struct policy *p)
         t->before.paused = false;
     if (w->mutant == MUTANT_REPEAT_IS_OUTCOME && ev->sent == SENT_FAILED)
         t->before.sends = 1;
+    if (w->mutant == MUTANT_SETTLED_UNSEEN && t->kind == EVENT_SENT)
+        ev->settled = true;
     if (w->mutant == MUTANT_RESEND_BLINDLY && t->kind == EVENT_BEGIN)
         p->send_idempotent = true;
     if (w->mutant == MUTANT_UNKNOWN_IS_FAILURE && ev->sent == SENT_UNKNOWN)

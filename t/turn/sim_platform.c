@@ -64,6 +64,7 @@ void sim_platform_send(struct sim *w, struct sim_task *t)
     case SENT_FAILED:
     case SENT_UNREACHABLE:
     case SENT_TOO_LATE:
+    case SENT_PART:
         break;
     }
     if (c->fence_sent_turn == SIM_NONE || t->fence > c->fence_sent) {
@@ -71,6 +72,14 @@ void sim_platform_send(struct sim *w, struct sim_task *t)
         c->fence_sent_turn = t->turn;
     }
     t->ready_ms = answer_ms;
+}
+
+static bool is_under_way(const struct sim *w, uint32_t turn)
+{
+    for (size_t i = 0; i < SIM_FLIGHTS; i++)
+        if (w->flights[i].used && w->flights[i].turn == turn && w->flights[i].apply_ms != 0)
+            return true;
+    return false;
 }
 
 enum sent sim_platform_outcome(struct sim *w, struct sim_task *t)
@@ -82,6 +91,9 @@ enum sent sim_platform_outcome(struct sim *w, struct sim_task *t)
         outcome = SENT_OK;
     if (f->apply_ms == 0)
         f->used = false;
+    /* where it can be read what has arrived */
+    t->settled = outcome != SENT_OK && w->turns[t->turn].applied == 0 && !is_under_way(w, t->turn) && sim_chance(w, 5000);
+    w->counts->looked += t->settled && (outcome == SENT_UNREACHABLE || outcome == SENT_FAILED) && t->record.sends > 1;
     return outcome;
 }
 

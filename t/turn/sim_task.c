@@ -280,6 +280,7 @@ static void decide(struct sim *w, struct sim_task *t)
     ev->failure = t->failure;
     ev->not_asked = t->kind == EVENT_AI_FAILED && t->failure == FAILURE_UNREACHABLE && sim_chance(w, 3000);
     ev->sent = t->sent;
+    ev->settled = t->settled;
     ev->reason = "unreachable";
     ev->transferred = t->kind == EVENT_SENT && sim_chance(w, w->mood == MOOD_CALM ? 0 : 500);
     ev->ended = t->kind == EVENT_SENT && sim_chance(w, 500);

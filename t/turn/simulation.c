@@ -52,7 +52,7 @@ static void everything_happened(const struct sim_counts *c)
         { c->duplicates, "duplicates" }, { c->crashes, "kills" }, { c->pauses, "stops" }, { c->unlocks, "deleted locks" },
         { c->downs_done, "applies whose answer got lost" }, { c->conflicts, "conflicts" }, { c->lease_lost, "lost leases" },
         { c->drains, "drains" }, { c->forgotten, "forgotten records" }, { c->applied_late, "replies that arrive after their turn's end" },
-        { c->deduplicated, "repeats known by their key" }, { c->too_late, "sends stopped by the own deadline" },
+        { c->deduplicated, "repeats known by their key" }, { c->looked, "repeats that have looked and found nothing" }, { c->too_late, "sends stopped by the own deadline" },
         { c->takeovers, "takeovers" }, { c->takeovers_dead, "takeovers from the dead" }, { c->revived, "letters whose messages came back" },
         { c->not_revived, "letters whose messages did not" }, { c->cancels_repeated, "cancels that had to look again" },
         { c->groups, "requests with several messages" }, { c->groups_in_part, "such of which something was known" },

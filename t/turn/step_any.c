@@ -60,7 +60,7 @@ static void draw_event(struct event *ev, struct message *m, char *token, size_t 
     *ev = (struct event){ .kind = (enum event_kind)below(EVENT_SYNC + 1), .now_ms = NOW, .lease_held = below(2) == 0,
                           .owner_dead = below(4) == 0, .token = token, .fence = below(4), .owner = "me", .fresh_id = "fresh", .message = m,
                           .hand_over = below(4) == 0, .has_actions = below(4) > 0, .interrupted = below(4) == 0,
-                          .failure = (enum failure)below(3), .sent = (enum sent)below(5), .transferred = below(4) == 0,
+                          .failure = (enum failure)below(3), .sent = (enum sent)below(SENT_PART + 1), .settled = below(2) == 0, .transferred = below(4) == 0,
                           .ended = below(4) == 0, .jitter_ms = below(1000), .reason = "reason", .until_ms = below(2) == 0 ? 0 : around_now(),
                           .revive_n = 1 + below(3), .synced_n = 1 + below(3), .target = below(3) == 0 ? "k1" : NULL };
     ev->lease_left_ms = ev->lease_held ? 1 + below(1000) : 0;

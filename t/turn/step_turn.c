@@ -10,6 +10,7 @@
 #define INTERRUPTED_BY(until) .event = { .kind = EVENT_ANSWERED, OWNER, HELD, .interrupted = true, .until_ms = (until) }
 #define FAILS(how) .event = { .kind = EVENT_AI_FAILED, OWNER, HELD, .failure = (how), .jitter_ms = 70, .reason = "ai" }
 #define SENT(how) .event = { .kind = EVENT_SENT, OWNER, .sent = (how), .jitter_ms = 70, .reason = "platform" }
+#define LOOKED(how) .event = { .kind = EVENT_SENT, OWNER, .sent = (how), .settled = true, .jitter_ms = 70, .reason = "platform" }
 #define TELLS(turn, covers, how) \
     .event = { .kind = EVENT_SENT, OWNER, .turn_id = (turn), .covered_n = (covers), .sent = (how), .jitter_ms = 70, .reason = "platform" }
 #define CANCEL .event = { .kind = EVENT_CANCEL, .token = "" }
@@ -176,9 +177,32 @@ static const struct row outcomes[] = {
       .want = { VERDICT_LOST, .due_ms = 40000, .turn_id = "T", .next = { SENDING(1, 1), .token = "other", .fence = 9, .send_fence = 7 } } },
     { "unknown once too often", .is = { SENDING(1, 1), .sends = 3, .send_deadline_ms = NOW }, SENT(SENT_UNKNOWN), .policy = { AGAIN },
       .want = { VERDICT_UNKNOWN, DROPS, .settled_n = 1, .reason = "outcome_unknown", .next = { IDLE } } },
-    { "a repeat is not reached: the first may have been", .is = { SENDING(1, 1), .sends = 2 }, SENT(SENT_UNREACHABLE), .policy = { AGAIN },
+    { "a repeat is not reached: the first may have been", .is = { SENDING(1, 1), .sends = 2 }, SENT(SENT_UNREACHABLE), .policy = { AGAIN, .retry_for_ms = 5000 },
+      .want = { VERDICT_RETRY, DROPS, .due_ms = NOW + 70, .reason = "outcome_unknown",
+                .next = { SENDING(1, 1), .sends = 1, .token = NULL, .retry_at_ms = NOW + 70 } } },
+    { "the last repeat is not reached, and does not count", .is = { SENDING(1, 1), .sends = 3 }, SENT(SENT_TOO_LATE), .policy = { AGAIN, .retry_for_ms = 5000 },
       .want = { VERDICT_RETRY, DROPS, .due_ms = NOW + 70, .reason = "outcome_unknown",
                 .next = { SENDING(1, 1), .sends = 2, .token = NULL, .retry_at_ms = NOW + 70 } } },
+    { "no repeat is reached for too long", .is = { SENDING(1, 1), .sends = 2, .send_deadline_ms = NOW }, SENT(SENT_UNREACHABLE), .policy = { AGAIN, .retry_for_ms = 1000 },
+      .want = { VERDICT_UNKNOWN, DROPS, .settled_n = 1, .reason = "outcome_unknown", .next = { IDLE } } },
+    { "nothing has arrived, and the reply waits", .is = { SENDING(1, 1), .sends = 2 }, LOOKED(SENT_UNREACHABLE), .policy = { AGAIN, .retry_for_ms = 5000 },
+      .want = { VERDICT_RETRY, DROPS, .due_ms = NOW + 70, .reason = "outcome_unknown",
+                .next = { SENDING(1, 1), .sends = 1, .token = NULL, .retry_at_ms = NOW + 70 } } },
+    { "nothing has arrived, and something is newer", .is = { SENDING(2, 1), NEWER, .sends = 2 }, LOOKED(SENT_TOO_LATE), .policy = { AGAIN, .retry_for_ms = 5000 },
+      .want = { VERDICT_RETRY, DROPS, .due_ms = NOW + 70, .reason = "platform", .next = { QUEUED(2, NOW + 70, "platform"), NEWER, .attempts = 1 } } },
+    { "nothing has arrived, for too long", .is = { SENDING(1, 1), .sends = 2 }, LOOKED(SENT_UNREACHABLE), .policy = { AGAIN, .retry_for_ms = 1000 },
+      .want = { VERDICT_FAILED, DROPS, .settled_n = 1, .reason = "platform", .next = { IDLE } } },
+    { "a part has arrived", .is = { SENDING(2, 1), NEWER }, SENT(SENT_PART), .policy = { AGAIN, .retry_for_ms = 5000 },
+      .want = { VERDICT_RETRY, DROPS, .due_ms = NOW + 70, .reason = "outcome_unknown", .next = { SENDING(2, 1), NEWER, .token = NULL, .retry_at_ms = NOW + 70 } } },
+    { "a part has arrived again", .is = { SENDING(1, 1), .sends = 3 }, SENT(SENT_PART), .policy = { AGAIN, .retry_for_ms = 5000 },
+      .want = { VERDICT_RETRY, DROPS, .due_ms = NOW + 70, .reason = "outcome_unknown",
+                .next = { SENDING(1, 1), .sends = 2, .token = NULL, .retry_at_ms = NOW + 70 } } },
+    { "the rest of a part never follows", .is = { SENDING(1, 1), .sends = 2, .send_deadline_ms = NOW }, SENT(SENT_PART), .policy = { AGAIN, .retry_for_ms = 1000 },
+      .want = { VERDICT_UNKNOWN, DROPS, .settled_n = 1, .reason = "outcome_unknown", .next = { IDLE } } },
+    { "unknown again, for too long", .is = { SENDING(1, 1), .sends = 2, .send_deadline_ms = NOW }, SENT(SENT_UNKNOWN), .policy = { AGAIN, .retry_for_ms = 1000 },
+      .want = { VERDICT_UNKNOWN, DROPS, .settled_n = 1, .reason = "outcome_unknown", .next = { IDLE } } },
+    { "a repeat that has looked is refused", .is = { SENDING(1, 1), .sends = 2 }, LOOKED(SENT_FAILED), .policy = { AGAIN },
+      .want = { VERDICT_COMPLETED, DROPS, .settled_n = 1, .next = { IDLE } } },
     { "a repeat is refused: the first may arrive yet", .is = { SENDING(1, 1), .sends = 3 }, SENT(SENT_FAILED), .policy = { AGAIN },
       .want = { VERDICT_UNKNOWN, DROPS, .settled_n = 1, .reason = "outcome_unknown", .next = { IDLE, .send_deadline_ms = 40000 } } },
     { "transferred", .is = { SENDING(1, 1) }, .event = { .kind = EVENT_SENT, OWNER, .sent = SENT_OK, .transferred = true },
