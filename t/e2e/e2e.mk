@@ -46,6 +46,7 @@ E2E_TESTS = \
     t/e2e/94-pages-double.t \
     t/e2e/95-webhooks.t \
     t/e2e/96-pages-send.t \
+    t/e2e/99-pages-outage.t \
     t/e2e/98-pages-faults.t
 EXTRA_DIST += \
     t/lib/Stack.pm t/lib/Stack/Process.pm t/lib/Stack/Servers.pm t/lib/Stack/Client.pm t/lib/Stack/Events.pm t/lib/Stack/Fcgi.pm t/lib/Stack/Jobs.pm t/lib/Stack/ManyJobs.pm t/lib/Stack/Receiver.pm t/lib/Stack/Sessions.pm t/lib/Stack/History.pm t/lib/Stack/WebSocket.pm t/lib/Stack/Crowd.pm \
