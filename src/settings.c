@@ -89,8 +89,8 @@ static const struct conf_option table[] = {
     YES_NO("AI_TOOLS", ai_tools, "yes", "openai: actions are offered as tools", RELOADS),
     NUMBER("AI_ROUNDS", ai_rounds, "3", 1, 10, "openai: times that a question is asked in all, when the model's calls of tools are wrong", RELOADS),
     YES_NO("AI_STREAM_USAGE", ai_stream_usage, "yes", "openai: streamed answers are asked for their usage (stream_options), which some services refuse", RELOADS),
-    NUMBER("AI_FIRST_BYTE_MS", ai_first_byte_ms, "20000", 0, 3600000, "openai: limit for the first byte of an answer; 0: only AI_SERVICE_TIMEOUT", RELOADS),
-    NUMBER("AI_SILENCE_MS", ai_silence_ms, "15000", 0, 3600000, "openai: limit for silence within an answer; 0: only AI_SERVICE_TIMEOUT", RELOADS),
+    NUMBER("AI_FIRST_BYTE_MS", ai_first_byte_ms, "20000", 0, 3600000, "openai: limit for the first byte of a streamed answer; 0, and for others: only AI_SERVICE_TIMEOUT", RELOADS),
+    NUMBER("AI_SILENCE_MS", ai_silence_ms, "15000", 0, 3600000, "openai: limit for silence within a streamed answer; 0, and for others: only AI_SERVICE_TIMEOUT", RELOADS),
     NUMBER("AI_SIMULATED_DELAY_MS", ai_simulated_delay_ms, "2000", 0, 600000, "how long the simulated AI thinks"),
 
     CHOICE("PANCAKE_PROVIDER", pancake_provider, "actions", "actions|pages_fm|log", "where actions go; pages_fm: Pancake's own page API; log: one line each into PANCAKE_LOG_FILE"),

@@ -286,6 +286,7 @@ static int render_question(struct ai_call *c)
 static int post(struct ai_call *c)
 {
     const struct openai *ai = c->ai;
+    const bool streamed = c->grown != NULL; /* else not a byte may come before the answer is complete, and to cut it off would be to pay twice */
     int64_t left_ms = c->deadline_ms - clock_mono_ms();
     completion_read_fini(&c->read);
     completion_read_init(&c->read);
@@ -305,9 +306,9 @@ static int post(struct ai_call *c)
         .body_borrowed = true,
         .headers = headers,
         .timeout_ms = left_ms > 0 ? left_ms : 1,
-        .first_byte_ms = ai->o.first_byte_ms,
-        .silence_ms = ai->o.silence_ms,
-        .on_piece = c->grown != NULL ? take_piece : NULL,
+        .first_byte_ms = streamed ? ai->o.first_byte_ms : 0,
+        .silence_ms = streamed ? ai->o.silence_ms : 0,
+        .on_piece = streamed ? take_piece : NULL,
         .on_piece_arg = c,
     };
     for (size_t i = 0; i < HEADERS; i++)

@@ -26,6 +26,7 @@
 #define ONE(message, finish) "{\"model\":\"gpt\",\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":2,\"total_tokens\":7},\"choices\":[{\"index\":0,\"message\":" message ",\"finish_reason\":" finish "}]}"
 #define CALL(id, name, arguments) "{\"id\":\"" id "\",\"type\":\"function\",\"function\":{\"name\":\"" name "\",\"arguments\":\"" arguments "\"}}"
 #define CALLS(list) WHOLE(ONE("{\"content\":null,\"tool_calls\":[" list "]}", "\"tool_calls\""))
+#define WHOLE_OK HEAD("200 OK", "application/json") ONE("{\"content\":\"ok\"}", "\"stop\"")
 #define SAID(t) "[{\"type\":\"send_message\",\"data\":{\"message\":\"" t "\"}}]"
 #define LATER(seconds) { .answer = "HTTP/1.1 429 X\r\nRetry-After: " seconds "\r\nContent-Length: 2\r\n\r\n{}" }
 
@@ -173,6 +174,9 @@ static const struct row rows[] = {
     ROW("429 with a date long ago", LATER("Wed, 21 Oct 2015 07:28:00 GMT"), (GOOD), AI_ANSWERED, 2, SAID("ok")),
     ROW("no first byte", RAW(.then = PEER_HANG), (GOOD), AI_ANSWERED, 2, SAID("ok"), .first_byte_ms = 400),
     ROW("silence", RAW(.answer = HEAD("200 OK", "text/event-stream") TEXT("no"), .then = PEER_HANG), (GOOD), AI_ANSWERED, 2, SAID("ok"), .silence_ms = 400),
+    ROW("who is slow with a whole answer is waited for", RAW(.answer = WHOLE_OK, .delay_ms = 900, .then = PEER_CLOSE), (), AI_ANSWERED, 1, SAID("ok"), .first_byte_ms = 300, .whole = true),
+    ROW("and who begins it long before", RAW(.answer = WHOLE_OK, .pieces = 2, .pause_ms = 900, .then = PEER_CLOSE), (), AI_ANSWERED, 1, SAID("ok"), .silence_ms = 300, .whole = true),
+    ROW("but not longer than there is time", RAW(.then = PEER_HANG), (GOOD), AI_UNREACHABLE, 1, NULL, .first_byte_ms = 100, .silence_ms = 100, .timeout_ms = 900, .whole = true),
 
     /* such as fail for good */
     ROW("length, always", STREAM(TEXT("no") FINISH("length") DONE), (STREAM(TEXT("no") FINISH("length") DONE)), AI_INVALID, 3, NULL, .error = "(length)"),
@@ -266,7 +270,8 @@ static void begin_row(struct rig *r, struct run *u, const struct row *c, int pie
     *u = (struct run){ .row = c };
     for (; n < (int)ARRAY_LEN(u->steps) && (c->steps[n].answer != NULL || c->steps[n].then != PEER_KEEP); n++) {
         u->steps[n] = c->steps[n];
-        u->steps[n].pieces = u->steps[n].repeat > 0 ? 0 : pieces;
+        if (c->steps[n].pieces == 0)
+            u->steps[n].pieces = u->steps[n].repeat > 0 ? 0 : pieces;
     }
     u->peer = peer_start(u->steps, n);
     struct ai_openai_options o = options(peer_port(u->peer));

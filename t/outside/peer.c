@@ -122,6 +122,7 @@ static void answer(struct served *s, const struct peer_step *step)
     for (int i = 1; i < step->repeat && body != NULL; i++)
         buf_add(&out, sv_from(body + 4));
     must(buf_ok(&out), "memory");
+    (void)poll(NULL, 0, step->delay_ms);
     size_t piece = step->pieces > 0 ? out.n / (size_t)step->pieces + 1 : out.n;
     for (size_t at = 0; at < out.n; at += piece) {
         if (at > 0)

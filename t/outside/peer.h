@@ -21,6 +21,7 @@ struct peer_step {
     const char *interim; /* sent when the head was read, before the body */
     int pieces;          /* the answer in that many writes, a little apart; 0: one */
     int pause_ms;        /* how far apart; 0: 3 */
+    int delay_ms;        /* before the answer */
     int repeat;          /* the bytes of `answer` behind its first empty line that many times; 0: once */
 };
 
