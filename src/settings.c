@@ -85,7 +85,7 @@ static const struct conf_option table[] = {
     NUMBER("AI_SERVICE_RETRIES", ai_retries, "2", 0, 20, "retries within that time", RELOADS),
     TEXT("AI_SYSTEM_PROMPT", ai_system_prompt, "", "openai: what the model is told first, of a bot without a system_prompt of its own", RELOADS),
     NUMBER("AI_CONTEXT_TOKENS", ai_context_tokens, "8000", 256, 10000000, "openai: estimated tokens of a question, context included", RELOADS),
-    NUMBER("AI_ANSWER_TOKENS", ai_answer_tokens, "0", 0, 10000000, "openai: max_tokens of an answer; 0: not said", RELOADS),
+    NUMBER("AI_ANSWER_TOKENS", ai_answer_tokens, "0", 0, 10000000, "openai: max_tokens of an answer, or max_completion_tokens where the service wants that; 0: not said", RELOADS),
     YES_NO("AI_TOOLS", ai_tools, "yes", "openai: actions are offered as tools", RELOADS),
     NUMBER("AI_ROUNDS", ai_rounds, "3", 1, 10, "openai: times that a question is asked in all, when the model's calls of tools are wrong", RELOADS),
     YES_NO("AI_STREAM_USAGE", ai_stream_usage, "yes", "openai: streamed answers are asked for their usage (stream_options), which some services refuse", RELOADS),

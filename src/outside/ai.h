@@ -93,7 +93,7 @@ struct ai_openai_options {
     int retries;
     int rounds;                /* AI_ROUNDS: how often a question is asked in all, when calls of tools are wrong */
     int64_t context_tokens;    /* AI_CONTEXT_TOKENS */
-    int64_t answer_tokens;     /* AI_ANSWER_TOKENS; 0: max_tokens is not said */
+    int64_t answer_tokens;     /* AI_ANSWER_TOKENS; 0: not said. max_tokens, or max_completion_tokens once the service has wanted that */
     int64_t first_byte_ms, silence_ms; /* AI_FIRST_BYTE_MS, AI_SILENCE_MS: of answers that are streamed; 0: no limit but the deadline */
     bool tools;                /* AI_TOOLS */
     bool stream_usage;         /* AI_STREAM_USAGE: some services refuse stream_options */

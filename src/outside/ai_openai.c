@@ -32,6 +32,8 @@ struct openai {
     struct http *http;
     struct buf url, model, prompt, authorization;
     struct ai_openai_options o; /* its numbers */
+    enum completion_bound bound; /* the name that this service and model took last */
+    unsigned changes;            /* how often they were replaced */
     struct call_link *calls;
 };
 
@@ -52,6 +54,8 @@ struct ai_call {
     size_t shown;                /* bytes of it that were told */
     int64_t begun_ms, deadline_ms;
     int failures, answers; /* tries that failed; answers that came whole, each of which makes the next try another question */
+    unsigned changes;      /* of the service and its model, when it was asked */
+    bool renamed;          /* the bound of the answer goes by its other name already */
 };
 
 static void call_free(struct ai_call *c)
@@ -203,11 +207,28 @@ static void failed(struct ai_call *c, struct failure *f)
     end_without(c, &f->answer);
 }
 
+/* True when the question is asked again with the other name for the answer's bound. This counts as no try. */
+static bool rename_bound(struct ai_call *c, const struct http_answer *h)
+{
+    struct chat_prompt *p = &c->prompt;
+    if (c->renamed || p->answer_tokens <= 0 || h->outcome != HTTP_ANSWERED || !completion_is_misnamed(h->status, h->body, p->bound) || clock_mono_ms() >= c->deadline_ms)
+        return false;
+    c->renamed = true;
+    c->answers++;
+    p->bound = p->bound == COMPLETION_OLDER_BOUND ? COMPLETION_NEWER_BOUND : COMPLETION_OLDER_BOUND;
+    go_on(c);
+    return true;
+}
+
 /* h NULL: the answer went on behind its end. */
 static void judge(struct ai_call *c, const struct http_answer *h)
 {
     struct err e = { 0 };
     bool whole = h == NULL || (h->outcome == HTTP_ANSWERED && h->status >= 200 && h->status < 300);
+    if (!whole && rename_bound(c, h))
+        return;
+    if (whole && c->changes == c->ai->changes)
+        c->ai->bound = c->prompt.bound;
     enum completion_state state = whole || c->read.bytes > 0 ? completion_read_end(&c->read, &e) : COMPLETION_CUT;
     bool cut = state == COMPLETION_CUT || state == COMPLETION_BROKEN || state == COMPLETION_EMPTY;
     struct failure f = !whole && cut ? failure_of_http(h) : failure_of_state(state, &e);
@@ -329,6 +350,8 @@ static int prepare(struct ai_call *c, const struct ai_request *r)
         .tools = ai->o.tools,
         .stream_usage = ai->o.stream_usage,
     };
+    c->changes = ai->changes;
+    c->prompt.bound = ai->bound;
     chat_prompt_init(&c->prompt, &o, r);
     buf_add(&c->turn_id, r->turn_id);
     buf_add(&c->request_id, r->request_id);
@@ -412,6 +435,10 @@ int ai_openai_set(struct ai *ai, const struct ai_openai_options *o, struct err *
     if (rc == 0) {
         to->o = *o;
         to->o.url = to->o.path = to->o.token = to->o.model = to->o.system_prompt = NULL; /* these are copied */
+    }
+    if (rc == 0 && !(sv_eq(buf_sv(&fresh[0]), buf_sv(&to->url)) && sv_eq(buf_sv(&fresh[1]), buf_sv(&to->model)))) {
+        to->bound = COMPLETION_OLDER_BOUND;
+        to->changes++;
     }
     for (size_t i = 0; i < ARRAY_LEN(own); i++) {
         struct buf old = *own[i];

@@ -200,8 +200,6 @@ static void render_rest(struct buf *b, const struct chat_prompt_options *o, cons
 {
     struct json_out out = { .b = b };
     json_kstr(&out, "model", o->model);
-    if (o->answer_tokens > 0)
-        json_kint(&out, "max_tokens", o->answer_tokens);
     if (o->tools && r->tools.n > 0) {
         json_kraw(&out, "tools", r->tools);
         json_kstr(&out, "tool_choice", SV("auto"));
@@ -218,6 +216,7 @@ void chat_prompt_init(struct chat_prompt *p, const struct chat_prompt_options *o
     struct buf system = { 0 };
     struct json_out out = { .b = &p->messages };
     int64_t whole = o->context_tokens * TWELFTHS, left;
+    p->answer_tokens = o->answer_tokens;
     render_rest(&p->rest, o, r);
     render_system(&system, o, r);
     add_message(&out, SV("system"), "", buf_sv(&system));
@@ -256,6 +255,8 @@ void chat_prompt_render(struct buf *b, const struct chat_prompt *p)
 {
     buf_addc(b, '{');
     buf_add(b, buf_sv(&p->rest));
+    if (p->answer_tokens > 0)
+        buf_printf(b, ",\"%s\":%lld", completion_bound_name(p->bound), (long long)p->answer_tokens);
     buf_add(b, SV(",\"messages\":["));
     buf_add(b, buf_sv(&p->messages));
     buf_add(b, SV("]}"));

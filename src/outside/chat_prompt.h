@@ -16,12 +16,14 @@ struct chat_prompt_options {
 struct chat_prompt {
     struct buf messages; /* elements of the array, separated by commas */
     struct buf rest;     /* the other members of the body, without braces */
+    int64_t answer_tokens;       /* and the bound of the answer; 0: none */
+    enum completion_bound bound; /* how it is called; may change between two renderings */
 };
 
 /* What was said to a call: NULL that it was right, else why it was not. */
 typedef const char *chat_prompt_verdict_fn(void *arg, size_t call);
 
-/* Zeroed is a new one. What r holds is copied. buf_ok of both tells of memory. */
+/* Zeroed is a new one (but for `bound`, which stays). What r holds is copied. buf_ok of both tells of memory. */
 void chat_prompt_init(struct chat_prompt *p, const struct chat_prompt_options *o, const struct ai_request *r);
 /* The model's answer and what is to be said of its calls, behind what there is. */
 void chat_prompt_add_round(struct chat_prompt *p, const struct completion *c, chat_prompt_verdict_fn *verdict, void *arg);

@@ -106,6 +106,27 @@ bool completion_is_denied(int status, struct sv body, struct err *e)
     return denied;
 }
 
+const char *completion_bound_name(enum completion_bound b)
+{
+    static const char *const names[] = { [COMPLETION_OLDER_BOUND] = "max_tokens", [COMPLETION_NEWER_BOUND] = "max_completion_tokens" };
+    return names[b];
+}
+
+/* OpenAI says it by code and parameter; what stands between passes on the message alone, and Azure has no other
+ * (https://github.com/openai/openai-python/issues/1724). Such a message has the newer name in it, whichever is wanted. */
+bool completion_is_misnamed(int status, struct sv body, enum completion_bound said)
+{
+    static const char *const codes[] = { "unsupported_parameter", "unknown_parameter", NULL };
+    json_t *root = status == 400 ? json_read(body, false, NULL) : NULL;
+    const json_t *error = error_of(root);
+    struct sv param = json_sv(error, "param"), newer = sv_from(completion_bound_name(COMPLETION_NEWER_BOUND));
+    struct sv message = json_is_string(error) ? (struct sv){ json_string_value(error), json_string_length(error) } : json_sv(error, "message");
+    bool misnamed = param.n > 0 ? sv_eq(param, sv_from(completion_bound_name(said))) && is_among(json_sv(error, "code"), codes)
+                                : message.n > 0 && memmem(message.p, message.n, newer.p, newer.n) != NULL;
+    json_decref(root);
+    return misnamed;
+}
+
 /* ---- pieces of an answer ---- */
 
 static void add_string(struct completion *c, struct buf *to, const json_t *v)

@@ -54,6 +54,12 @@ struct sv completion_shown(const struct completion *c);
 /* An error of the service that asking again will not help with, by the body of an answer with `status` (200 for an error inside an answer). */
 bool completion_is_denied(int status, struct sv body, struct err *e);
 
+/* The two names of an answer's bound in a request. Services know one of them, or both. */
+enum completion_bound { COMPLETION_OLDER_BOUND, COMPLETION_NEWER_BOUND };
+const char *completion_bound_name(enum completion_bound b); /* max_tokens, max_completion_tokens */
+/* An answer with `status` and `body` to a request that said `said`: whether the other name is what the service wants. */
+bool completion_is_misnamed(int status, struct sv body, enum completion_bound said);
+
 /* Not nested deeper than what is kept of an answer may be: it stands inside other JSON from then on, which is read with a limit, too. */
 bool completion_is_flat(const json_t *value);
 /* A call's arguments as an object, a new reference: empty ones are {}. NULL with *e: they are no JSON, no object, have a key twice, or are not flat. */

@@ -7,34 +7,8 @@
 
 #include "lib/clock.h"
 #include "outside/ai.h"
-#include "t/outside/rig.h"
+#include "t/outside/ai_rig.h"
 #include "t/tap.h"
-
-struct told { /* an answer of the AI; response and actions are held */
-    int times;
-    struct ai_answer answer;
-};
-
-static void tell(void *arg, const struct ai_answer *a)
-{
-    struct told *t = arg;
-    t->times++;
-    t->answer = *a;
-    json_incref(a->response);
-    json_incref(a->actions);
-}
-
-static void told_free(struct told *t)
-{
-    json_decref(t->answer.response);
-    json_decref(t->answer.actions);
-    *t = (struct told){ 0 };
-}
-
-static bool was_told(void *arg)
-{
-    return ((struct told *)arg)->times > 0;
-}
 
 static const struct ai_message messages[] = {
     { SV("user"), SV("\"before\""), 1000, SV("\"m0\"") },
@@ -67,14 +41,6 @@ static struct ai *native_at(struct rig *r, int port, int retries, const char *to
     return ai;
 }
 
-static void ask(struct rig *r, struct ai *ai, const struct ai_request *q, struct told *t)
-{
-    told_free(t);
-    if (ai_ask(ai, q, tell, t) == NULL || t->times != 0)
-        bail_out("an answer from inside the call");
-    rig_until(r, was_told, t);
-}
-
 /* ---- what is made of answers ---- */
 
 #define STATUS(line) "HTTP/1.1 " line "\r\nContent-Length: 2\r\n\r\n{}"
@@ -88,13 +54,6 @@ struct native_case {
     int requests;
     int64_t timeout_ms; /* 0: plenty */
     int64_t retry_after_ms;
-};
-
-static const char *const outcomes[] = {
-    [AI_ANSWERED] = "answered",
-    [AI_UNREACHABLE] = "unreachable",
-    [AI_REFUSED] = "refused",
-    [AI_INVALID] = "invalid",
 };
 
 static const struct native_case native_cases[] = {
@@ -171,8 +130,8 @@ static void test_native(struct rig *r)
         struct told t = { 0 };
         if (c->timeout_ms != 0)
             q.timeout_ms = c->timeout_ms;
-        ask(r, ai, &q, &t);
-        is_str(outcomes[t.answer.outcome], outcomes[c->outcome], "%s (%s)", c->name, t.answer.err.text);
+        ask_and_wait(r, ai, &q, &t);
+        is_str(ai_outcomes[t.answer.outcome], ai_outcomes[c->outcome], "%s (%s)", c->name, t.answer.err.text);
         is_int(peer_requests(p), c->requests, "%s: requests", c->name);
         is_int(t.answer.retry_after_ms, c->retry_after_ms, "%s: Retry-After", c->name);
         ok((t.answer.response != NULL) == (c->outcome == AI_ANSWERED), "%s: a response with an answer only", c->name);
@@ -217,7 +176,7 @@ static void test_request(struct rig *r)
     ok(json_is_integer(json_object_get(t.answer.response, "processing_time_ms")), "what it does not name is filled in");
     is_int((long long)json_array_size(t.answer.actions), 1, "actions");
     q.request_id = q.traceparent = SV_NONE;
-    ask(r, ai, &q, &t);
+    ask_and_wait(r, ai, &q, &t);
     ok(strstr(peer_request(p, 2), "X-Request-ID") == NULL && strstr(peer_request(p, 2), "traceparent") == NULL,
        "absent headers are not sent");
     is_str(ai_name(ai), "native", "name");
@@ -231,8 +190,8 @@ static void test_refused_connection(struct rig *r)
     struct ai *ai = native_at(r, peer_dead_port(), 1, "");
     struct ai_request q = question();
     struct told t = { 0 };
-    ask(r, ai, &q, &t);
-    is_str(outcomes[t.answer.outcome], "unreachable", "nobody listens: %s", t.answer.err.text);
+    ask_and_wait(r, ai, &q, &t);
+    is_str(ai_outcomes[t.answer.outcome], "unreachable", "nobody listens: %s", t.answer.err.text);
     ai_close(ai);
     told_free(&t);
 }
@@ -296,7 +255,7 @@ static void test_simulated(struct rig *r)
     struct ai *ai = ai_simulated_open(r->loop, 1, &e);
     struct ai_request q = question();
     struct told t = { 0 };
-    ask(r, ai, &q, &t);
+    ask_and_wait(r, ai, &q, &t);
     const char *text = json_string_value(json_object_get(t.answer.response, "response_text"));
     has_str(text, "Xin ch\xc3\xa0o", "the first open question");
     has_str(text, "two", "the second");
@@ -316,12 +275,12 @@ static void test_simulated(struct rig *r)
         many[i] = (struct ai_message){ SV("user"), buf_sv(&large), 1, SV_NONE };
     q.messages = many;
     q.messages_n = ARRAY_LEN(many);
-    ask(r, ai, &q, &t);
+    ask_and_wait(r, ai, &q, &t);
     struct sv whole = json_sv(t.answer.response, "response_text");
     ok(whole.n < 16384 && sv_is_utf8(whole), "a large burst gives a text of %zu bytes", whole.n);
     has_str(whole.p, " and 20 more", "that says how many are not shown");
     q.messages_n = 0;
-    ask(r, ai, &q, &t);
+    ask_and_wait(r, ai, &q, &t);
     is_int(t.answer.outcome, AI_ANSWERED, "no message at all");
     int before = t.times;
     ai_abort(ai, ai_ask(ai, &q, tell, &t));

@@ -92,6 +92,7 @@ static void test_members(void)
     ok(json_is_true(json_object_get(b, "stream")), "a stream where somebody listens");
     ok(json_is_true(json_object_get(json_object_get(b, "stream_options"), "include_usage")), "with its usage");
     is_int(json_i64(b, "max_tokens", 0), 77, "max_tokens");
+    ok(json_object_get(b, "max_completion_tokens") == NULL, "by this name alone");
     ok(json_object_get(b, "tools") == NULL && json_object_get(b, "tool_choice") == NULL, "no tools");
     has_str(message(b, 0, "content").p, "\"actions\"", "but actions in the block");
     has_str(message(b, 0, "content").p, "{\"name\":\"f\"}", "with their shapes");

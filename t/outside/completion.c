@@ -325,6 +325,40 @@ static void test_denied(void)
     }
 }
 
+static void test_misnamed(void)
+{
+#define TAKES_NEWER "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
+#define TAKES_OLDER "Unrecognized request argument supplied: max_completion_tokens"
+    static const struct {
+        int status;
+        const char *body;
+        bool older, newer; /* whether it was the name's fault, when max_tokens was said, when max_completion_tokens was */
+    } all[] = {
+        { 400, "{\"error\":{\"message\":\"" TAKES_NEWER "\",\"type\":\"invalid_request_error\",\"param\":\"max_tokens\",\"code\":\"unsupported_parameter\"}}", true, false },
+        { 400, "{\"error\":{\"code\":\"unsupported_parameter\",\"param\":\"max_tokens\"}}", true, false },
+        { 400, "{\"error\":{\"code\":\"unknown_parameter\",\"param\":\"max_completion_tokens\"}}", false, true },
+        { 400, "{\"error\":{\"message\":\"" TAKES_NEWER "\",\"code\":\"invalid_request_body\"}}", true, true },
+        { 400, "{\"error\":{\"message\":\"" TAKES_OLDER "\",\"type\":\"invalid_request_error\",\"param\":null,\"code\":null}}", true, true },
+        { 400, "{\"error\":\"" TAKES_NEWER "\"}", true, true },
+        { 400, "{\"object\":\"error\",\"message\":\"" TAKES_OLDER "\"}", true, true },
+        { 400, "{\"error\":{\"message\":\"max_tokens is too large\",\"param\":\"max_tokens\",\"code\":\"invalid_value\"}}", false, false },
+        { 400, "{\"error\":{\"message\":\"max_completion_tokens is too large\",\"param\":\"max_completion_tokens\",\"code\":\"invalid_value\"}}", false, false },
+        { 400, "{\"error\":{\"message\":\"no max_tokens, please\"}}", false, false },
+        { 400, "{\"error\":{\"code\":\"unsupported_parameter\",\"param\":\"temperature\"}}", false, false },
+        { 400, "{\"error\":{\"code\":\"unsupported_parameter\"}}", false, false },
+        { 404, "{\"error\":{\"code\":\"unsupported_parameter\",\"param\":\"max_tokens\"}}", false, false },
+        { 500, "{\"error\":{\"message\":\"" TAKES_NEWER "\"}}", false, false },
+        { 400, "", false, false },
+        { 400, TAKES_NEWER, false, false },
+        { 400, "[]", false, false },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+        struct sv body = sv_from(all[i].body);
+        is_int(completion_is_misnamed(all[i].status, body, COMPLETION_OLDER_BOUND), all[i].older, "max_tokens: %d %.*s", all[i].status, SV_FMT(body));
+        is_int(completion_is_misnamed(all[i].status, body, COMPLETION_NEWER_BOUND), all[i].newer, "max_completion_tokens: %d %.*s", all[i].status, SV_FMT(body));
+    }
+}
+
 static void test_block(void)
 {
     static const struct {
@@ -366,6 +400,7 @@ int main(void)
     test_bounds();
     test_shown();
     test_denied();
+    test_misnamed();
     test_block();
     return done_testing();
 }

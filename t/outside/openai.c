@@ -8,107 +8,9 @@
 
 #include "lib/clock.h"
 #include "outside/ai.h"
-#include "t/outside/rig.h"
+#include "t/outside/openai_rig.h"
 #include "t/tap.h"
-#include "turn/action_tools.h"
 #include "turn/actions.h"
-
-#define HEAD(status, type) "HTTP/1.1 " status "\r\nContent-Type: " type "\r\n\r\n"
-#define STREAM(body) { .answer = HEAD("200 OK", "text/event-stream; charset=utf-8") body, .then = PEER_CLOSE }
-#define WHOLE(body) { .answer = HEAD("200 OK", "application/json") body, .then = PEER_CLOSE }
-#define ERROR(status, body) { .answer = HEAD(status, "application/json") body, .then = PEER_CLOSE }
-#define DATA(json) "data: " json "\n\n"
-#define DELTA(json) DATA("{\"choices\":[{\"index\":0,\"delta\":" json "}]}")
-#define FINISH(why) DATA("{\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"" why "\"}]}")
-#define DONE "data: [DONE]\n\n"
-#define TEXT(t) DELTA("{\"content\":\"" t "\"}")
-#define GOOD STREAM(TEXT("ok") FINISH("stop") DONE)
-#define ONE(message, finish) "{\"model\":\"gpt\",\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":2,\"total_tokens\":7},\"choices\":[{\"index\":0,\"message\":" message ",\"finish_reason\":" finish "}]}"
-#define CALL(id, name, arguments) "{\"id\":\"" id "\",\"type\":\"function\",\"function\":{\"name\":\"" name "\",\"arguments\":\"" arguments "\"}}"
-#define CALLS(list) WHOLE(ONE("{\"content\":null,\"tool_calls\":[" list "]}", "\"tool_calls\""))
-#define WHOLE_OK HEAD("200 OK", "application/json") ONE("{\"content\":\"ok\"}", "\"stop\"")
-#define SAID(t) "[{\"type\":\"send_message\",\"data\":{\"message\":\"" t "\"}}]"
-#define LATER(seconds) { .answer = "HTTP/1.1 429 X\r\nRetry-After: " seconds "\r\nContent-Length: 2\r\n\r\n{}" }
-
-struct told { /* an answer of the AI; response and actions are held */
-    int times, partials;
-    struct ai_answer answer;
-    struct buf partial; /* the last one */
-    struct buf all;     /* all of them, each with a bar behind it */
-    struct ai *ai;
-    struct ai_call **abort; /* aborted from inside the first partial */
-};
-
-static void tell(void *arg, const struct ai_answer *a)
-{
-    struct told *t = arg;
-    t->times++;
-    t->answer = *a;
-    json_incref(a->response);
-    json_incref(a->actions);
-}
-
-static void grows(void *arg, struct sv text)
-{
-    struct told *t = arg;
-    t->partials++;
-    buf_clear(&t->partial);
-    buf_add(&t->partial, text);
-    buf_add(&t->all, text);
-    buf_addc(&t->all, '|');
-    if (!sv_is_utf8(text))
-        bail_out("a partial text that is no UTF-8");
-    if (t->abort != NULL)
-        ai_abort(t->ai, *t->abort);
-}
-
-static void told_free(struct told *t)
-{
-    json_decref(t->answer.response);
-    json_decref(t->answer.actions);
-    buf_fini(&t->partial);
-    buf_fini(&t->all);
-    *t = (struct told){ 0 };
-}
-
-static bool was_told(void *arg)
-{
-    return ((struct told *)arg)->times > 0;
-}
-
-static const struct ai_message messages[] = {
-    { SV("user"), SV("\"before\""), 1000, SV("\"m0\"") },
-    { SV("assistant"), SV("\"answered\""), 2000, SV_NONE },
-    { SV("user"), SV("\"two\""), 4000, SV("\"m3\"") },
-};
-
-static struct arena *tools_arena;
-
-static struct ai_request question(bool stream)
-{
-    return (struct ai_request){ .conversation_id = SV("c1"), .message_id = SV("m3"), .message = SV("two"), .messages = messages, .messages_n = ARRAY_LEN(messages),
-                                .turn_id = SV("turn-1"), .tools = action_tools(tools_arena), .fault = action_fault, .partial = stream ? grows : NULL,
-                                .timeout_ms = PLENTY_MS };
-}
-
-static struct ai_openai_options options(int port)
-{
-    return (struct ai_openai_options){ .url = rig_url(port, "/v1/"), .token = "sk-secret", .model = "m", .system_prompt = "Be kind.", .retries = 2, .rounds = 3,
-                                       .context_tokens = 8000, .tools = true, .stream_usage = true };
-}
-
-static struct ai *opened(struct rig *r, const struct ai_openai_options *o)
-{
-    struct err e = { 0 };
-    struct ai *ai = ai_openai_open(r->loop, r->http, o, &e);
-    if (ai == NULL)
-        bail_out("%s", e.text);
-    return ai;
-}
-
-static const char *const outcomes[] = {
-    [AI_ANSWERED] = "answered", [AI_UNREACHABLE] = "unreachable", [AI_REFUSED] = "refused", [AI_INVALID] = "invalid",
-};
 
 /* ---- what becomes of answers ---- */
 
@@ -274,12 +176,12 @@ static void begin_row(struct rig *r, struct run *u, const struct row *c, int pie
             u->steps[n].pieces = u->steps[n].repeat > 0 ? 0 : pieces;
     }
     u->peer = peer_start(u->steps, n);
-    struct ai_openai_options o = options(peer_port(u->peer));
+    struct ai_openai_options o = openai_options(peer_port(u->peer));
     o.retries = c->retries < 0 ? 0 : 2;
     o.first_byte_ms = c->first_byte_ms;
     o.silence_ms = c->silence_ms;
-    u->ai = opened(r, &o);
-    struct ai_request q = question(!c->whole);
+    u->ai = openai_opened(r, &o);
+    struct ai_request q = openai_question(!c->whole);
     if (c->timeout_ms != 0)
         q.timeout_ms = c->timeout_ms;
     if (ai_ask(u->ai, &q, tell, &u->told) == NULL || u->told.times != 0 || u->told.partials != 0)
@@ -291,7 +193,7 @@ static void end_row(struct rig *r, struct run *u, int pieces)
     const struct row *c = u->row;
     struct told *t = &u->told;
     rig_until(r, was_told, t);
-    is_str(outcomes[t->answer.outcome], outcomes[c->outcome], "%s (%s)", c->name, t->answer.err.text);
+    is_str(ai_outcomes[t->answer.outcome], ai_outcomes[c->outcome], "%s (%s)", c->name, t->answer.err.text);
     is_int(peer_requests(u->peer), c->requests, "%s: requests", c->name);
     ok((t->answer.response != NULL) == (c->outcome == AI_ANSWERED), "%s: a response with an answer only", c->name);
     ok((t->answer.err.text[0] != '\0') == (c->outcome != AI_ANSWERED), "%s: a reason without one only", c->name);
@@ -338,9 +240,9 @@ static void test_request(struct rig *r)
     static const struct peer_step steps[] = { ERROR("503 X", ""), CALLS("{\"id\":\"a\",\"function\":{\"name\":\"format_disk\",\"arguments\":\"\"},\"extra_content\":{\"thought_signature\":\"s\"}}"),
                                               WHOLE(ONE("{\"content\":\"ok\"}", "\"stop\"")) };
     struct peer *p = peer_start(steps, ARRAY_LEN(steps));
-    struct ai_openai_options o = options(peer_port(p));
-    struct ai *ai = opened(r, &o);
-    struct ai_request q = question(false);
+    struct ai_openai_options o = openai_options(peer_port(p));
+    struct ai *ai = openai_opened(r, &o);
+    struct ai_request q = openai_question(false);
     struct told t = { 0 };
     char request_id[] = "r1", turn_id[] = "turn-9";
     q.request_id = sv_from(request_id);
@@ -381,10 +283,10 @@ static void test_partial(struct rig *r)
     static const struct peer_step again[] = { { .answer = HEAD("200 OK", "text/event-stream") TEXT("first try"), .then = PEER_HANG },
                                               { .answer = HEAD("200 OK", "text/event-stream") TEXT("second") FINISH("stop") DONE } };
     struct peer *p = peer_start(steps, 1), *twice = peer_start(again, 2);
-    struct ai_openai_options o = options(peer_port(p)), o2 = options(peer_port(twice));
+    struct ai_openai_options o = openai_options(peer_port(p)), o2 = openai_options(peer_port(twice));
     o2.silence_ms = 400;
-    struct ai *ai = opened(r, &o), *ai2 = opened(r, &o2);
-    struct ai_request q = question(true);
+    struct ai *ai = openai_opened(r, &o), *ai2 = openai_opened(r, &o2);
+    struct ai_request q = openai_question(true);
     struct told t = { 0 };
     ok(ai_ask(ai, &q, tell, &t) != NULL, "asked");
     rig_until(r, was_told, &t);
@@ -433,9 +335,9 @@ static void test_abort(struct rig *r)
 {
     static const struct peer_step hang = { .answer = HEAD("200 OK", "text/event-stream") TEXT("x"), .then = PEER_HANG }, later = LATER("10");
     struct peer *p = peer_start(&hang, 1), *busy = peer_start(&later, 1);
-    struct ai_openai_options o = options(peer_port(p)), o2 = options(peer_port(busy));
-    struct ai *ai = opened(r, &o), *waits = opened(r, &o2);
-    struct ai_request q = question(true);
+    struct ai_openai_options o = openai_options(peer_port(p)), o2 = openai_options(peer_port(busy));
+    struct ai *ai = openai_opened(r, &o), *waits = openai_opened(r, &o2);
+    struct ai_request q = openai_question(true);
     struct told t = { 0 };
     struct ai_call *c = ai_ask(ai, &q, tell, &t);
     rig_until(r, arrived, &(struct arrival){ p, 1, 0 });
@@ -474,9 +376,9 @@ static void test_close_inside(struct rig *r)
 {
     static const struct peer_step good = WHOLE(ONE("{\"content\":\"ok\"}", "\"stop\""));
     struct peer *p = peer_start(&good, 1);
-    struct ai_openai_options o = options(peer_port(p));
-    struct ai *ai = opened(r, &o);
-    struct ai_request q = question(false);
+    struct ai_openai_options o = openai_options(peer_port(p));
+    struct ai *ai = openai_opened(r, &o);
+    struct ai_request q = openai_question(false);
     ok(ai_ask(ai, &q, closes, &ai) != NULL && ai_ask(ai, &q, closes, &ai) != NULL, "asked");
     rig_until(r, is_closed, &ai);
     rig_settle(r);
@@ -490,13 +392,13 @@ static void test_open(struct rig *r)
 {
     static const char *const urls[] = { "", "127.0.0.1:80", "ftp://x/", "http://", "http:// x/" };
     struct err e = { 0 };
-    struct ai_openai_options o = options(1);
+    struct ai_openai_options o = openai_options(1);
     for (size_t i = 0; i < ARRAY_LEN(urls); i++) {
         o.url = urls[i];
         ok(ai_openai_open(r->loop, r->http, &o, &e) == NULL, "not a URL: \"%s\"", urls[i]);
         is_int(e.code, ERR_INVALID, "and so it says: %s", e.text);
     }
-    o = options(1);
+    o = openai_options(1);
     o.model = "";
     ok(ai_openai_open(r->loop, r->http, &o, &e) == NULL, "no model");
     has_str(e.text, "model", "and so it says");
@@ -506,12 +408,12 @@ static void test_set(struct rig *r)
 {
     static const struct peer_step good = WHOLE(ONE("{\"content\":\"ok\"}", "\"stop\""));
     struct peer *p = peer_start(&good, 1), *other = peer_start(&good, 1);
-    struct ai_openai_options o = options(peer_port(p));
-    struct ai *ai = opened(r, &o);
-    struct ai_request q = question(false);
+    struct ai_openai_options o = openai_options(peer_port(p));
+    struct ai *ai = openai_opened(r, &o);
+    struct ai_request q = openai_question(false);
     struct told t = { 0 };
     struct err e;
-    o = options(peer_port(other));
+    o = openai_options(peer_port(other));
     o.model = "m2";
     o.path = "/other";
     o.token = "";
@@ -525,7 +427,7 @@ static void test_set(struct rig *r)
     ok(strstr(peer_request(other, 0), "Authorization") == NULL, "no token");
     o.model = "";
     is_int(ai_openai_set(ai, &o, &e), -1, "no model: refused");
-    o = options(peer_port(p));
+    o = openai_options(peer_port(p));
     o.url = "x";
     is_int(ai_openai_set(ai, &o, &e), -1, "no URL: refused");
     told_free(&t);
@@ -542,7 +444,6 @@ static void test_set(struct rig *r)
 int main(void)
 {
     struct rig r;
-    tools_arena = arena_new(0, 1 << 24);
     rig_open(&r, NULL);
     test_rows(&r, 1);
     test_rows(&r, 13);
@@ -553,6 +454,6 @@ int main(void)
     test_open(&r);
     test_set(&r);
     rig_close(&r);
-    arena_free(tools_arena);
+    openai_rig_free();
     return done_testing();
 }
