@@ -12,6 +12,7 @@
 #include "lib/loop.h"
 #include "outside/ai_reply.h"
 #include "outside/calls.h"
+#include "outside/endpoint.h"
 #include "outside/http.h"
 
 enum { BACKOFF_MS = 250, BACKOFF_MAX_MS = 5000, HEADERS = 4 };
@@ -20,7 +21,7 @@ struct native {
     struct ai ai;
     struct loop *loop;
     struct http *http;
-    struct buf url, authorization, model;
+    struct endpoint at;
     int retries;
     struct call_link *calls;
 };
@@ -109,7 +110,7 @@ static void answered(void *arg, const struct http_answer *h)
     c->post = NULL;
     if (a.outcome == AI_UNREACHABLE && retry(c, h->retry_after_ms))
         return;
-    if (a.outcome == AI_ANSWERED && ai_reply_read(h->body, h->took_ms, c->ai->model.p, &reply, &a.err) != 0)
+    if (a.outcome == AI_ANSWERED && ai_reply_read(h->body, h->took_ms, c->ai->at.model.n > 0 ? c->ai->at.model.p : "", &reply, &a.err) != 0)
         a.outcome = AI_INVALID;
     else if (h->outcome == HTTP_ANSWERED && a.outcome != AI_ANSWERED)
         (void)err_set(&a.err, a.outcome == AI_REFUSED ? ERR_REFUSED : ERR_UNAVAILABLE,
@@ -124,7 +125,7 @@ static int post(struct ai_call *c)
 {
     int64_t left_ms = c->deadline_ms - clock_mono_ms();
     struct http_request r = {
-        .url = c->ai->url.p,
+        .url = c->ai->at.url.p,
         .body = buf_sv(&c->body),
         .body_borrowed = true,
         .headers = c->headers,
@@ -145,7 +146,7 @@ static int set_headers(struct ai_call *c, const struct ai_request *r)
         { "Idempotency-Key", r->turn_id },
         { "X-Request-ID", r->request_id },
         { "traceparent", r->traceparent },
-        { "Authorization", buf_sv(&c->ai->authorization) },
+        { "Authorization", buf_sv(&c->ai->at.authorization) },
     };
     for (size_t i = 0; i < HEADERS; i++)
         buf_add(&c->texts, wanted[i].value);
@@ -187,20 +188,13 @@ static void native_abort(struct ai *ai, struct ai_call *c)
     call_free(c);
 }
 
-static void native_free(struct native *n)
-{
-    buf_fini(&n->url);
-    buf_fini(&n->authorization);
-    buf_fini(&n->model);
-    free(n);
-}
-
 static void native_close(struct ai *ai)
 {
     struct native *n = (struct native *)ai;
     while (n->calls != NULL)
         native_abort(ai, CONTAINER_OF(n->calls, struct ai_call, link));
-    native_free(n);
+    endpoint_fini(&n->at);
+    free(n);
 }
 
 static const struct ai_ops native_ops = {
@@ -213,24 +207,11 @@ static const struct ai_ops native_ops = {
 int ai_native_set(struct ai *ai, const struct ai_native_options *o, struct err *e)
 {
     struct native *n = (struct native *)ai;
-    struct buf fresh[3] = { { 0 } }; /* in the order of `own` */
-    struct buf *own[3] = { &n->url, &n->model, &n->authorization };
-    http_join_url(&fresh[0], o->url, o->path);
-    buf_add(&fresh[1], sv_from(o->model));
-    buf_addc(&fresh[1], '\0');
-    if (*o->token != '\0')
-        buf_printf(&fresh[2], "Bearer %s", o->token);
-    bool fits = buf_ok(&fresh[0]) && buf_ok(&fresh[1]) && buf_ok(&fresh[2]);
-    int rc = fits ? http_check_url(fresh[0].p, e) : err_set(e, ERR_MEMORY, "no memory");
-    if (rc == 0)
-        n->retries = o->retries;
-    for (size_t i = 0; i < ARRAY_LEN(own); i++) {
-        struct buf old = *own[i];
-        if (rc == 0)
-            *own[i] = fresh[i];
-        buf_fini(rc == 0 ? &old : &fresh[i]);
-    }
-    return rc;
+    const struct endpoint_options at = { .url = o->url, .path = o->path, .token = o->token, .model = o->model };
+    if (endpoint_set(&n->at, &at, e) != 0)
+        return -1;
+    n->retries = o->retries;
+    return 0;
 }
 
 struct ai *ai_native_open(struct loop *l, struct http *h, const struct ai_native_options *o, struct err *e)
@@ -243,6 +224,6 @@ struct ai *ai_native_open(struct loop *l, struct http *h, const struct ai_native
     *n = (struct native){ .ai = { &native_ops }, .loop = l, .http = h };
     if (ai_native_set(&n->ai, o, e) == 0)
         return &n->ai;
-    native_free(n);
+    free(n);
     return NULL;
 }

@@ -13,6 +13,7 @@
 #include "outside/calls.h"
 #include "outside/chat_prompt.h"
 #include "outside/completion_read.h"
+#include "outside/endpoint.h"
 #include "outside/http.h"
 #include "outside/openai_reply.h"
 
@@ -30,10 +31,9 @@ struct openai {
     struct ai ai;
     struct loop *loop;
     struct http *http;
-    struct buf url, model, prompt, authorization;
+    struct endpoint at;
     struct ai_openai_options o; /* its numbers */
     enum completion_bound bound; /* the name that this service and model took last */
-    unsigned changes;            /* how often they were replaced */
     struct call_link *calls;
 };
 
@@ -54,7 +54,7 @@ struct ai_call {
     size_t shown;                /* bytes of it that were told */
     int64_t begun_ms, deadline_ms;
     int failures, answers; /* tries that failed; answers that came whole, each of which makes the next try another question */
-    unsigned changes;      /* of the service and its model, when it was asked */
+    unsigned changes;      /* of the endpoint, when it was asked */
     bool renamed;          /* the bound of the answer goes by its other name already */
 };
 
@@ -85,7 +85,7 @@ static void end_with_reply(struct ai_call *c)
 {
     struct ai_answer a = { .outcome = AI_ANSWERED, .retry_after_ms = -1 };
     json_t *response, *actions;
-    if (openai_reply_make(&c->reply, clock_mono_ms() - c->begun_ms, c->ai->model.p, &response, &actions) != 0) {
+    if (openai_reply_make(&c->reply, clock_mono_ms() - c->begun_ms, c->ai->at.model.p, &response, &actions) != 0) {
         a.outcome = AI_INVALID;
         (void)err_set(&a.err, ERR_MEMORY, "no memory for the answer");
     }
@@ -227,7 +227,7 @@ static void judge(struct ai_call *c, const struct http_answer *h)
     bool whole = h == NULL || (h->outcome == HTTP_ANSWERED && h->status >= 200 && h->status < 300);
     if (!whole && rename_bound(c, h))
         return;
-    if (whole && c->changes == c->ai->changes)
+    if (whole && c->changes == c->ai->at.changes)
         c->ai->bound = c->prompt.bound;
     enum completion_state state = whole || c->read.bytes > 0 ? completion_read_end(&c->read, &e) : COMPLETION_CUT;
     bool cut = state == COMPLETION_CUT || state == COMPLETION_BROKEN || state == COMPLETION_EMPTY;
@@ -318,11 +318,11 @@ static int post(struct ai_call *c)
         { "Idempotency-Key", buf_sv(&c->key) },
         { "X-Request-ID", buf_sv(&c->request_id) },
         { "traceparent", buf_sv(&c->traceparent) },
-        { "Authorization", buf_sv(&ai->authorization) },
+        { "Authorization", buf_sv(&ai->at.authorization) },
     };
     struct http_header headers[HEADERS];
     struct http_request r = {
-        .url = ai->url.p,
+        .url = ai->at.url.p,
         .body = buf_sv(&c->body),
         .body_borrowed = true,
         .headers = headers,
@@ -343,14 +343,14 @@ static int prepare(struct ai_call *c, const struct ai_request *r)
 {
     const struct openai *ai = c->ai;
     const struct chat_prompt_options o = {
-        .model = { ai->model.p, strlen(ai->model.p) },
-        .system_prompt = buf_sv(&ai->prompt),
+        .model = buf_sv(&ai->at.model),
+        .system_prompt = buf_sv(&ai->at.prompt),
         .context_tokens = ai->o.context_tokens,
         .answer_tokens = ai->o.answer_tokens,
         .tools = ai->o.tools,
         .stream_usage = ai->o.stream_usage,
     };
-    c->changes = ai->changes;
+    c->changes = ai->at.changes;
     c->prompt.bound = ai->bound;
     chat_prompt_init(&c->prompt, &o, r);
     buf_add(&c->turn_id, r->turn_id);
@@ -389,21 +389,13 @@ static void openai_abort(struct ai *ai, struct ai_call *c)
 
 /* ---- opening ---- */
 
-static void openai_free(struct openai *o)
-{
-    buf_fini(&o->url);
-    buf_fini(&o->model);
-    buf_fini(&o->prompt);
-    buf_fini(&o->authorization);
-    free(o);
-}
-
 static void openai_close(struct ai *ai)
 {
     struct openai *o = (struct openai *)ai;
     while (o->calls != NULL)
         openai_abort(ai, CONTAINER_OF(o->calls, struct ai_call, link));
-    openai_free(o);
+    endpoint_fini(&o->at);
+    free(o);
 }
 
 static const struct ai_ops openai_ops = {
@@ -417,36 +409,17 @@ static const struct ai_ops openai_ops = {
 int ai_openai_set(struct ai *ai, const struct ai_openai_options *o, struct err *e)
 {
     struct openai *to = (struct openai *)ai;
-    struct buf fresh[4] = { { 0 } }; /* in the order of `own` */
-    struct buf *own[4] = { &to->url, &to->model, &to->prompt, &to->authorization };
+    const struct endpoint_options at = { .url = o->url, .path = o->path != NULL ? o->path : PATH, .token = o->token, .model = o->model, .prompt = o->system_prompt };
     if (o->model == NULL || *o->model == '\0')
         return err_set(e, ERR_INVALID, "the provider openai needs the name of a model");
-    http_join_url(&fresh[0], o->url, o->path != NULL ? o->path : PATH);
-    buf_add(&fresh[1], sv_from(o->model));
-    buf_add(&fresh[2], sv_from(o->system_prompt));
-    if (*o->token != '\0')
-        buf_printf(&fresh[3], "Bearer %s", o->token);
-    bool fits = true;
-    for (size_t i = 0; i < ARRAY_LEN(fresh); i++)
-        fits = fits && buf_ok(&fresh[i]);
-    int rc = fits ? http_check_url(o->url, e) : err_set(e, ERR_MEMORY, "no memory");
-    if (rc == 0)
-        rc = http_check_url(fresh[0].p, e);
-    if (rc == 0) {
-        to->o = *o;
-        to->o.url = to->o.path = to->o.token = to->o.model = to->o.system_prompt = NULL; /* these are copied */
-    }
-    if (rc == 0 && !(sv_eq(buf_sv(&fresh[0]), buf_sv(&to->url)) && sv_eq(buf_sv(&fresh[1]), buf_sv(&to->model)))) {
+    unsigned changes = to->at.changes;
+    if (endpoint_set(&to->at, &at, e) != 0)
+        return -1;
+    if (to->at.changes != changes)
         to->bound = COMPLETION_OLDER_BOUND;
-        to->changes++;
-    }
-    for (size_t i = 0; i < ARRAY_LEN(own); i++) {
-        struct buf old = *own[i];
-        if (rc == 0)
-            *own[i] = fresh[i];
-        buf_fini(rc == 0 ? &old : &fresh[i]);
-    }
-    return rc;
+    to->o = *o;
+    to->o.url = to->o.path = to->o.token = to->o.model = to->o.system_prompt = NULL; /* these are copied */
+    return 0;
 }
 
 struct ai *ai_openai_open(struct loop *l, struct http *h, const struct ai_openai_options *o, struct err *e)
@@ -459,6 +432,6 @@ struct ai *ai_openai_open(struct loop *l, struct http *h, const struct ai_openai
     *to = (struct openai){ .ai = { &openai_ops }, .loop = l, .http = h };
     if (ai_openai_set(&to->ai, o, e) == 0)
         return &to->ai;
-    openai_free(to);
+    free(to);
     return NULL;
 }

@@ -7,13 +7,14 @@
 
 #include "lib/loop.h"
 #include "outside/calls.h"
+#include "outside/endpoint.h"
 #include "outside/http.h"
 #include "outside/platform.h"
 
 struct actions {
     struct platform platform;
     struct http *http;
-    struct buf url, authorization;
+    struct endpoint at;
     struct call_link *calls;
 };
 
@@ -117,10 +118,10 @@ static struct platform_call *actions_send(struct platform *platform, const struc
     headers[n++] = (struct http_header){ "Idempotency-Key", r->idempotency_key };
     if (r->request_id.n > 0)
         headers[n++] = (struct http_header){ "X-Request-ID", r->request_id };
-    if (p->authorization.n > 0)
-        headers[n++] = (struct http_header){ "Authorization", buf_sv(&p->authorization) };
+    if (p->at.authorization.n > 0)
+        headers[n++] = (struct http_header){ "Authorization", buf_sv(&p->at.authorization) };
     struct http_request q = {
-        .url = p->url.p,
+        .url = p->at.url.p,
         .body = r->body,
         .body_borrowed = true,
         .headers = headers,
@@ -146,19 +147,13 @@ static void actions_abort(struct platform *platform, struct platform_call *c)
     call_free(c);
 }
 
-static void actions_free(struct actions *p)
-{
-    buf_fini(&p->url);
-    buf_fini(&p->authorization);
-    free(p);
-}
-
 static void actions_close(struct platform *platform)
 {
     struct actions *p = (struct actions *)platform;
     while (p->calls != NULL)
         actions_abort(platform, CONTAINER_OF(p->calls, struct platform_call, link));
-    actions_free(p);
+    endpoint_fini(&p->at);
+    free(p);
 }
 
 static const struct platform_ops actions_ops = {
@@ -171,18 +166,8 @@ static const struct platform_ops actions_ops = {
 int platform_actions_set(struct platform *platform, const struct platform_actions_options *o, struct err *e)
 {
     struct actions *p = (struct actions *)platform;
-    struct buf url = { 0 }, authorization = { 0 }, old_url = p->url, old_authorization = p->authorization;
-    http_join_url(&url, o->url, o->path);
-    if (*o->token != '\0')
-        buf_printf(&authorization, "Bearer %s", o->token);
-    int rc = buf_ok(&url) && buf_ok(&authorization) ? http_check_url(url.p, e) : err_set(e, ERR_MEMORY, "no memory");
-    if (rc == 0) {
-        p->url = url;
-        p->authorization = authorization;
-    }
-    buf_fini(rc == 0 ? &old_url : &url);
-    buf_fini(rc == 0 ? &old_authorization : &authorization);
-    return rc;
+    const struct endpoint_options at = { .url = o->url, .path = o->path, .token = o->token };
+    return endpoint_set(&p->at, &at, e);
 }
 
 struct platform *platform_actions_open(struct loop *l, struct http *h, const struct platform_actions_options *o,
@@ -197,6 +182,6 @@ struct platform *platform_actions_open(struct loop *l, struct http *h, const str
     *p = (struct actions){ .platform = { &actions_ops }, .http = h };
     if (platform_actions_set(&p->platform, o, e) == 0)
         return &p->platform;
-    actions_free(p);
+    free(p);
     return NULL;
 }

@@ -196,17 +196,6 @@ static void test_refused_connection(struct rig *r)
     told_free(&t);
 }
 
-struct arrival {
-    struct peer *peer;
-    int requests, closed;
-};
-
-static bool arrived(void *arg)
-{
-    const struct arrival *a = arg;
-    return peer_requests(a->peer) >= a->requests && peer_closed(a->peer) >= a->closed;
-}
-
 static void test_abort(struct rig *r)
 {
     static const struct peer_step hang = { .then = PEER_HANG },
@@ -215,23 +204,7 @@ static void test_abort(struct rig *r)
     struct peer *p = peer_start(&hang, 1), *busy = peer_start(&later, 1);
     struct ai *ai = native_at(r, peer_port(p), 2, ""), *waits = native_at(r, peer_port(busy), 2, "");
     struct ai_request q = question();
-    struct told t = { 0 };
-    struct ai_call *c = ai_ask(ai, &q, tell, &t);
-    rig_until(r, arrived, &(struct arrival){ p, 1, 0 });
-    ai_abort(ai, c);
-    rig_until(r, arrived, &(struct arrival){ p, 1, 1 });
-    c = ai_ask(waits, &q, tell, &t);
-    rig_until(r, arrived, &(struct arrival){ busy, 1, 0 });
-    rig_settle(r);
-    ai_abort(waits, c); /* between two tries */
-    ai_abort(waits, NULL);
-    ok(ai_ask(waits, &q, tell, &t) != NULL && ai_ask(ai, &q, tell, &t) != NULL, "asked");
-    rig_until(r, arrived, &(struct arrival){ busy, 2, 0 });
-    rig_settle(r);
-    ai_close(ai);
-    ai_close(waits);
-    rig_settle(r);
-    is_int(t.times, 0, "aborted or closed: never answered");
+    check_abort(r, ai, p, waits, busy, &q);
     peer_stop(p);
     peer_stop(busy);
 }
@@ -292,19 +265,6 @@ static void test_simulated(struct rig *r)
     told_free(&t);
 }
 
-static void closes(void *arg, const struct ai_answer *a)
-{
-    struct ai **ai = arg;
-    (void)a;
-    ai_close(*ai);
-    *ai = NULL;
-}
-
-static bool is_closed(void *arg)
-{
-    return *(struct ai **)arg == NULL;
-}
-
 static void test_close_inside(struct rig *r)
 {
     static const struct peer_step good = { .answer = GOOD };
@@ -312,12 +272,8 @@ static void test_close_inside(struct rig *r)
     struct err e;
     struct ai_request q = question();
     struct ai *both[] = { native_at(r, peer_port(p), 0, ""), ai_simulated_open(r->loop, 0, &e) };
-    for (size_t i = 0; i < ARRAY_LEN(both); i++) {
-        ok(ai_ask(both[i], &q, closes, &both[i]) != NULL && ai_ask(both[i], &q, closes, &both[i]) != NULL, "asked");
-        rig_until(r, is_closed, &both[i]);
-        rig_settle(r);
-        ok(true, "closed from inside an answer");
-    }
+    for (size_t i = 0; i < ARRAY_LEN(both); i++)
+        check_close_inside(r, both[i], &q);
     peer_stop(p);
 }
 

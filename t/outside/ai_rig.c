@@ -53,3 +53,59 @@ void ask_and_wait(struct rig *r, struct ai *ai, const struct ai_request *q, stru
         bail_out("an answer from inside the call");
     rig_until(r, was_told, t);
 }
+
+/* ---- the end of calls ---- */
+
+struct arrival {
+    struct peer *peer;
+    int requests, closed;
+};
+
+static bool arrived(void *arg)
+{
+    const struct arrival *a = arg;
+    return peer_requests(a->peer) >= a->requests && peer_closed(a->peer) >= a->closed;
+}
+
+void check_abort(struct rig *r, struct ai *ai, struct peer *p, struct ai *waits, struct peer *busy, const struct ai_request *q)
+{
+    struct told t = { 0 };
+    struct ai_call *c = ai_ask(ai, q, tell, &t);
+    rig_until(r, arrived, &(struct arrival){ p, 1, 0 });
+    ai_abort(ai, c);
+    rig_until(r, arrived, &(struct arrival){ p, 1, 1 });
+    c = ai_ask(waits, q, tell, &t);
+    rig_until(r, arrived, &(struct arrival){ busy, 1, 0 });
+    rig_settle(r);
+    ai_abort(waits, c); /* between two tries */
+    ai_abort(waits, NULL);
+    ok(ai_ask(waits, q, tell, &t) != NULL && ai_ask(ai, q, tell, &t) != NULL, "asked");
+    rig_until(r, arrived, &(struct arrival){ busy, 2, 0 });
+    rig_settle(r);
+    ai_close(ai);
+    ai_close(waits);
+    rig_settle(r);
+    is_int(t.times, 0, "aborted or closed: never answered");
+    told_free(&t);
+}
+
+static void closes(void *arg, const struct ai_answer *a)
+{
+    struct ai **ai = arg;
+    (void)a;
+    ai_close(*ai);
+    *ai = NULL;
+}
+
+static bool is_closed(void *arg)
+{
+    return *(struct ai **)arg == NULL;
+}
+
+void check_close_inside(struct rig *r, struct ai *ai, const struct ai_request *q)
+{
+    ok(ai_ask(ai, q, closes, &ai) != NULL && ai_ask(ai, q, closes, &ai) != NULL, "asked");
+    rig_until(r, is_closed, &ai);
+    rig_settle(r);
+    ok(true, "closed from inside an answer");
+}

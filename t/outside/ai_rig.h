@@ -25,6 +25,12 @@ void told_free(struct told *t);
 /* Asks, and waits for the answer; what was told before is forgotten. */
 void ask_and_wait(struct rig *r, struct ai *ai, const struct ai_request *q, struct told *t);
 
+/* Calls that are aborted: on the wire (ai asks p, which never answers all), between two tries (waits asks busy, which says "later"), and by closing. Both are
+ * closed. */
+void check_abort(struct rig *r, struct ai *ai, struct peer *p, struct ai *waits, struct peer *busy, const struct ai_request *q);
+/* Closed by its first answer, while another question is under way. */
+void check_close_inside(struct rig *r, struct ai *ai, const struct ai_request *q);
+
 extern const char *const ai_outcomes[]; /* by enum ai_outcome */
 
 #endif

@@ -14,13 +14,6 @@
 #include "t/outside/rig.h"
 #include "t/tap.h"
 
-static const char *const outcomes[] = {
-    [HTTP_ANSWERED] = "answered",
-    [HTTP_NOT_SENT] = "not sent",
-    [HTTP_TOO_LATE] = "too late",
-    [HTTP_UNKNOWN] = "unknown",
-};
-
 struct answer_case {
     const char *name;
     struct peer_step step;
@@ -158,7 +151,7 @@ static void test_answers(struct rig *r)
                                          .timeout_ms = c->timeout_ms != 0 ? c->timeout_ms : PLENTY_MS,
                                          .once = true },
                  &h);
-        is_str(outcomes[h.answer.outcome], outcomes[c->outcome], "%s", c->name);
+        is_str(http_outcomes[h.answer.outcome], http_outcomes[c->outcome], "%s", c->name);
         if (h.answer.outcome == HTTP_ANSWERED)
             is_int(h.answer.status, c->status, "%s: status", c->name);
         if (c->body != NULL)
@@ -217,7 +210,7 @@ static void test_early(struct rig *r)
                                          .timeout_ms = c->timeout_ms != 0 ? c->timeout_ms : 5000,
                                          .headers_n = c->headers_n > 0 ? (size_t)c->headers_n : c->header != NULL },
                  &h);
-        is_str(outcomes[h.answer.outcome], "not sent", "%s", c->name);
+        is_str(http_outcomes[h.answer.outcome], "not sent", "%s", c->name);
         is_int(h.answer.err.code, c->code, "%s: %s", c->name, h.answer.err.text);
         ok(strstr(h.answer.err.text, "hidden") == NULL, "%s: without the query", c->name);
         heard_free(&h);
@@ -228,20 +221,20 @@ static void test_unreachable(struct rig *r)
 {
     struct heard h = { 0 };
     rig_post(r, &(struct http_request){ .url = rig_url(peer_dead_port(), "/?secret=1"), .timeout_ms = 5000 }, &h);
-    is_str(outcomes[h.answer.outcome], "not sent", "refused");
+    is_str(http_outcomes[h.answer.outcome], "not sent", "refused");
     is_int(h.answer.err.code, ERR_UNAVAILABLE, "refused: %s", h.answer.err.text);
     ok(strstr(h.answer.err.text, "secret") == NULL, "the query is not in the text");
     rig_post(r, &(struct http_request){ .url = "http://name.invalid?secret=1", .timeout_ms = 5000 }, &h);
-    is_str(outcomes[h.answer.outcome], "not sent", "no such name: %s", h.answer.err.text);
+    is_str(http_outcomes[h.answer.outcome], "not sent", "no such name: %s", h.answer.err.text);
     ok(strstr(h.answer.err.text, "secret") == NULL, "the query is not in the text");
     int port = peer_full_port();
     rig_post(r, &(struct http_request){ .url = rig_url(port, "/?secret=1"), .timeout_ms = 80 }, &h);
-    is_str(outcomes[h.answer.outcome], "not sent", "timeout while connecting: %s", h.answer.err.text);
+    is_str(http_outcomes[h.answer.outcome], "not sent", "timeout while connecting: %s", h.answer.err.text);
     ok(strstr(h.answer.err.text, "secret") == NULL, "the query is not in the text");
     struct rig quick;
     rig_open(&quick, &(struct http_options){ .connect_timeout_ms = 60 });
     rig_post(&quick, &(struct http_request){ .url = rig_url(port, "/"), .timeout_ms = PLENTY_MS }, &h);
-    is_str(outcomes[h.answer.outcome], "not sent", "connect timeout: %s", h.answer.err.text);
+    is_str(http_outcomes[h.answer.outcome], "not sent", "connect timeout: %s", h.answer.err.text);
     rig_close(&quick);
     heard_free(&h);
 }
@@ -257,7 +250,7 @@ static void test_proxy_of_environment(void)
     (void)setenv("ALL_PROXY", dead, 1);
     rig_open(&r, NULL);
     rig_post(&r, &(struct http_request){ .url = rig_url(peer_port(p), "/"), .timeout_ms = PLENTY_MS }, &h);
-    is_str(outcomes[h.answer.outcome], "answered", "proxies of the environment are ignored %s", h.answer.err.text);
+    is_str(http_outcomes[h.answer.outcome], "answered", "proxies of the environment are ignored %s", h.answer.err.text);
     rig_close(&r);
     (void)unsetenv("http_proxy");
     (void)unsetenv("ALL_PROXY");
@@ -280,19 +273,19 @@ static void test_too_late(struct rig *r)
                               .timeout_ms = PLENTY_MS,
                               .send_before_ms = clock_mono_ms() };
     rig_post(r, &q, &h);
-    is_str(outcomes[h.answer.outcome], "too late", "the deadline has passed at the call");
+    is_str(http_outcomes[h.answer.outcome], "too late", "the deadline has passed at the call");
     for (int kept = 0; kept < 2; kept++) {
         heard_free(&h);
         q.send_before_ms = clock_mono_ms() + 10;
         ok(http_post(r->http, &q, hear, &h) != NULL, "posted");
         clock_fake_move(10);
         rig_until(r, was_heard, &h);
-        is_str(outcomes[h.answer.outcome], "too late", "passed while the connection was made%s",
+        is_str(http_outcomes[h.answer.outcome], "too late", "passed while the connection was made%s",
                kept ? ", kept one" : "");
         is_int(peer_requests(p), kept, "not one request more");
         q.send_before_ms = clock_mono_ms() + 1;
         rig_post(r, &q, &h);
-        is_str(outcomes[h.answer.outcome], "answered", "one millisecond before it, it is sent");
+        is_str(http_outcomes[h.answer.outcome], "answered", "one millisecond before it, it is sent");
     }
     clock_real();
     peer_stop(p);
@@ -359,7 +352,7 @@ static void test_request(struct rig *r)
                                          .timeout_ms = PLENTY_MS },
                  &h);
         const char *got = peer_request(p, 1 + borrowed), *body = got != NULL ? strstr(got, "\r\n\r\n") : NULL;
-        is_str(outcomes[h.answer.outcome], "answered", "3 MB");
+        is_str(http_outcomes[h.answer.outcome], "answered", "3 MB");
         ok(body != NULL && strcmp(body + 4, large.p) == 0, "3 MB arrive whole");
         ok(got != NULL && strstr(got, "Expect") == NULL, "without Expect");
     }
@@ -417,7 +410,7 @@ static void test_guard(struct rig *r)
                 q.may_connect = may_connect;
             rig_post(r, &q, &h);
             sent += good;
-            is_str(outcomes[h.answer.outcome], good ? "answered" : "not sent", "request %zu: %s", i, h.answer.err.text);
+            is_str(http_outcomes[h.answer.outcome], good ? "answered" : "not sent", "request %zu: %s", i, h.answer.err.text);
             is_int(h.answer.err.code, good ? ERR_NONE : ERR_REFUSED, "its code");
             ok(rows[i].guarded ? g.asked > 0 && g.asked == g.loopback && g.port == peer_port(p) : g.asked == 0,
                "asked with the address, %d times", g.asked);
@@ -463,7 +456,7 @@ static void test_status_only(struct rig *r)
         };
         for (int k = 0; k < 2; k++) {
             rig_post(r, &q, &h);
-            is_str(outcomes[h.answer.outcome], cases[i].outcome, "only the status, %s: %s", cases[i].name,
+            is_str(http_outcomes[h.answer.outcome], cases[i].outcome, "only the status, %s: %s", cases[i].name,
                    h.answer.err.text);
             if (h.answer.outcome == HTTP_ANSWERED)
                 is_int(h.answer.status, cases[i].status, "which is");

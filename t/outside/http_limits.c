@@ -8,24 +8,8 @@
 #include "t/outside/rig.h"
 #include "t/tap.h"
 
-static const char *const outcomes[] = {
-    [HTTP_ANSWERED] = "answered",
-    [HTTP_NOT_SENT] = "not sent",
-    [HTTP_TOO_LATE] = "too late",
-    [HTTP_UNKNOWN] = "unknown",
-};
-
 #define HEAD "HTTP/1.1 200 OK\r\n"
 #define STREAM HEAD "Content-Type: text/event-stream\r\n"
-
-static struct http_request streamed(struct peer *p, struct pieces *x)
-{
-    return (struct http_request){ .url = rig_url(peer_port(p), "/s?token=hidden"),
-                                  .body = SV("{}"),
-                                  .timeout_ms = PLENTY_MS,
-                                  .on_piece = pieces_take,
-                                  .on_piece_arg = x };
-}
 
 /* ---- limits ---- */
 
@@ -148,12 +132,12 @@ static void test_limits(struct rig *r)
         struct peer *p = peer_start(&c->step, 1);
         struct pieces x = { 0 };
         struct heard h = { 0 };
-        struct http_request q = streamed(p, &x);
+        struct http_request q = pieces_request(p, &x);
         q.first_byte_ms = c->first_byte_ms;
         q.silence_ms = c->silence_ms;
         q.status_only = c->status_only;
         rig_post(r, &q, &h);
-        is_str(outcomes[h.answer.outcome], c->outcome, "%s: %s", c->name, h.answer.err.text);
+        is_str(http_outcomes[h.answer.outcome], c->outcome, "%s: %s", c->name, h.answer.err.text);
         if (c->text != NULL)
             has_str(h.answer.err.text, c->text, "%s: why", c->name);
         if (c->text != NULL)
@@ -181,27 +165,27 @@ static void test_other_limits(struct rig *r)
     struct peer *p = peer_start(steps, ARRAY_LEN(steps));
     struct heard h = { 0 };
     struct pieces x = { 0 };
-    struct http_request q = streamed(p, &x);
+    struct http_request q = pieces_request(p, &x);
     q.first_byte_ms = PLENTY_MS;
     q.silence_ms = 2000;
     rig_post(r, &q, &h);
-    is_str(outcomes[h.answer.outcome], "answered", "within its limits: %s", h.answer.err.text);
+    is_str(http_outcomes[h.answer.outcome], "answered", "within its limits: %s", h.answer.err.text);
     (void)usleep(2100000);
     rig_settle(r);
     is_int(h.times, 1, "a limit ends with its call");
     q.first_byte_ms = q.silence_ms = 0;
     rig_post(r, &q, &h);
-    is_str(outcomes[h.answer.outcome], "answered", "a slow one without limits: %s", h.answer.err.text);
+    is_str(http_outcomes[h.answer.outcome], "answered", "a slow one without limits: %s", h.answer.err.text);
     q.first_byte_ms = PLENTY_MS;
     q.timeout_ms = 80;
     rig_post(r, &q, &h);
-    is_str(outcomes[h.answer.outcome], "unknown", "the whole time: %s", h.answer.err.text);
+    is_str(http_outcomes[h.answer.outcome], "unknown", "the whole time: %s", h.answer.err.text);
     ok(strstr(h.answer.err.text, "first byte") == NULL, "it is named, and not the other");
     q.url = rig_url(peer_full_port(), "/?token=hidden");
     q.timeout_ms = PLENTY_MS;
     q.first_byte_ms = 60;
     rig_post(r, &q, &h);
-    is_str(outcomes[h.answer.outcome], "not sent", "the first byte's limit while connecting: %s", h.answer.err.text);
+    is_str(http_outcomes[h.answer.outcome], "not sent", "the first byte's limit while connecting: %s", h.answer.err.text);
     has_str(h.answer.err.text, "no first byte", "it says which limit");
     pieces_free(&x);
     heard_free(&h);
@@ -232,7 +216,7 @@ static void test_held_up(struct rig *r)
                                            .pause_ms = 600 };
     struct peer *p = peer_start(&step, 1);
     struct held held = { .h = { 0 } };
-    struct http_request q = streamed(p, &held.x);
+    struct http_request q = pieces_request(p, &held.x);
     q.silence_ms = 150;
     ok(http_post(r->http, &q, hear, &held.h) != NULL, "posted");
     for (int i = 0; i < 2; i++) {
@@ -241,7 +225,7 @@ static void test_held_up(struct rig *r)
         (void)usleep(1000000);
     }
     rig_until(r, was_heard, &held.h);
-    is_str(outcomes[held.h.answer.outcome], "answered", "what lies there counts: %s", held.h.answer.err.text);
+    is_str(http_outcomes[held.h.answer.outcome], "answered", "what lies there counts: %s", held.h.answer.err.text);
     is_int(held.x.text.n, 900, "all of it");
     pieces_free(&held.x);
     heard_free(&held.h);
@@ -257,7 +241,7 @@ static void close_all(void *arg, const struct http_answer *a)
 {
     struct closing *c = arg;
     c->times++;
-    is_str(outcomes[a->outcome], "unknown", "%s", a->err.text);
+    is_str(http_outcomes[a->outcome], "unknown", "%s", a->err.text);
     http_close(c->rig->http);
     c->rig->http = NULL;
 }
@@ -276,7 +260,7 @@ static void test_close(void)
     struct rig r;
     struct heard h = { 0 };
     struct pieces x = { 0 };
-    struct http_request q = streamed(p, &x);
+    struct http_request q = pieces_request(p, &x);
     rig_open(&r, NULL);
     struct closing c = { .rig = &r };
     q.silence_ms = PLENTY_MS;

@@ -10,24 +10,8 @@
 #include "t/outside/rig.h"
 #include "t/tap.h"
 
-static const char *const outcomes[] = {
-    [HTTP_ANSWERED] = "answered",
-    [HTTP_NOT_SENT] = "not sent",
-    [HTTP_TOO_LATE] = "too late",
-    [HTTP_UNKNOWN] = "unknown",
-};
-
 #define HEAD "HTTP/1.1 200 OK\r\n"
 #define STREAM HEAD "Content-Type: text/event-stream\r\n"
-
-static struct http_request streamed(struct peer *p, struct pieces *x)
-{
-    return (struct http_request){ .url = rig_url(peer_port(p), "/s?token=hidden"),
-                                  .body = SV("{}"),
-                                  .timeout_ms = PLENTY_MS,
-                                  .on_piece = pieces_take,
-                                  .on_piece_arg = x };
-}
 
 /* ---- pieces ---- */
 
@@ -82,7 +66,7 @@ static void test_cuts(struct rig *r)
             struct peer *p = peer_start(&step, 1);
             struct stream s = { .good = true };
             struct heard h = { 0 };
-            struct http_request q = streamed(p, NULL);
+            struct http_request q = pieces_request(p, NULL);
             q.on_piece = read_events;
             q.on_piece_arg = &s;
             q.silence_ms = k % 2 == 1 ? PLENTY_MS : 0;
@@ -111,9 +95,9 @@ static void test_long(struct rig *r)
     struct peer *p = peer_start(&step, 1);
     struct pieces x = { 0 };
     struct heard h = { 0 };
-    struct http_request q = streamed(p, &x);
+    struct http_request q = pieces_request(p, &x);
     rig_post(r, &q, &h);
-    is_str(outcomes[h.answer.outcome], "answered", "a long one");
+    is_str(http_outcomes[h.answer.outcome], "answered", "a long one");
     is_int(x.text.n, 800000, "all of it, in %d pieces", x.n);
     q.on_piece = NULL;
     rig_post(r, &q, &h);
@@ -156,9 +140,9 @@ static void test_kept(struct rig *r)
         struct peer *p = peer_start(&step, 1);
         struct pieces x = { 0 };
         struct heard h = { 0 };
-        struct http_request q = streamed(p, &x);
+        struct http_request q = pieces_request(p, &x);
         rig_post(r, &q, &h);
-        is_str(outcomes[h.answer.outcome], "answered", "%s: %s", c->name, h.answer.err.text);
+        is_str(http_outcomes[h.answer.outcome], "answered", "%s: %s", c->name, h.answer.err.text);
         is_int(h.answer.status, c->status, "%s: status", c->name);
         is_str(h.body, c->body, "%s: body", c->name);
         is_str(h.type, c->type, "%s: type", c->name);
@@ -183,9 +167,9 @@ static void test_cut_off(struct rig *r)
         struct peer *p = peer_start(&steps[i], 1);
         struct pieces x = { 0 };
         struct heard h = { 0 };
-        struct http_request q = streamed(p, &x);
+        struct http_request q = pieces_request(p, &x);
         rig_post(r, &q, &h);
-        is_str(outcomes[h.answer.outcome], "unknown", "cut off (%zu): %s", i, h.answer.err.text);
+        is_str(http_outcomes[h.answer.outcome], "unknown", "cut off (%zu): %s", i, h.answer.err.text);
         ok(strstr(h.answer.err.text, "hidden") == NULL, "without the query");
         is_str(pieces_text(&x), "abc", "what came was passed on");
         is_int(peer_requests(p), 1, "and it is not asked again");
@@ -208,16 +192,16 @@ static void test_enough(struct rig *r)
         struct peer *p = peer_start(&steps[i], 1);
         struct pieces x = { .left = lefts[i] };
         struct heard h = { 0 };
-        struct http_request q = streamed(p, &x);
+        struct http_request q = pieces_request(p, &x);
         rig_post(r, &q, &h);
-        is_str(outcomes[h.answer.outcome], "unknown", "enough (%zu)", i);
+        is_str(http_outcomes[h.answer.outcome], "unknown", "enough (%zu)", i);
         is_int(h.answer.err.code, ERR_PROTOCOL, "its code: %s", h.answer.err.text);
         has_str(h.answer.err.text, "not wanted", "and why");
         is_int(x.n, lefts[i], "no piece behind it");
         x.left = 0;
         if (steps[i].then == PEER_KEEP) {
             rig_post(r, &q, &h);
-            is_str(outcomes[h.answer.outcome], "answered", "the next one is well");
+            is_str(http_outcomes[h.answer.outcome], "answered", "the next one is well");
             is_int(peer_connections(p), 2,
                    "on a connection of its own: the rest of the first answer would be on the other");
         }
@@ -246,7 +230,7 @@ static void test_abort(struct rig *r)
     struct peer *p = peer_start(steps, ARRAY_LEN(steps));
     struct heard h = { 0 };
     struct pieces x = { 0 };
-    struct http_request q = streamed(p, &x);
+    struct http_request q = pieces_request(p, &x);
     q.silence_ms = q.first_byte_ms = 300;
     struct http_call *c = http_post(r->http, &q, hear, &h);
     rig_until(r, has_piece, &x);
@@ -259,7 +243,7 @@ static void test_abort(struct rig *r)
     is_int(x.n, 1, "no further piece");
     pieces_free(&x);
     rig_post(r, &q, &h);
-    is_str(outcomes[h.answer.outcome], "answered", "the next one is well");
+    is_str(http_outcomes[h.answer.outcome], "answered", "the next one is well");
     is_str(pieces_text(&x), "{}", "its pieces");
     is_str(x.type.p, "application/json", "their type");
     pieces_free(&x);
@@ -299,7 +283,7 @@ static void test_types(struct rig *r)
             struct peer *p = peer_start(&step, 1);
             struct heard h = { 0 };
             struct pieces x = { 0 };
-            struct http_request q = streamed(p, &x);
+            struct http_request q = pieces_request(p, &x);
             if (listens == 0)
                 q.on_piece = NULL;
             rig_post(r, &q, &h);
@@ -335,7 +319,7 @@ static void test_get(struct rig *r)
                                   .timeout_ms = PLENTY_MS,
                                   .once = i == 5 };
         rig_post(r, &q, &h);
-        is_str(outcomes[h.answer.outcome], "answered", "%s: %s", get ? "GET" : "POST", h.answer.err.text);
+        is_str(http_outcomes[h.answer.outcome], "answered", "%s: %s", get ? "GET" : "POST", h.answer.err.text);
         is_str(h.body, "{}", "its body");
         buf_clear(&want);
         buf_printf(
@@ -370,7 +354,7 @@ static void test_get_stale(struct rig *r)
         q.on_piece_arg = &x;
         q.first_byte_ms = PLENTY_MS;
         rig_post(r, &q, &h);
-        is_str(outcomes[h.answer.outcome], once ? "unknown" : "answered", "GET on a dead connection, once=%d: %s", once,
+        is_str(http_outcomes[h.answer.outcome], once ? "unknown" : "answered", "GET on a dead connection, once=%d: %s", once,
                h.answer.err.text);
         ok(strstr(h.answer.err.text, "hidden") == NULL, "without the query");
         is_int(peer_requests(p), once ? 2 : 3, "requests");

@@ -320,17 +320,6 @@ static void test_partial(struct rig *r)
 
 /* ---- the end of calls ---- */
 
-struct arrival {
-    struct peer *peer;
-    int requests, closed;
-};
-
-static bool arrived(void *arg)
-{
-    const struct arrival *a = arg;
-    return peer_requests(a->peer) >= a->requests && peer_closed(a->peer) >= a->closed;
-}
-
 static void test_abort(struct rig *r)
 {
     static const struct peer_step hang = { .answer = HEAD("200 OK", "text/event-stream") TEXT("x"), .then = PEER_HANG }, later = LATER("10");
@@ -338,38 +327,9 @@ static void test_abort(struct rig *r)
     struct ai_openai_options o = openai_options(peer_port(p)), o2 = openai_options(peer_port(busy));
     struct ai *ai = openai_opened(r, &o), *waits = openai_opened(r, &o2);
     struct ai_request q = openai_question(true);
-    struct told t = { 0 };
-    struct ai_call *c = ai_ask(ai, &q, tell, &t);
-    rig_until(r, arrived, &(struct arrival){ p, 1, 0 });
-    ai_abort(ai, c);
-    rig_until(r, arrived, &(struct arrival){ p, 1, 1 });
-    c = ai_ask(waits, &q, tell, &t);
-    rig_until(r, arrived, &(struct arrival){ busy, 1, 0 });
-    rig_settle(r);
-    ai_abort(waits, c); /* between two tries */
-    ok(ai_ask(waits, &q, tell, &t) != NULL && ai_ask(ai, &q, tell, &t) != NULL, "asked");
-    rig_until(r, arrived, &(struct arrival){ busy, 2, 0 });
-    rig_settle(r);
-    ai_close(ai);
-    ai_close(waits);
-    rig_settle(r);
-    is_int(t.times, 0, "aborted or closed: never answered");
-    told_free(&t);
+    check_abort(r, ai, p, waits, busy, &q);
     peer_stop(p);
     peer_stop(busy);
-}
-
-static void closes(void *arg, const struct ai_answer *a)
-{
-    struct ai **ai = arg;
-    (void)a;
-    ai_close(*ai);
-    *ai = NULL;
-}
-
-static bool is_closed(void *arg)
-{
-    return *(struct ai **)arg == NULL;
 }
 
 static void test_close_inside(struct rig *r)
@@ -379,10 +339,7 @@ static void test_close_inside(struct rig *r)
     struct ai_openai_options o = openai_options(peer_port(p));
     struct ai *ai = openai_opened(r, &o);
     struct ai_request q = openai_question(false);
-    ok(ai_ask(ai, &q, closes, &ai) != NULL && ai_ask(ai, &q, closes, &ai) != NULL, "asked");
-    rig_until(r, is_closed, &ai);
-    rig_settle(r);
-    ok(true, "closed from inside an answer");
+    check_close_inside(r, ai, &q);
     peer_stop(p);
 }
 

@@ -12,6 +12,13 @@
 
 enum { PATIENCE_MS = 120000, TICK_MS = 2, SETTLE_ROUNDS = 20 };
 
+const char *const http_outcomes[] = {
+    [HTTP_ANSWERED] = "answered",
+    [HTTP_NOT_SENT] = "not sent",
+    [HTTP_TOO_LATE] = "too late",
+    [HTTP_UNKNOWN] = "unknown",
+};
+
 void rig_open(struct rig *r, const struct http_options *o)
 {
     static const struct http_options usual = { 0 };
@@ -106,6 +113,15 @@ bool pieces_take(void *arg, struct sv type, struct sv piece)
     buf_clear(&x->type);
     buf_add(&x->type, type.p != NULL ? type : SV("none"));
     return x->left == 0 || --x->left > 0;
+}
+
+struct http_request pieces_request(struct peer *p, struct pieces *x)
+{
+    return (struct http_request){ .url = rig_url(peer_port(p), "/s?token=hidden"),
+                                  .body = SV("{}"),
+                                  .timeout_ms = PLENTY_MS,
+                                  .on_piece = pieces_take,
+                                  .on_piece_arg = x };
 }
 
 void pieces_free(struct pieces *x)

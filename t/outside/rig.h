@@ -42,9 +42,13 @@ struct pieces { /* of an answer's body, as they came */
 
 /* An on_piece; arg is a struct pieces. */
 bool pieces_take(void *arg, struct sv type, struct sv piece);
+/* A request whose answer is taken piece by piece. */
+struct http_request pieces_request(struct peer *p, struct pieces *x);
 /* Zeroed again. */
 void pieces_free(struct pieces *x);
 const char *pieces_text(const struct pieces *x);
+
+extern const char *const http_outcomes[]; /* by enum http_outcome */
 
 /* http://127.0.0.1:PORT/path; one of a few static buffers. */
 const char *rig_url(int port, const char *path);
