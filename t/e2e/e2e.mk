@@ -46,6 +46,7 @@ E2E_TESTS = \
     t/e2e/94-pages-double.t \
     t/e2e/95-webhooks.t \
     t/e2e/96-pages-send.t \
+    t/e2e/97-pages-row.t \
     t/e2e/99-pages-outage.t \
     t/e2e/98-pages-faults.t
 EXTRA_DIST += \
