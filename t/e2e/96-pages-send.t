@@ -3,7 +3,7 @@
 # Replies on their way to Pancake's page API when something goes wrong: what may have arrived is looked for before it is sent again, so that people see
 # each piece of each reply once and in order; what was refused is not repeated; a page that says "too many" is left alone by every process; and the limit
 # of calls is kept by all of them together. What people see at the double, and when each call came there, is the judge.
-# PAGES_BURST: replies of the burst (60). SEED=n repeats its order.
+# PAGES_BURST: replies of the burst (60). SEED=n repeats its order. STACK=regexp: the stacks that have such names.
 use strict;
 use warnings;
 use utf8;
@@ -267,41 +267,39 @@ sub burst_of_replies {
 
 # ---- stacks ----
 
+sub stack {
+    my ($name, $store, $options, $code) = @_;
+    return if defined $ENV{STACK} && $name !~ /$ENV{STACK}/;
+    return subtest $name => sub {
+        my $absent = missing('lighttpd', $store eq 'redis' ? qw(redis postgres) : ());
+        plan skip_all => "$absent is not installed" if $absent;
+        $s = Stack->start_pages(store => $store, responders => 2, daemons => 2, %$options);
+        $code->();
+        is(join('', $s->leaks), '', 'no secret stands in a log');
+        $s->end_well;
+    };
+}
+
 my %env = (PANCAKE_TIMEOUT => 4, PROCESSING_LOCK_TTL => 4, AI_SERVICE_TIMEOUT => 15);
-my @of_cases = map { "page-$_" } keys %cases;
+my @of_cases = map { "page-$_" } sort keys %cases;
 
 for my $store (qw(redis sqlite)) {
-    my $absent = missing('lighttpd', $store eq 'redis' ? qw(redis postgres) : ());
-    subtest "what goes wrong, with $store" => sub {
-        plan skip_all => "$absent is not installed" if $absent;
-        $s = Stack->start_pages(store => $store, pages => [@of_cases, 'page-429', 'page-429b'], responders => 2, daemons => 2, env => \%env);
+    stack("what goes wrong, with $store", $store, {pages => [@of_cases, 'page-429', 'page-429b'], env => \%env}, sub {
         each_case();
         archived() if $s->{postgres};
         shown_late();
         echo_tells();
         reads_never_work();
         too_many();
-        is(join('', $s->leaks), '', 'no secret stands in a log');
-        $s->end_well;
-    };
-    subtest "killed, with $store" => sub {
-        plan skip_all => "$absent is not installed" if $absent;
-        $s = Stack->start_pages(store => $store, pages => [map { "page-$_" } qw(there lost middle)], responders => 2, daemons => 2, env => \%env);
+    });
+    stack("killed, with $store", $store, {pages => [map { "page-$_" } qw(there lost middle)], env => \%env}, sub {
         killed('there', {});
         killed('lost', {store => $false}, again => 1);
         killed('middle', {text => 'P2'}, parts => 3);
         is($s->double_stats->{fence_regressions}, 0, 'no fence goes back');
-        $s->end_well;
-    };
+    });
 }
-
-subtest 'a burst for one page' => sub {
-    my $absent = missing(qw(lighttpd redis postgres));
-    plan skip_all => "$absent is not installed" if $absent;
-    $s = Stack->start_pages(store => 'redis', responders => 4, daemons => 3, env => {AI_SERVICE_TIMEOUT => 15});
-    burst_of_replies();
-    $s->end_well;
-};
+stack('a burst for one page', 'redis', {responders => 4, daemons => 3, env => {AI_SERVICE_TIMEOUT => 15}}, \&burst_of_replies);
 
 diag("SEED=$SEED") if !Test::More->builder->is_passing;
 done_testing;
