@@ -134,6 +134,8 @@ sub kill_postgres {
     my @children = map { m{/proc/(\d+)/stat} && _parent($1) == $pid ? $1 : () } glob '/proc/[0-9]*/stat';
     kill 'KILL', $pid, @children;
     $self->{postgresql}->wait_end(10);
+    # as long as one of them is there, another server refuses the directory
+    wait_for('the end of its children', 20, sub { !grep { kill 0, $_ } @children }) or die 'children of PostgreSQL survive SIGKILL';
     return;
 }
 
