@@ -3,7 +3,7 @@
 # Replies on their way to Pancake's page API when something goes wrong: what may have arrived is looked for before it is sent again, so that people see
 # each piece of each reply once and in order; what was refused is not repeated; a page that says "too many" is left alone by every process; and the limit
 # of calls is kept by all of them together. What people see at the double, and when each call came there, is the judge.
-# PAGES_BURST: replies of the burst (60). SEED=n repeats its order.
+# PAGES_BURST: replies of the burst (40). SEED=n repeats its order. STACK=regexp: the stacks that have such names.
 use strict;
 use warnings;
 use utf8;
@@ -16,7 +16,7 @@ use Stack;
 use Stack::Pages;
 
 my $SEED = int($ENV{SEED} || time ^ $$);
-my $BURST = $ENV{PAGES_BURST} || 60;
+my $BURST = $ENV{PAGES_BURST} || 40;
 note("SEED=$SEED PAGES_BURST=$BURST");
 my ($true, $false) = (JSON::PP::true(), JSON::PP::false());
 my $s;
@@ -122,43 +122,39 @@ sub archived {
 
 # ---- what is read comes late, or as other things ----
 
-sub shown_late {
+# Each in a conversation and, where it is about reading, a time of its own; whoever would send again has done it by the end.
+sub found {
     $s->pages(visible_after => 2, no_originals => $true);
     $s->misbehave({call => 'send', conversation_id => 'late', do => 'hang', times => 1});
     $s->deliver($s->customer('late', "it's <b>late</b> & dark\nhere", page => 'page-none'));
     ok(wait_for('the second read', 30, sub { calls_of('late', 'read') >= 2 }), 'it is not there at first: looked for again');
-    $s->quiet(4);
-    is(heads('late'), 'R', 'a message that is shown late is not sent again');
-    is(scalar(() = calls_of('late', 'send')), 1, 'one send');
     $s->pages(visible_after => 0, no_originals => $false, numeric_ids => $true);
     $s->misbehave({call => 'send', conversation_id => 'numeric', do => 'cut', times => 1});
-    $s->deliver($s->customer('numeric', 'ids are numbers', page => 'page-none'));
+    $s->deliver($s->customer('numeric', 'ids are numbers', page => 'page-slow'));
     ok(wait_for('the read', 30, sub { calls_of('numeric', 'read') }), 'ids that are numbers are read');
-    $s->quiet(4);
-    is(heads('numeric'), 'R', 'and understood');
     $s->pages(numeric_ids => $false);
     # behind more than one read's worth of messages
-    $s->deliver($s->customer('crowded', 'hello', page => 'page-none'));
+    $s->deliver($s->customer('crowded', 'hello', page => 'page-long'));
     ok(wait_for('the first reply', 20, sub { heads('crowded') eq 'R' }), 'a conversation with much in it');
     $s->misbehave({call => 'send', conversation_id => 'crowded', do => 'hang', times => 1});
-    $s->deliver($s->customer('crowded', 'another', page => 'page-none'));
+    $s->deliver($s->customer('crowded', 'another', page => 'page-long'));
     ok(wait_for('the send', 20, sub { heads('crowded') eq 'R R' }), 'the next reply arrives, and nobody says so');
-    $s->people_say(messages => [map { {page => 'page-none', conversation_id => 'crowded', as => 'customer', text => "and $_"} } 1 .. 35]);
-    $s->quiet(8);
-    is(heads('crowded'), 'R R', 'it is found behind 35 others');
-    return;
-}
-
-# The echo has said that it arrived: nothing needs to be read.
-sub echo_tells {
+    $s->people_say(messages => [map { {page => 'page-long', conversation_id => 'crowded', as => 'customer', text => "and $_"} } 1 .. 35]);
+    # the echo has said that it arrived: nothing needs to be read
     $s->pages(webhook_url => "http://127.0.0.1:$s->{port}$Stack::WEBHOOKS", echo_times => 1, echo_delay_ms => 100);
     $s->misbehave({call => 'send', conversation_id => 'echoed', do => 'hang', times => 1});
     $s->deliver($s->customer('echoed', 'hello', page => 'page-cut'));
     ok(wait_for('the reply', 20, sub { heads('echoed') eq 'R' }), 'it arrives, its echo tells');
-    $s->quiet(5);
-    is(heads('echoed'), 'R', 'it is not sent again');
-    is(scalar(() = calls_of('echoed', 'read')), 0, 'and not looked for');
+    $s->deliveries_done;
     $s->pages(echo_times => 0);
+    ok(wait_for('the read', 30, sub { calls_of('crowded', 'read') >= 2 }), 'the crowd is read, more than a page of it');
+    $s->quiet(5);
+    is(heads('late'), 'R', 'a message that is shown late is not sent again');
+    is(scalar(() = calls_of('late', 'send')), 1, 'one send');
+    is(heads('numeric'), 'R', 'ids that are numbers are understood');
+    is(heads('crowded'), 'R R', 'it is found behind 35 others');
+    is(heads('echoed'), 'R', 'what an echo told of is not sent again');
+    is(scalar(() = calls_of('echoed', 'read')), 0, 'and not looked for');
     $s->misbehave;
     return;
 }
@@ -210,22 +206,35 @@ sub too_many {
 
 # ---- killed ----
 
+# name => {rule, heads, calls (at the end at least) of send or read}: each hangs in a page of its own when all daemons are killed.
+my %killed = (
+    there  => {rule => {}, heads => 'R', reads => 1},
+    lost   => {rule => {store => $false}, heads => 'R', sends => 2},
+    middle => {rule => {text => 'P2'}, heads => 'P1 P2 P3', reads => 1},
+);
+
 sub killed {
-    my ($name, $rule, %o) = @_;
-    $s->control(conversation_id => $name, ai => {text => parts($o{parts})}) if $o{parts};
-    $s->misbehave({call => 'send', conversation_id => $name, do => 'hang', times => 1, %$rule});
-    $s->deliver($s->customer($name, 'hello', page => "page-$name"));
-    ok(wait_for('the call', 20, sub { $s->used eq '1' }), "$name: it hangs");
+    my @names = sort keys %killed;
+    $s->control(conversation_id => 'middle', ai => {text => parts(3)});
+    $s->misbehave(map { {call => 'send', conversation_id => $_, do => 'hang', times => 1, %{$killed{$_}{rule}}} } @names);
+    $s->deliver_all([map { $s->customer($_, 'hello', page => "page-$_") } @names], what => 'three');
+    ok(wait_for('the calls', 20, sub { $s->used eq '1 1 1' }), 'all three hang');
     $_->kill9 for $s->daemons;
     $s->start_daemon($_) for 1 .. $s->{daemons};
-    my $want = $o{parts} ? join ' ', map { "P$_" } 1 .. $o{parts} : 'R';
-    ok(wait_for('the reply', 40, sub { heads($name) eq $want && ($o{again} ? calls_of($name, 'send') > 1 : calls_of($name, 'read') > 0) }), "$name: it comes to its end") or diag(heads($name));
+    for my $name (@names) {
+        my $case = $killed{$name};
+        ok(wait_for('the reply', 40, sub { heads($name) eq $case->{heads} && calls_of($name, 'send') >= ($case->{sends} // 0) && calls_of($name, 'read') >= ($case->{reads} // 0) }),
+            "$name: it comes to its end") or diag(heads($name));
+    }
     $s->quiet(3);
-    is(heads($name), $want, "$name: people see it once and in order");
+    is(heads($_), $killed{$_}{heads}, "$_: people see it once and in order") for @names;
+    is($s->used, '1 1 1', 'each hung once');
     $s->misbehave;
-    $s->control(conversation_id => $name, ai => {text => undef}) if $o{parts};
-    $s->deliver($s->customer($name, 'next', page => "page-$name"));
-    ok(wait_for('the next reply', 40, sub { heads($name) eq "$want R" }), "$name: the next message is answered") or diag(heads($name));
+    $s->control(conversation_id => 'middle', ai => {text => undef});
+    $s->deliver_all([map { $s->customer($_, 'next', page => "page-$_") } @names], what => 'the next ones');
+    for my $name (@names) {
+        ok(wait_for('the next reply', 40, sub { heads($name) eq "$killed{$name}{heads} R" }), "$name: the next message is answered") or diag(heads($name));
+    }
     return;
 }
 
@@ -267,41 +276,36 @@ sub burst_of_replies {
 
 # ---- stacks ----
 
-my %env = (PANCAKE_TIMEOUT => 4, PROCESSING_LOCK_TTL => 4, AI_SERVICE_TIMEOUT => 15);
-my @of_cases = map { "page-$_" } keys %cases;
-
-for my $store (qw(redis sqlite)) {
-    my $absent = missing('lighttpd', $store eq 'redis' ? qw(redis postgres) : ());
-    subtest "what goes wrong, with $store" => sub {
+sub stack {
+    my ($name, $store, $options, $code) = @_;
+    return if defined $ENV{STACK} && $name !~ /$ENV{STACK}/;
+    return subtest $name => sub {
+        my $absent = missing('lighttpd', $store eq 'redis' ? qw(redis postgres) : ());
         plan skip_all => "$absent is not installed" if $absent;
-        $s = Stack->start_pages(store => $store, pages => [@of_cases, 'page-429', 'page-429b'], responders => 2, daemons => 2, env => \%env);
-        each_case();
-        archived() if $s->{postgres};
-        shown_late();
-        echo_tells();
-        reads_never_work();
-        too_many();
+        $s = Stack->start_pages(store => $store, responders => 2, daemons => 2, %$options);
+        $code->();
         is(join('', $s->leaks), '', 'no secret stands in a log');
-        $s->end_well;
-    };
-    subtest "killed, with $store" => sub {
-        plan skip_all => "$absent is not installed" if $absent;
-        $s = Stack->start_pages(store => $store, pages => [map { "page-$_" } qw(there lost middle)], responders => 2, daemons => 2, env => \%env);
-        killed('there', {});
-        killed('lost', {store => $false}, again => 1);
-        killed('middle', {text => 'P2'}, parts => 3);
-        is($s->double_stats->{fence_regressions}, 0, 'no fence goes back');
         $s->end_well;
     };
 }
 
-subtest 'a burst for one page' => sub {
-    my $absent = missing(qw(lighttpd redis postgres));
-    plan skip_all => "$absent is not installed" if $absent;
-    $s = Stack->start_pages(store => 'redis', responders => 4, daemons => 3, env => {AI_SERVICE_TIMEOUT => 15});
-    burst_of_replies();
-    $s->end_well;
-};
+my %env = (PANCAKE_TIMEOUT => 4, PROCESSING_LOCK_TTL => 4, AI_SERVICE_TIMEOUT => 15);
+my @of_cases = map { "page-$_" } sort keys %cases;
+
+for my $store (qw(redis sqlite)) {
+    stack("what goes wrong, with $store", $store, {pages => [@of_cases, 'page-429', 'page-429b'], env => \%env}, sub {
+        each_case();
+        archived() if $s->{postgres};
+        found();
+        reads_never_work();
+        too_many();
+    });
+    stack("killed, with $store", $store, {pages => [map { "page-$_" } sort keys %killed], env => \%env}, sub {
+        killed();
+        is($s->double_stats->{fence_regressions}, 0, 'no fence goes back');
+    });
+}
+stack('a burst for one page', 'redis', {responders => 4, daemons => 3, env => {AI_SERVICE_TIMEOUT => 15}}, \&burst_of_replies);
 
 diag("SEED=$SEED") if !Test::More->builder->is_passing;
 done_testing;

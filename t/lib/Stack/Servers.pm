@@ -17,6 +17,8 @@ sub program {
 }
 
 package Stack;
+use Fcntl qw(:flock);
+use File::Path qw(remove_tree);
 our ($source, $build); # set by Stack.pm
 
 # PostgreSQL and Apache's workers do not run as root.
@@ -78,6 +80,32 @@ sub _redis_reply {
 
 # ---- PostgreSQL ----
 
+# A cluster with the database in it, made once for a build and copied by every stack: initdb costs more than many a test.
+sub _postgres_template {
+    my $self = shift;
+    my $template = "$build/t/postgres-template";
+    open my $lock, '>', "$template.lock" or die "$template.lock: $!";
+    flock $lock, LOCK_EX or die "flock: $!"; # others wait for the one who makes it
+    my $initdb = Stack::Servers::program('initdb');
+    return $template if -d $template && (stat _)[9] >= (stat $initdb)[9];
+    remove_tree($template, "$template.new");
+    my $data = "$self->{dir}/postgres";
+    _run_postgres_tool($self, 'initdb', $initdb, qw(--no-sync --auth=trust --username=postgres --encoding=UTF8 --locale=C.UTF-8 -D), $data);
+    my $single = Stack::Servers::program('postgres');
+    _run_postgres_tool($self, 'createdb', 'sh', '-c', 'echo "CREATE DATABASE turnkeeper" | "$0" --single -F -D "$1" postgres', $single, $data);
+    system('cp', '-a', $data, "$template.new") == 0 && rename "$template.new", $template or die "$template: $!";
+    remove_tree($data, {keep_root => 1});
+    utime undef, undef, $template;
+    return $template;
+}
+
+sub _run_postgres_tool {
+    my ($self, $name, @command) = @_;
+    my $tool = Stack::Process->start(name => $name, log => "$self->{dir}/logs/$name.log", user => _unprivileged('postgres'), command => \@command);
+    $tool->wait_end(bound(60)) && $tool->status == 0 or die "$name:\n" . join '', $tool->tail(20);
+    return;
+}
+
 sub start_postgres {
     my $self = shift;
     my $user = _unprivileged('postgres');
@@ -86,10 +114,8 @@ sub start_postgres {
     if (!-d $data) {
         mkdir $data;
         _owned_by($user, $data) if defined $user;
-        my $init = Stack::Process->start(
-            name => 'initdb', log => "$self->{dir}/logs/initdb.log", user => $user,
-            command => [Stack::Servers::program('initdb'), qw(--no-sync --auth=trust --username=postgres --encoding=UTF8 --locale=C.UTF-8 -D), $data]);
-        $init->wait_end(bound(60)) && $init->status == 0 or die "initdb:\n" . join '', $init->tail(20);
+        my $template = $self->_postgres_template;
+        system('cp', '-a', "$template/.", $data) == 0 or die "cp $template: $?";
     }
     unlink "$data/postmaster.pid"; # of one that was killed
     # fsync matters when the machine loses power, which no test does; synchronous_commit stays on
@@ -98,7 +124,6 @@ sub start_postgres {
         command => [Stack::Servers::program('postgres'), '-D', $data, '-p', $self->{postgres_port},
             '-c', 'listen_addresses=127.0.0.1', '-c', "unix_socket_directories=$data", '-c', 'fsync=off', '-c', 'max_connections=200']);
     wait_for('PostgreSQL', 30, sub { defined $self->psql_try('SELECT 1', 'postgres') }) or die 'PostgreSQL does not come up';
-    $self->psql('CREATE DATABASE turnkeeper', 'postgres') if !$self->{database_made}++;
     return;
 }
 
@@ -109,6 +134,8 @@ sub kill_postgres {
     my @children = map { m{/proc/(\d+)/stat} && _parent($1) == $pid ? $1 : () } glob '/proc/[0-9]*/stat';
     kill 'KILL', $pid, @children;
     $self->{postgresql}->wait_end(10);
+    # as long as one of them is there, another server refuses the directory
+    wait_for('the end of its children', 20, sub { !grep { kill 0, $_ } @children }) or die 'children of PostgreSQL survive SIGKILL';
     return;
 }
 
