@@ -322,16 +322,15 @@ static void decide(struct swept_page *p)
 static void lease_asked(void *arg, enum store_status status, struct sv value)
 {
     struct swept_page *p = arg;
-    p->all->running--;
-    p->running = false;
+    p->running = status == STORE_DONE && sv_eq(value, SV("1"));
+    if (!p->running)
+        p->all->running--;
     if (!sweep_heard(p))
         return;
-    if (status != STORE_DONE || !sv_eq(value, SV("1"))) {
+    if (!p->running) {
         rest(p); /* another daemon is at it */
         return;
     }
-    p->running = true;
-    p->all->running++;
     p->renewed_mono_ms = clock_mono_ms();
     p->reading = SWEEP_DEFERRED;
     read_value(p);
