@@ -25,10 +25,9 @@
 #define RENEW_MS 15000
 #define PAGES_MAX 10000
 #define AT_ONCE 8
-#define SAME_MS 10000 /* daemons that start together sweep once */
 #define MARGIN_MS 300000
-#define MOST_MS (86400 * INT64_C(1000))
-#define VALUE_TTL_MS (30 * MOST_MS)
+#define MOST_MS (22 * 3600 * INT64_C(1000)) /* what the page wrote is told from what we wrote for 23 hours (turn/webhook.c); a sweep takes its time */
+#define VALUE_TTL_MS (30 * 86400 * INT64_C(1000))
 #define RUN_BYTES (4u << 20)
 
 static const char *const names[SWEEP_VALUES] = {
@@ -105,12 +104,20 @@ static void put(struct swept_page *p, const char *what, int64_t ms, int64_t ttl_
     store_put(p->all->o.store, sweep_name(name, p, what), ms != 0 ? (struct sv){ text, (size_t)n } : SV_NONE, ttl_ms, fn, arg);
 }
 
+static void released(void *arg, enum store_status status)
+{
+    struct swept_page *p = arg;
+    if (status == STORE_DONE)
+        p->held_until_mono_ms = 0; /* else it is still ours, as long as it lasts */
+    written(p->all, status);
+}
+
 static void let_go(struct swept_page *p)
 {
     p->running = false;
     p->all->running--;
     if (!p->all->ended)
-        put(p, "sweeper", 0, LEASE_MS, written, p->all);
+        put(p, "sweeper", 0, LEASE_MS, released, p);
 }
 
 static void rest(struct swept_page *p)
@@ -206,7 +213,8 @@ static void note_all(struct swept_page *p, int64_t began_ms)
 void sweep_over(struct swept_page *p, const char *why)
 {
     int64_t began_ms = p->run.began_ms;
-    loop_timer_stop(p->timer);
+    if (p->timer != NULL)
+        loop_timer_stop(p->timer);
     if (p->call != NULL) {
         p->call->page = NULL;
         p->call = NULL;
@@ -284,7 +292,8 @@ static void behind_written(void *arg, enum store_status status)
 
 static bool is_time(const struct swept_page *p)
 {
-    return p->all->o.every_ms > 0 && clock_mono_ms() >= p->next_mono_ms;
+    int64_t left_ms = p->next_mono_ms - clock_mono_ms();
+    return p->all->o.every_ms > 0 && (left_ms <= 0 || left_ms > p->all->o.every_ms); /* it may have been longer before a reload */
 }
 
 /* By what another daemon may have done. */
@@ -293,7 +302,7 @@ static bool is_needed(struct swept_page *p)
     int64_t swept_ms = p->value[SWEEP_SWEPT], ago_ms = clock_wall_ms() - swept_ms;
     if (p->value[SWEEP_DEFERRED] != 0 || p->value[SWEEP_BEHIND] != 0)
         return true;
-    if (p->wish_ms != 0 && swept_ms >= p->wish_ms - SAME_MS)
+    if (p->wish_ms != 0 && swept_ms >= p->wish_ms)
         p->wish_ms = 0;
     if (p->wish_ms != 0)
         return true;
@@ -319,10 +328,27 @@ static void decide(struct swept_page *p)
 
 /* ---- looks ---- */
 
+static void renewed(void *arg, enum store_status status)
+{
+    struct swept_page *p = arg;
+    if (status == STORE_DONE && p->running)
+        p->held_until_mono_ms = p->renewed_mono_ms + LEASE_MS;
+    written(p->all, status);
+}
+
+static void renew_lease(struct swept_page *p)
+{
+    p->renewed_mono_ms = clock_mono_ms();
+    put(p, "sweeper", 1, LEASE_MS, renewed, p);
+}
+
 static void lease_asked(void *arg, enum store_status status, struct sv value)
 {
     struct swept_page *p = arg;
-    p->running = status == STORE_DONE && sv_eq(value, SV("1"));
+    bool first = status == STORE_DONE && sv_eq(value, SV("1"));
+    if (first)
+        p->held_until_mono_ms = p->asked_mono_ms + LEASE_MS;
+    p->running = first || (status == STORE_DONE && clock_mono_ms() < p->held_until_mono_ms);
     if (!p->running)
         p->all->running--;
     if (!sweep_heard(p))
@@ -331,7 +357,7 @@ static void lease_asked(void *arg, enum store_status status, struct sv value)
         rest(p); /* another daemon is at it */
         return;
     }
-    p->renewed_mono_ms = clock_mono_ms();
+    renew_lease(p);
     p->reading = SWEEP_DEFERRED;
     read_value(p);
 }
@@ -339,6 +365,7 @@ static void lease_asked(void *arg, enum store_status status, struct sv value)
 static void ask_lease(struct swept_page *p)
 {
     char name[STORE_ID_MAX + 1];
+    p->asked_mono_ms = clock_mono_ms();
     p->all->running++; /* a place among those that run at once */
     sweep_ask(p);
     store_count(p->all->o.store, sweep_name(name, p, "sweeper"), LEASE_MS, lease_asked, p);
@@ -427,10 +454,8 @@ static void renew(void *arg, struct sv key, void *value)
     struct swept_page *p = value;
     (void)arg;
     (void)key;
-    if (!p->running || clock_mono_ms() - p->renewed_mono_ms < RENEW_MS)
-        return;
-    p->renewed_mono_ms = clock_mono_ms();
-    put(p, "sweeper", 1, LEASE_MS, written, p->all);
+    if (p->running && clock_mono_ms() - p->renewed_mono_ms >= RENEW_MS)
+        renew_lease(p);
 }
 
 static void wish(void *arg, struct sv key, void *value)
@@ -508,12 +533,13 @@ void page_sweep_stop(struct page_sweep *s, void (*fn)(void *arg), void *arg)
     check_stopped(s);
 }
 
-static void stop_timer(void *arg, struct sv key, void *value)
+static void end_page(void *arg, struct sv key, void *value)
 {
     struct swept_page *p = value;
     (void)arg;
     (void)key;
-    loop_timer_stop(p->timer);
+    loop_timer_free(p->timer);
+    p->timer = NULL;
     if (p->call != NULL)
         p->call->page = NULL;
     p->call = NULL;
@@ -527,7 +553,8 @@ void page_sweep_end(struct page_sweep *s)
     s->stopped = NULL;
     loop_timer_free(s->tick);
     s->tick = NULL;
-    map_each(s->pages, stop_timer, NULL);
+    if (s->pages != NULL)
+        map_each(s->pages, end_page, NULL);
 }
 
 static void drop(void *arg, struct sv key, void *value)

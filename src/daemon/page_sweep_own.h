@@ -65,7 +65,8 @@ struct swept_page {
     struct loop_timer *timer;
     void (*then)(struct swept_page *p); /* when it fires */
     bool busy, running;                 /* a look is under way; a sweep is, and the lease is ours */
-    int64_t look_mono_ms, next_mono_ms, not_before_mono_ms, renewed_mono_ms;
+    int64_t look_mono_ms, next_mono_ms, not_before_mono_ms;
+    int64_t asked_mono_ms, renewed_mono_ms, held_until_mono_ms; /* the lease */
     int64_t wish_ms; /* wall: when something happened that wants a sweep; 0: nothing did */
     unsigned tries;
     enum sweep_value reading;

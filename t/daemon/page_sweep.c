@@ -116,7 +116,8 @@ static void control(const char *text)
 static void say_as(const char *as, const char *conversation, const char *id, const char *text)
 {
     char body[512];
-    (void)snprintf(body, sizeof body, "{\"messages\":[{\"page\":\"" PAGE "\",\"conversation_id\":\"%s\",\"as\":\"%s\",\"id\":\"%s\",\"text\":\"%s\"}]}", conversation, as, id, text);
+    (void)snprintf(body, sizeof body,
+                   "{\"messages\":[{\"page\":\"" PAGE "\",\"conversation_id\":\"%s\",\"as\":\"%s\",\"id\":\"%s\",\"text\":\"%s\"}]}", conversation, as, id, text);
     json_decref(ask("/pages/say", body));
 }
 
@@ -154,7 +155,6 @@ static void got(void *arg, enum store_status status, struct sv value)
     (void)snprintf(g->text, sizeof g->text, "%.*s", SV_FMT(status == STORE_DONE && value.p != NULL ? value : SV("")));
 }
 
-/* "": not there. */
 static const char *value(const char *what)
 {
     static struct got g;
@@ -236,9 +236,6 @@ static void daemon_stop(int n)
     while (!done && clock_mono_ms() < end_ms)
         turn();
     ok(done, "the daemon ends");
-    page_sweep_end(st.sweep[n]);
-    page_sweep_free(st.sweep[n]);
-    st.sweep[n] = NULL;
 }
 
 static void begin(void)
@@ -261,17 +258,26 @@ static void begin(void)
     control("{\"tokens\":{\"" PAGE "\":\"t1\"},\"limit\":0}");
 }
 
-static void end(void)
+static void close_all(void)
 {
     for (int n = 0; n < 2; n++)
-        if (st.sweep[n] != NULL)
-            daemon_stop(n);
+        page_sweep_end(st.sweep[n]);
     page_peers_leave(&st.peer);
     pages_close(st.pages);
     http_close(st.http);
     server_close(st.scene.server);
     pages_double_close(st.scene.pages);
     rig_close(&st.r);
+    for (int n = 0; n < 2; n++)
+        page_sweep_free(st.sweep[n]);
+}
+
+static void end(void)
+{
+    for (int n = 0; n < 2; n++)
+        if (st.sweep[n] != NULL)
+            daemon_stop(n);
+    close_all();
 }
 
 static bool swept(void)
@@ -291,19 +297,17 @@ static bool all_there(int n)
     return missing == 0;
 }
 
-/* ---- tests ---- */
-
 static void test_all(void)
 {
     char want[2048], id[16];
     size_t n = 0;
     begin();
-    say_many(125);
     for (int i = 0; i < 70; i++) {
         (void)snprintf(id, sizeof id, "x%d", i);
         n += (size_t)snprintf(want + n, sizeof want - n, "%s ", id);
         say_as("customer", "much", id, "one of many");
     }
+    say_many(125);
     put("seen", 60000);
     put("deferred", 30000);
     daemon_start(0, 0);
@@ -317,9 +321,10 @@ static void test_all(void)
     is_str(value("sweeper"), "", "the lease is given back");
     is_str(value("seen"), value("swept"), "the page was seen when the sweep began");
     int lists = calls("lists");
+    say_as("customer", "soon", "n1", "said a moment later");
     daemon_start(1, 0);
-    turn_for(SOON_MS);
-    is_int(calls("lists"), lists, "a daemon that starts at the same time has nothing to do");
+    turn_for(2 * SOON_MS);
+    is_str(waits("soon"), "n1 ", "a daemon that starts a moment later looks again");
     put("swept", -1);
     put("deferred", 0);
     ok(until(swept), "a second one");
@@ -329,9 +334,34 @@ static void test_all(void)
     end();
 }
 
+static void test_taken(void)
+{
+    begin();
+    say_many(2);
+    put("seen", 60000);
+    put("sweeper", 0);
+    daemon_start(0, 0);
+    turn_for(SOON_MS);
+    is_int(calls("calls"), 0, "what another daemon sweeps is left to it");
+    put("sweeper", -1);
+    ok(until(swept), "and is not, once its lease has ended");
+    ok(all_there(2), "all is there");
+    end();
+}
+
 static bool some_read(void)
 {
     return calls("reads") >= 10;
+}
+
+static bool listed(void)
+{
+    return calls("lists") > 0;
+}
+
+static bool three_lists(void)
+{
+    return calls("lists") >= 3;
 }
 
 /* While the first page of the listing is worked on, conversations of later ones, and the one that the second page begins behind, come to the front. */
@@ -392,7 +422,8 @@ static void test_limited(void)
     begin();
     say_many(3);
     put("seen", 60000);
-    control("{\"rules\":[{\"call\":\"list\",\"do\":\"status\",\"status\":429,\"retry_after\":1,\"times\":1},{\"call\":\"read\",\"do\":\"status\",\"status\":429,\"retry_after\":-1,\"skip\":1,\"times\":1}]}");
+    control("{\"rules\":[{\"call\":\"list\",\"do\":\"status\",\"status\":429,\"retry_after\":1,\"times\":1},"
+            "{\"call\":\"read\",\"do\":\"status\",\"status\":429,\"retry_after\":-1,\"skip\":1,\"times\":1}]}");
     int64_t began_ms = clock_mono_ms();
     daemon_start(0, 0);
     ok(until(swept), "a page that says \"too many\" is swept all the same");
@@ -462,6 +493,8 @@ static void test_restart(void)
     daemon_start(0, 0);
     ok(until(some_read), "a sweep is under way");
     daemon_stop(0);
+    page_sweep_end(st.sweep[0]);
+    page_sweep_free(st.sweep[0]);
     ok(is_behind(), "its end leaves what is behind, and the lease");
     put("deferred", 0); /* somebody says so meanwhile */
     daemon_start(0, 0);
@@ -487,11 +520,6 @@ static void test_unknown(void)
     end();
 }
 
-static bool three_lists(void)
-{
-    return calls("lists") >= 3;
-}
-
 static void test_periodic(void)
 {
     begin();
@@ -507,9 +535,18 @@ static void test_periodic(void)
     turn_for(2 * SOON_MS);
     is_int(calls("lists"), 1, "and then never");
     put("swept", 60000);
+    page_sweep_set(st.sweep[0], 3600000, 5);
+    turn_for(SOON_MS);
+    is_int(calls("lists"), 1, "nor soon");
+    page_sweep_set(st.sweep[0], 1000, 5);
+    put("swept", 60000);
+    turn_for(SOON_MS);
+    is_int(calls("lists"), 2, "but when it is to be sooner");
+    page_sweep_set(st.sweep[0], 0, 5);
+    put("swept", 60000);
     page_sweep_all(st.sweep[0]);
     turn_for(2 * SOON_MS);
-    is_int(calls("lists"), 2, "but when the store has come back");
+    is_int(calls("lists"), 3, "and when the store has come back");
     end();
 }
 
@@ -526,8 +563,27 @@ static void test_places(void)
     end();
 }
 
+/* The process goes while a call is under way, or a place is waited for. */
+static void test_cut(void)
+{
+    begin();
+    say_many(2);
+    put("seen", 60000);
+    st.in_rows = true;
+    daemon_start(0, 0);
+    ok(until(listed), "a place is waited for");
+    close_all();
+    begin();
+    put("seen", 60000);
+    control("{\"rules\":[{\"call\":\"list\",\"do\":\"hang\"}]}");
+    daemon_start(0, 0);
+    ok(until(listed), "a call is not answered");
+    close_all();
+}
+
 int main(void)
 {
+    test_cut();
     test_all();
     test_moving();
     test_who_answers();
@@ -535,6 +591,7 @@ int main(void)
     test_failing();
     test_refused();
     test_two();
+    test_taken();
     test_restart();
     test_unknown();
     test_periodic();
