@@ -36,6 +36,12 @@ static void event(void *arg, struct sv text)
     (void)turns_event(r->setup.turns, text);
 }
 
+/* The daemon fetches what was missed of pages that it knows by name; with a token for any other page there may be some that it does not know. */
+static bool all_is_fetched(const struct settings *s)
+{
+    return s->pancake_provider != PANCAKE_PROVIDER_PAGES_FM || *s->pancake_token == '\0';
+}
+
 static struct api_options api_options_of(struct setup *u, const struct settings *s)
 {
     return (struct api_options){
@@ -44,6 +50,7 @@ static struct api_options api_options_of(struct setup *u, const struct settings 
         .platform_tokens = s->platform_token, .admin_tokens = s->admin_token, .jwt = settings_jwt(s), .cors_origins = s->cors_origins,
         .base_path = s->base_path, .body_max = s->max_body_bytes, .in_flight_max = s->max_in_flight, .sync_wait_ms = s->sync_wait_ms, .rate_limit = s->rate_limit,
         .closed_status = !s->public_status, .webhook_secrets = s->pancake_webhook_secret, .webhook_deadline_ms = s->pancake_webhook_deadline_ms, .page = setup_page_bot, .page_arg = u,
+        .webhooks_fetched = all_is_fetched(s),
     };
 }
 
