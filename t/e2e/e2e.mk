@@ -46,8 +46,9 @@ E2E_TESTS = \
     t/e2e/94-pages-double.t \
     t/e2e/95-webhooks.t \
     t/e2e/96-pages-send.t \
-    t/e2e/99-pages-outage.t \
-    t/e2e/98-pages-faults.t
+    t/e2e/97-pages-sweep.t \
+    t/e2e/98-pages-faults.t \
+    t/e2e/99-pages-outage.t
 EXTRA_DIST += \
     t/lib/Stack.pm t/lib/Stack/Process.pm t/lib/Stack/Servers.pm t/lib/Stack/Client.pm t/lib/Stack/Events.pm t/lib/Stack/Fcgi.pm t/lib/Stack/Jobs.pm t/lib/Stack/ManyJobs.pm t/lib/Stack/Receiver.pm t/lib/Stack/Sessions.pm t/lib/Stack/History.pm t/lib/Stack/WebSocket.pm t/lib/Stack/Crowd.pm \
     t/lib/Stack/ChatMock.pm t/npm/fetch t/npm/README t/npm/package.json t/npm/package-lock.json t/lib/Stack/Pages.pm \
