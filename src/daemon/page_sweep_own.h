@@ -29,7 +29,8 @@ struct sweep_listed {
 
 struct sweep_item {
     struct sv event; /* as a webhook brings it */
-    bool page;       /* the page wrote it */
+    bool page;       /* the page wrote it ... */
+    bool removed;    /* ... and took it back */
 };
 
 /* One sweep of one page. All of it is dropped at its end. */
@@ -52,11 +53,13 @@ struct sweep_run {
     struct arena *a;
     struct sweep_item *items; /* newest first */
     size_t items_n, taken;
+    size_t persons;       /* the first item that a person wrote; items_n: none of them. What stands behind it was written before, and is answered */
+    bool persons_before;  /* a person wrote one of those that were taken before, which are newer than all of these */
     unsigned read_n;
     bool read_more;
     unsigned again; /* how often the step under way was tried in vain */
     unsigned limited;
-    size_t conversations, messages, accepted, duplicates, own, left, unread;
+    size_t conversations, messages, accepted, answered, duplicates, own, left, unread;
 };
 
 struct swept_page {

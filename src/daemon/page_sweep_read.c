@@ -354,6 +354,7 @@ static void next_conversation(struct swept_page *p)
     }
     r->conversations++;
     r->read_n = 0;
+    r->persons_before = false;
     place_for(p, read_call);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Messages that were read, as webhooks. First all that the page wrote, then all that the customer wrote, each oldest first: where a person has answered meanwhile, that
- * is known before the bot hears of the question. Echoes are known by their marks and silence nobody, whenever they come. */
+ * is known before the bot hears of the question. What a person has written after is an answer to it, however long ago that was: it is recorded. Echoes are known by
+ * their marks; they silence nobody and answer nothing, whenever they come. */
 #include "config.h"
 
 #include "daemon/page_sweep_own.h"
@@ -38,13 +39,13 @@ static bool read_event(struct arena *a, const struct swept_page *p, struct sv ev
     return body != NULL && webhook_read(a, sv_from(p->id), body, w, &e) == 0;
 }
 
-static enum sweep_age keep(struct swept_page *p, struct sv event, bool page)
+static enum sweep_age keep(struct swept_page *p, struct sv event, const struct webhook *w)
 {
     struct sweep_run *r = &p->run;
     struct sv copy = r->items_n < SWEEP_RUN ? arena_sv(r->a, event) : SV_NONE;
     if (copy.p == NULL)
         return SWEEP_NO_ROOM;
-    r->items[r->items_n++] = (struct sweep_item){ copy, page };
+    r->items[r->items_n++] = (struct sweep_item){ copy, w->kind == WEBHOOK_PAGE, w->removed };
     return SWEEP_NEW;
 }
 
@@ -64,7 +65,7 @@ enum sweep_age sweep_keep(struct swept_page *p, json_t *message)
         if (w.message.timestamp_ms > 0 && w.message.timestamp_ms < p->run.since_ms)
             age = SWEEP_OLD;
         else
-            age = keep(p, buf_sv(&b), w.kind == WEBHOOK_PAGE);
+            age = keep(p, buf_sv(&b), &w);
     }
     buf_fini(&b);
     arena_free(a);
@@ -73,17 +74,29 @@ enum sweep_age sweep_keep(struct swept_page *p, json_t *message)
 
 /* ---- in order ---- */
 
-/* The next one, or NULL: `taken` counts the page's messages first, then the customer's. */
-static const struct sweep_item *next(const struct sweep_run *r)
+/* The next one, or items_n: `taken` counts the page's messages first, then the customer's. */
+static size_t next(const struct sweep_run *r)
 {
     size_t skip = r->taken;
     for (int page = 1; page >= 0; page--) {
         for (size_t i = r->items_n; i-- > 0;) {
             if (r->items[i].page == (page == 1) && skip-- == 0)
-                return &r->items[i];
+                return i;
         }
     }
-    return NULL;
+    return r->items_n;
+}
+
+/* A person wrote it, or who knows: what is too old to say stands for a person's, since a customer who has one answer must not get another. What was taken back is
+ * no answer. */
+static bool is_persons(const struct sweep_item *item, enum webhook_result result)
+{
+    return item->page && !item->removed && result != WEBHOOK_OWN;
+}
+
+static bool is_answered(const struct sweep_run *r, size_t i)
+{
+    return !r->items[i].page && (r->persons_before || r->persons < i);
 }
 
 static void taken(void *arg, enum webhook_result result, struct sv message_id)
@@ -100,9 +113,13 @@ static void taken(void *arg, enum webhook_result result, struct sv message_id)
             sweep_after(p, NOT_NOW_MS, sweep_take);
         return;
     }
+    size_t i = next(r);
+    if (is_persons(&r->items[i], result) && i < r->persons)
+        r->persons = i;
     r->again = 0;
     r->taken++;
     r->accepted += result == WEBHOOK_ACCEPTED;
+    r->answered += result == WEBHOOK_ACCEPTED && is_answered(r, i);
     r->duplicates += result == WEBHOOK_DUPLICATE;
     r->own += result == WEBHOOK_OWN;
     r->left += result == WEBHOOK_LEFT;
@@ -111,21 +128,25 @@ static void taken(void *arg, enum webhook_result result, struct sv message_id)
 
 void sweep_take(struct swept_page *p)
 {
-    const struct sweep_item *item = next(&p->run);
+    struct sweep_run *r = &p->run;
+    size_t i = next(r);
     struct webhook w;
-    if (item == NULL) {
-        arena_reset(p->run.a);
-        p->run.items_n = p->run.taken = 0;
+    if (r->taken == 0)
+        r->persons = r->items_n;
+    if (i == r->items_n) {
+        r->persons_before = r->persons_before || r->persons < r->items_n;
+        arena_reset(r->a);
+        r->items_n = r->taken = 0;
         sweep_read_on(p);
         return;
     }
     struct arena *a = arena_new(0, SCRATCH_MAX);
-    if (a == NULL || !read_event(a, p, item->event, &w)) {
+    if (a == NULL || !read_event(a, p, r->items[i].event, &w)) {
         arena_free(a);
         sweep_over(p, "memory is short");
         return;
     }
-    const struct webhook_options o = { .bot_id = p->bot_id[0] != '\0' ? sv_from(p->bot_id) : SV_NONE };
+    const struct webhook_options o = { .bot_id = p->bot_id[0] != '\0' ? sv_from(p->bot_id) : SV_NONE, .fetched = true, .answered_elsewhere = is_answered(r, i) };
     sweep_ask(p);
     webhook_submit(p->all->o.turns, sv_from(p->id), &w, &o, taken, p);
     arena_free(a);
