@@ -216,6 +216,7 @@ static void admin_sweep(void *arg)
     struct daemon *d = arg;
     sweep_wake(d->sweep);
     cleaner_sweep(d->cleaner);
+    page_sweep_all(d->page_sweep);
 }
 
 static void admin_archive(void *arg)
@@ -299,6 +300,20 @@ static void admin_backends(void *arg, struct json_out *o)
     bots_each(d->setup.bots, put_backend, o);
 }
 
+static void put_pages(struct json_out *o, const struct page_sweep *sweep)
+{
+    struct page_sweep_stat n;
+    page_sweep_stat(sweep, &n);
+    json_kint(o, "pages", (int64_t)n.pages);
+    json_kint(o, "pages_sweeping", (int64_t)n.running);
+    json_kint(o, "page_sweeps", (int64_t)n.swept);
+    json_kint(o, "page_sweeps_cut", (int64_t)n.cut);
+    json_kint(o, "page_messages_read", (int64_t)n.found.messages);
+    json_kint(o, "page_messages_accepted", (int64_t)n.found.accepted);
+    json_kint(o, "page_messages_answered_by_person", (int64_t)n.found.answered);
+    json_kint(o, "page_messages_unread", (int64_t)n.found.unread);
+}
+
 static void admin_status(void *arg, struct json_out *o)
 {
     const struct daemon *d = arg;
@@ -311,6 +326,7 @@ static void admin_status(void *arg, struct json_out *o)
     json_kint(o, "websocket_messages", (int64_t)n.messages);
     json_kint(o, "websocket_refused", (int64_t)n.refused);
     json_kint(o, "websocket_cut", (int64_t)n.cut);
+    put_pages(o, d->page_sweep);
 }
 
 static void admin_shutdown(void *arg)

@@ -128,18 +128,6 @@ static void rest(struct swept_page *p)
 
 /* ---- the end of a sweep ---- */
 
-static void say(const struct swept_page *p, const char *what, const char *why)
-{
-    const struct sweep_run *r = &p->run;
-    const size_t n[] = { r->conversations, r->messages, r->accepted, r->answered, r->duplicates, r->own, r->left, r->unread };
-    char text[ARRAY_LEN(n)][24], ms[24];
-    for (size_t i = 0; i < ARRAY_LEN(n); i++)
-        (void)snprintf(text[i], sizeof(text[i]), "%zu", n[i]);
-    (void)snprintf(ms, sizeof(ms), "%lld", (long long)(clock_wall_ms() - r->began_ms));
-    log_write(why != NULL ? LOG_WARNING : LOG_INFO, what, "page_id", p->id, "#conversations", text[0], "#messages", text[1], "#accepted", text[2], "#answered", text[3],
-              "#duplicates", text[4], "#own", text[5], "#left", text[6], "#unread", text[7], "#took_ms", ms, why != NULL ? "error" : NULL, why, NULL);
-}
-
 static void run_free(struct sweep_run *r)
 {
     map_free(r->visited);
@@ -220,7 +208,7 @@ void sweep_over(struct swept_page *p, const char *why)
         p->call = NULL;
     }
     if (began_ms != 0)
-        say(p, why != NULL ? "a sweep of a page has not come to its end" : "a page was swept", why);
+        sweep_tell(p, why);
     run_free(&p->run);
     if (why == NULL)
         note_all(p, began_ms);

@@ -19,6 +19,21 @@ struct page_sweep;
 /* Whether the page's messages are answered here; bot_id "": by the default bot. */
 typedef bool page_sweep_bot_fn(void *arg, struct sv page_id, char bot_id[MESSAGE_ID_MAX + 1]);
 
+struct page_sweep_found {
+    uint64_t conversations, messages; /* that were read */
+    uint64_t accepted;   /* of those messages: not known before ... */
+    uint64_t answered;   /* ... among them the customer's that a person had answered */
+    uint64_t duplicates, own, left; /* known; echoes of ours; nothing becomes of them */
+    uint64_t unread;     /* conversations and messages that cannot be read: the log says which */
+};
+
+/* Of this process, since its start. */
+struct page_sweep_stat {
+    uint64_t swept, cut; /* sweeps that came to their end, and others: those are made again */
+    size_t pages, running; /* known; being swept now */
+    struct page_sweep_found found;
+};
+
 struct page_sweep_options {
     struct loop *loop;
     struct store *store;
@@ -36,6 +51,7 @@ struct page_sweep *page_sweep_new(const struct page_sweep_options *o) MUST_CHECK
 void page_sweep_set(struct page_sweep *s, int64_t every_ms, int64_t calls_per_second);
 /* Events may have been missed: all pages, now. */
 void page_sweep_all(struct page_sweep *s);
+void page_sweep_stat(const struct page_sweep *s, struct page_sweep_stat *out);
 /* Nothing is begun any more; what runs ends where it is, and its leases are given back; fn when the store has answered all of that. */
 void page_sweep_stop(struct page_sweep *s, void (*fn)(void *arg), void *arg);
 /* No timer fires any more, whatever is under way: before turns, store and the pages' clients are closed. NULL is allowed. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * What page_sweep.c (when, and who), page_sweep_read.c (calls of the page API) and page_sweep_take.c (messages) share. Nobody else includes this. */
+ * What page_sweep.c (when, and who), page_sweep_read.c (calls of the page API), page_sweep_take.c (messages) and page_sweep_tell.c (what was done) share. Nobody else includes this. */
 #ifndef DAEMON_PAGE_SWEEP_OWN_H
 #define DAEMON_PAGE_SWEEP_OWN_H
 
@@ -59,7 +59,7 @@ struct sweep_run {
     bool read_more;
     unsigned again; /* how often the step under way was tried in vain */
     unsigned limited;
-    size_t conversations, messages, accepted, answered, duplicates, own, left, unread;
+    struct page_sweep_found found;
 };
 
 struct swept_page {
@@ -85,6 +85,7 @@ struct page_sweep {
     struct sweep_call *calls;
     size_t out; /* questions to store and turns that are not answered */
     size_t running;
+    struct page_sweep_stat stat; /* but for what is there now */
     bool was_up, stopping, ended;
     void (*stopped)(void *arg);
     void *stopped_arg;
@@ -110,5 +111,9 @@ enum sweep_age { SWEEP_NEW, SWEEP_OLD, SWEEP_NO_ROOM };
 enum sweep_age sweep_keep(struct swept_page *p, json_t *message);
 /* Submits what was kept, in its order, then sweep_read_on. */
 void sweep_take(struct swept_page *p);
+
+/* page_sweep_tell.c */
+/* At the end of a sweep; why NULL: all of it was done. */
+void sweep_tell(struct swept_page *p, const char *why);
 
 #endif

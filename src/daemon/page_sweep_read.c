@@ -249,13 +249,13 @@ static size_t keep_all(struct swept_page *p, const json_t *messages, bool *old, 
         enum sweep_age age = sweep_keep(p, json_array_get(messages, i));
         *old = *old || age == SWEEP_OLD;
         if (age != SWEEP_NO_ROOM) {
-            r->messages += age == SWEEP_NEW;
+            r->found.messages += age == SWEEP_NEW;
         } else if (r->items_n > 0) {
             *full = true;
             break;
         } else {
             log_warning("a message of the page API is too large", "page_id", p->id, NULL);
-            r->unread++;
+            r->found.unread++;
         }
     }
     return i;
@@ -272,7 +272,7 @@ static void read_answered(void *arg, const struct pages_answer *a)
     struct sweep_run *r = &p->run;
     if (a->outcome == PAGES_REFUSED && a->http_status != 401 && a->http_status != 403) { /* this conversation alone */
         log_warning("a conversation cannot be read", "page_id", p->id, "error", a->err.text, NULL);
-        r->unread++;
+        r->found.unread++;
         r->read_more = false;
         sweep_take(p);
         return;
@@ -352,7 +352,7 @@ static void next_conversation(struct swept_page *p)
         sweep_over(p, "memory is short");
         return;
     }
-    r->conversations++;
+    r->found.conversations++;
     r->read_n = 0;
     r->persons_before = false;
     place_for(p, read_call);

@@ -60,7 +60,7 @@ enum sweep_age sweep_keep(struct swept_page *p, json_t *message)
         age = SWEEP_NO_ROOM;
     } else if (w.kind == WEBHOOK_WRONG) {
         log_warning("a message of the page API cannot be read", "page_id", p->id, "why", w.why, NULL);
-        p->run.unread++;
+        p->run.found.unread++;
     } else if (w.kind == WEBHOOK_CUSTOMER || w.kind == WEBHOOK_PAGE) {
         if (w.message.timestamp_ms > 0 && w.message.timestamp_ms < p->run.since_ms)
             age = SWEEP_OLD;
@@ -118,11 +118,11 @@ static void taken(void *arg, enum webhook_result result, struct sv message_id)
         r->persons = i;
     r->again = 0;
     r->taken++;
-    r->accepted += result == WEBHOOK_ACCEPTED;
-    r->answered += result == WEBHOOK_ACCEPTED && is_answered(r, i);
-    r->duplicates += result == WEBHOOK_DUPLICATE;
-    r->own += result == WEBHOOK_OWN;
-    r->left += result == WEBHOOK_LEFT;
+    r->found.accepted += result == WEBHOOK_ACCEPTED;
+    r->found.answered += result == WEBHOOK_ACCEPTED && is_answered(r, i);
+    r->found.duplicates += result == WEBHOOK_DUPLICATE;
+    r->found.own += result == WEBHOOK_OWN;
+    r->found.left += result == WEBHOOK_LEFT;
     sweep_take(p);
 }
 

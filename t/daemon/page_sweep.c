@@ -161,6 +161,7 @@ static bool is_behind(void)
 
 static void test_failing(void)
 {
+    struct page_sweep_stat stat;
     stage_begin();
     stage_say_many(5);
     stage_put("seen", 1000);
@@ -170,6 +171,8 @@ static void test_failing(void)
     ok(stage_until(is_behind), "a sweep that fails leaves what is behind");
     ok(!stage_swept(), "and does not count");
     ok(stage_until(stage_swept), "it is made again");
+    page_sweep_stat(stage.sweep[0], &stat);
+    ok(stat.cut >= 1 && stat.swept == 1, "both are counted");
     stage_turn_for(SOON_MS);
     is_str(stage_value("behind"), "", "to its end");
     ok(all_there(5), "all is there, once");

@@ -133,6 +133,7 @@ static void test_all_lost(void)
 {
     static const char *const said[][3] = { { "customer", "s1", "hello" }, { "staff", "s2", "I see to it" }, { "customer", "s3", "thank you" },
                                            { "staff", "s4", "you are welcome" }, { "customer", "s5", "where is it?" } };
+    struct page_sweep_stat stat;
     begin_with(SHORT_MS);
     for (size_t i = 0; i < ARRAY_LEN(said); i++)
         says(said[i][0], "staffed", said[i][1], said[i][2]);
@@ -144,6 +145,12 @@ static void test_all_lost(void)
     is_int(stage.r.ai.calls, 1, "and is answered");
     is_str(stage.r.ai.seen, "user:hello|agent:I see to it|user:thank you|agent:you are welcome|user:where is it?|", "with all that was said before");
     is_str(fate("staffed", "s3", "thank you"), "recorded answered_by_person", "what he has answered is recorded");
+    page_sweep_stat(stage.sweep[0], &stat);
+    is_int((int64_t)stat.swept, 1, "the figures: one sweep");
+    is_int((int64_t)stat.cut, 0, "the figures: it came to its end");
+    is_int((int64_t)stat.pages, 1, "the figures: of a page");
+    is_int((int64_t)stat.found.accepted, 5, "the figures: five messages");
+    is_int((int64_t)stat.found.answered, 2, "the figures: a person had answered two of them");
     stage_end();
 }
 
