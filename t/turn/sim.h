@@ -103,8 +103,7 @@ struct sim_task {
     struct message message;
     uint32_t message_n, group, revives; /* ARRIVE: the last of so many in one request, what of them is new each load finds out; REVIVE: this turn's */
     char target[ID_UUID_SIZE]; /* CANCEL: what it was about at the first try */
-    bool fetched, answered; /* ARRIVE: some time after it was written; a person has answered it since */
-    bool hand_over, as_job, interrupted, told; /* told: the decision was made, and its asker knows */
+    bool hand_over, as_job, fetched, answered, interrupted, told; /* answered: by a person; told: the decision was made, and its asker knows */
     struct conversation before;
     uint64_t version;
     int64_t base_ms; /* own clock before the load */
