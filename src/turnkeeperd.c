@@ -305,6 +305,7 @@ static void put_pages(struct json_out *o, const struct page_sweep *sweep)
     struct page_sweep_stat n;
     page_sweep_stat(sweep, &n);
     json_kint(o, "pages", (int64_t)n.pages);
+    json_kint(o, "pages_due", (int64_t)n.due);
     json_kint(o, "pages_sweeping", (int64_t)n.running);
     json_kint(o, "page_sweeps", (int64_t)n.swept);
     json_kint(o, "page_sweeps_cut", (int64_t)n.cut);

@@ -363,10 +363,13 @@ static void ask_lease(struct swept_page *p)
 static void looked(struct swept_page *p)
 {
     bool wanted = p->value[SWEEP_DEFERRED] != 0 || p->value[SWEEP_BEHIND] != 0 || p->wish_ms != 0 || is_time(p);
-    if (wanted && p->all->running < AT_ONCE)
+    if (wanted && p->all->running < AT_ONCE) {
         ask_lease(p);
-    else
-        rest(p);
+        return;
+    }
+    rest(p);
+    if (wanted) /* until others have come to their end */
+        p->look_mono_ms = clock_mono_ms();
 }
 
 static void value_read(void *arg, enum store_status status, struct sv value)

@@ -30,7 +30,7 @@ struct page_sweep_found {
 /* Of this process, since its start. */
 struct page_sweep_stat {
     uint64_t swept, cut; /* sweeps that came to their end, and others: those are made again */
-    size_t pages, running; /* known; being swept now */
+    size_t pages, due, running; /* known; of those: to be swept, since something has happened; being swept now */
     struct page_sweep_found found;
 };
 

@@ -40,9 +40,17 @@ void sweep_tell(struct swept_page *p, const char *why)
     add(&stat->found, &p->run.found);
 }
 
+static void count_due(void *arg, struct sv key, void *value)
+{
+    const struct swept_page *p = value;
+    (void)key;
+    *(size_t *)arg += p->wish_ms != 0;
+}
+
 void page_sweep_stat(const struct page_sweep *s, struct page_sweep_stat *out)
 {
     *out = s->stat;
     out->pages = map_count(s->pages);
+    map_each(s->pages, count_due, &out->due);
     out->running = s->running;
 }

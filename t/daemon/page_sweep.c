@@ -94,11 +94,14 @@ static bool three_lists(void)
 /* While the first page of the listing is worked on, conversations of later ones, and the one that the second page begins behind, come to the front. */
 static void test_moving(void)
 {
+    struct page_sweep_stat stat;
     stage_begin();
     stage_say_many(150);
     stage_put("seen", 60000);
     stage_daemon_start(0, 0);
     ok(stage_until(some_read), "a sweep is under way");
+    page_sweep_stat(stage.sweep[0], &stat);
+    ok(stat.due == 1 && stat.running == 1 && stat.swept == 0, "which is to be seen");
     stage_say_as("customer", "c20", "e1", "moves");
     stage_say_as("customer", "c90", "e2", "moves"); /* the 60th */
     stage_say_as("customer", "c91", "e3", "moves");

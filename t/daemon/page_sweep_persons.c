@@ -149,6 +149,7 @@ static void test_all_lost(void)
     is_int((int64_t)stat.swept, 1, "the figures: one sweep");
     is_int((int64_t)stat.cut, 0, "the figures: it came to its end");
     is_int((int64_t)stat.pages, 1, "the figures: of a page");
+    is_int((int64_t)stat.due, 0, "the figures: which need not be swept again");
     is_int((int64_t)stat.found.accepted, 5, "the figures: five messages");
     is_int((int64_t)stat.found.answered, 2, "the figures: a person had answered two of them");
     stage_end();

@@ -267,7 +267,7 @@ sub burst_of_replies {
 
 # ---- stacks ----
 
-my %env = (PANCAKE_TIMEOUT => 4, PROCESSING_LOCK_TTL => 4, AI_SERVICE_TIMEOUT => 15);
+my %env = (PANCAKE_SWEEP_MINUTES => 0, PANCAKE_TIMEOUT => 4, PROCESSING_LOCK_TTL => 4, AI_SERVICE_TIMEOUT => 15);
 my @of_cases = map { "page-$_" } keys %cases;
 
 for my $store (qw(redis sqlite)) {
@@ -275,6 +275,7 @@ for my $store (qw(redis sqlite)) {
     subtest "what goes wrong, with $store" => sub {
         plan skip_all => "$absent is not installed" if $absent;
         $s = Stack->start_pages(store => $store, pages => [@of_cases, 'page-429', 'page-429b'], responders => 2, daemons => 2, env => \%env);
+        ok($s->swept, 'the sweeps of the start are over');
         each_case();
         archived() if $s->{postgres};
         shown_late();
@@ -298,7 +299,8 @@ for my $store (qw(redis sqlite)) {
 subtest 'a burst for one page' => sub {
     my $absent = missing(qw(lighttpd redis postgres));
     plan skip_all => "$absent is not installed" if $absent;
-    $s = Stack->start_pages(store => 'redis', responders => 4, daemons => 3, env => {AI_SERVICE_TIMEOUT => 15});
+    $s = Stack->start_pages(store => 'redis', responders => 4, daemons => 3, env => {PANCAKE_SWEEP_MINUTES => 0, AI_SERVICE_TIMEOUT => 15});
+    ok($s->swept, 'the sweeps of the start are over');
     burst_of_replies();
     $s->end_well;
 };

@@ -149,6 +149,19 @@ sub quiet {
     return $more ? "$more calls" : '';
 }
 
+# Daemons sweep each page when they start (97-pages-sweep.t). Returns when that is done: from then on whatever is read has another reason.
+sub swept {
+    my ($self, $seconds) = @_;
+    for my $n (1 .. $self->{daemons}) {
+        wait_for("the first sweeps of daemon $n", $seconds // 60, sub {
+            my ($code, $said) = $self->turnkeeperctl($n, 'show', 'status', '--json');
+            my ($status) = $code == 0 ? map { Stack::Client->decode($_) } $said =~ /^(\{.*\})$/m : ();
+            return $status && $status->{pages} == @{$self->{pages}} && !$status->{pages_due} && !$status->{pages_sweeping};
+        }) or return 0;
+    }
+    return 1;
+}
+
 # Lines of any log (of web servers too) in which a secret stands.
 sub leaks {
     my ($self, @more) = @_;
