@@ -46,7 +46,7 @@ sub judge {
     my $all = wait_for("$what: all replies", $seconds, sub { my $t = $s->answered_messages; !grep { !$t->{$_} } @$ids });
     my $times = $s->answered_messages;
     ok($all, "$what: all " . @$ids . ' messages are answered') or diag(join ' ', 'not:', grep { !$times->{$_} } @$ids);
-    is($s->quiet(1), '', "$what: then there is peace");
+    is($s->quiet(1, 'sends'), '', "$what: then there is peace");
     $times = $s->answered_messages;
     is(join(' ', grep { $times->{$_} != 1 } sort keys %$times), '', "$what: each once");
     my %wanted = map { $_ => 1 } @$ids;
@@ -149,7 +149,7 @@ sub a_person {
     is(scalar(() = $s->page_replies('taken')), 0, 'the bot keeps silent');
     $s->control(ai => {delay_ms => 0});
     $s->deliver($s->customer('taken', 'good'));
-    is($s->quiet(2), '', 'and goes on to');
+    is($s->quiet(2, 'sends'), '', 'and goes on to');
     is(scalar(() = $s->page_replies('taken')), 0, 'while the person is there');
     $s->deliver($s->customer('other', 'and me?'));
     one_reply('other', 'another conversation');
@@ -159,7 +159,7 @@ sub a_person {
     one_reply('copied', 'before');
     $s->deliver($s->staff('copied', $text));
     $s->deliver($s->customer('copied', 'hello again'));
-    is($s->quiet(2), '', 'the same words of a person are not an echo elsewhere');
+    is($s->quiet(2, 'sends'), '', 'the same words of a person are not an echo elsewhere');
     return;
 }
 
@@ -190,7 +190,7 @@ sub edits {
     my $reply = one_reply('edit1', 'edited before the answer');
     like($reply->{text}, qr/three please/, 'to what it says now');
     unlike($reply->{text}, qr/two please/, 'not to what it said');
-    is($s->quiet(2), '', 'that was all');
+    is($s->quiet(2, 'sends'), '', 'that was all');
     $s->control(ai => {delay_ms => 0});
 
     my $late = $s->customer('edit2', 'four please');
@@ -198,7 +198,7 @@ sub edits {
     $s->deliver($new);
     like(one_reply('edit2', 'the edit comes first')->{text}, qr/five please/, 'to the edit');
     is($s->deliver($late)->status, 200, 'the message itself comes later');
-    is($s->quiet(2), '', 'and changes nothing');
+    is($s->quiet(2, 'sends'), '', 'and changes nothing');
     is(scalar(() = $s->page_replies('edit2')), 1, 'still one reply');
 
     my $answered = $s->customer('edit3', 'six please');
@@ -208,7 +208,7 @@ sub edits {
     $s->deliver_all([$after], times => 3, connections => 3);
     ok(wait_for('the reply to the edit', 20, sub { $s->page_replies('edit3') == 2 }), 'an edit of what was answered is answered');
     like(($s->page_replies('edit3'))[-1]{text}, qr/seven please/, 'as it is now');
-    is($s->quiet(2), '', 'once');
+    is($s->quiet(2, 'sends'), '', 'once');
     my $same = $s->customer('edit4', 'eight please');
     $s->deliver($same);
     one_reply('edit4', 'as it was');
@@ -216,7 +216,7 @@ sub edits {
     $same->{data}{message}{seen} = $true;
     $same->{data}{conversation}{seen} = $true;
     $s->deliver($same);
-    is($s->quiet(1), '', 'an update that changes no text is not answered');
+    is($s->quiet(1, 'sends'), '', 'an update that changes no text is not answered');
     return;
 }
 
@@ -226,7 +226,7 @@ sub removals {
     $s->deliver($hook);
     ok(wait_for('the AI call', 10, sub { asked_times('gone1') }), 'a message is being answered');
     $s->deliver($s->removes('gone1', Stack::hook_id($hook))) for 1 .. 2;
-    is($s->quiet(3), '', 'it is taken back: nothing is sent');
+    is($s->quiet(3, 'sends'), '', 'it is taken back: nothing is sent');
     is(scalar(() = $s->page_replies('gone1')), 0, 'no reply');
     my @two = map { $s->customer('gone2', $_) } 'the first', 'the second';
     $s->deliver($two[0]);
@@ -241,7 +241,7 @@ sub removals {
     $s->deliver($done);
     one_reply('gone3', 'before the removal');
     is($s->deliver($s->removes('gone3', Stack::hook_id($done)))->status, 200, 'what was answered is taken back');
-    is($s->quiet(2), '', 'nothing is said to that');
+    is($s->quiet(2, 'sends'), '', 'nothing is said to that');
     $s->deliver($s->customer('gone3', 'next'));
     ok(wait_for('the next reply', 20, sub { $s->page_replies('gone3') == 2 }), 'the conversation goes on');
     return;
@@ -264,7 +264,7 @@ sub admission {
         my $answer = $s->deliver($hook, %o);
         is($answer->status, $status, "$what: $status") or diag($answer->text);
     }
-    is($s->quiet(1), '', 'none of it is answered');
+    is($s->quiet(1, 'sends'), '', 'none of it is answered');
     my @good = ([auth => 'secret'], [auth => 'signature'], [auth => 'bearer'], [secret => 'another-secret'], [auth => 'signature', secret => 'another-secret']);
     for my $n (0 .. $#good) {
         my $answer = $s->deliver($s->customer("auth$n", 'hello'), @{$good[$n]});
@@ -295,7 +295,7 @@ sub other_things {
         is($answer->status, $status, "$what: $status") or diag($answer->text);
     }
     is($s->deliver($hook, body => Stack::Client->encode({%$hook, junk => 'x' x 300_000}))->status, 413, 'too much of it');
-    is($s->quiet(1), '', 'none of it is answered');
+    is($s->quiet(1, 'sends'), '', 'none of it is answered');
     is($s->deliver($hook)->status, 200, 'after which a good one is taken');
     one_reply('garbage', 'it');
     return;

@@ -95,7 +95,7 @@ sub known_of {
 
 my %left = map { $_->{conversation_id} => 1 } @messages;
 wait_for('all replies', 90, sub { sleep 0.3; my %unknown = unknown(); delete $left{$_} for grep { wrong($_, %unknown) eq '' } keys %left; !%left });
-ok(wait_for('peace', 60, sub { $s->quiet(4) eq '' }), 'then there is peace');
+ok(wait_for('peace', 60, sub { $s->quiet(4, 'sends') eq '' }), 'then there is peace');
 my %unknown = unknown();
 my %wrong = map { my $w = wrong($_, %unknown); $w ne '' ? ($_ => $w) : () } map { "c$_" } 1 .. $conversations;
 is(join(', ', map { "$_ ($wrong{$_})" } sort keys %wrong), '', 'people see every answer once and in order');

@@ -140,13 +140,14 @@ sub deliveries_done {
     return wait_for('the webhooks', $seconds // 60, sub { my $d = $self->deliveries; !$d->{waiting} && $d });
 }
 
-# Nothing more is sent for so many seconds: "" or how many calls were made meanwhile.
+# Nothing more is sent for so many seconds: "" or how many calls were made meanwhile; of those, `which`: sends (where daemons may sweep), reads, lists.
 sub quiet {
-    my ($self, $seconds) = @_;
-    my $before = $self->page_stats->{calls};
+    my ($self, $seconds, $which) = @_;
+    $which //= 'calls';
+    my $before = $self->page_stats->{$which};
     Time::HiRes::sleep($seconds);
-    my $more = $self->page_stats->{calls} - $before;
-    return $more ? "$more calls" : '';
+    my $more = $self->page_stats->{$which} - $before;
+    return $more ? "$more $which" : '';
 }
 
 # Daemons sweep each page when they start (97-pages-sweep.t). Returns when that is done: from then on whatever is read has another reason.
