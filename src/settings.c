@@ -101,6 +101,7 @@ static const struct conf_option table[] = {
     SECRET("PANCAKE_WEBHOOK_SECRET", pancake_webhook_secret, "lets webhooks in as ?secret=, or signs them; several, separated by commas, while rotating; empty: only bearer tokens do", RELOADS),
     NUMBER("PANCAKE_CALLS_PER_SECOND", pancake_calls_per_second, "5", 2, 1000, "pages_fm: calls that a page may get in a second from all hosts together", RELOADS),
     NUMBER("PANCAKE_WEBHOOK_DEADLINE_MS", pancake_webhook_deadline_ms, "2000", 100, 60000, "a webhook is answered by then, accepted or not", RELOADS),
+    NUMBER("PANCAKE_SWEEP_MINUTES", pancake_sweep_minutes, "10", 0, 1440, "pages_fm: between two looks for messages whose webhook did not come; 0: only after outages", RELOADS),
     TEXT("PANCAKE_LOG_FILE", pancake_log_file, "", "file for PANCAKE_PROVIDER=log; empty: the program's log"),
     NUMBER("PANCAKE_TIMEOUT", pancake_timeout_s, "10", 1, 600, "seconds for one delivery", RELOADS),
     YES_NO("PANCAKE_IDEMPOTENT", pancake_idempotent, "no", "the platform drops repeats by Idempotency-Key, so unknown outcomes may be repeated", RELOADS),

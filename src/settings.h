@@ -53,7 +53,7 @@ struct settings {
     int pancake_provider;
     const char *pancake_url, *pancake_path, *pancake_token, *pancake_log_file;
     const char *pancake_page_tokens, *pancake_webhook_secret;
-    int64_t pancake_timeout_s, pancake_calls_per_second, pancake_webhook_deadline_ms;
+    int64_t pancake_timeout_s, pancake_calls_per_second, pancake_webhook_deadline_ms, pancake_sweep_minutes;
     bool pancake_idempotent;
     int64_t breaker_failures, breaker_open_ms;
 

@@ -53,6 +53,9 @@ void setup_close(struct setup *u);
 void setup_await_bots(struct setup *u);
 /* Would setup_change take these settings? */
 int setup_check_change(const struct settings *s, struct err *e) MUST_CHECK;
+/* Whether messages of the page are answered here, and by whose row; bot_id "": by the default bot, which answers pages only where it does so by their API: its
+ * replies could not be told from a person's else. A bot's row that names the page goes before it. */
+bool setup_page_bot(void *setup, struct sv page_id, char bot_id[MESSAGE_ID_MAX + 1]);
 /* What reloads (see settings.c) of turns, AI, platform, breakers and bots; the settings must live as long as the turn engine. -1: memory was short
  * for the addresses of AI or platform, which stay as they were. */
 int setup_change(struct setup *u, const struct settings *s, struct err *e) MUST_CHECK;

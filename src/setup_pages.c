@@ -3,6 +3,7 @@
  * through them. */
 #include "config.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "outside/pages.h"
@@ -57,6 +58,18 @@ struct platform *setup_open_page_platform(struct setup *u, struct err *e)
 {
     const struct page_platform_options o = platform_options(u);
     return page_platform_open(&o, e);
+}
+
+bool setup_page_bot(void *setup, struct sv page_id, char bot_id[MESSAGE_ID_MAX + 1])
+{
+    const struct setup *u = setup;
+    struct bot *bot = bots_find_page(u->bots, page_id);
+    bot_id[0] = '\0';
+    if (bot != NULL)
+        (void)snprintf(bot_id, MESSAGE_ID_MAX + 1, "%s", bot->bot_id);
+    bool known = bot != NULL || (u->settings->pancake_provider == PANCAKE_PROVIDER_PAGES_FM && page_peers_find(&u->page_peers, page_id) != NULL);
+    bot_release(bot);
+    return known;
 }
 
 /* ---- rows ---- */

@@ -36,17 +36,10 @@ static void event(void *arg, struct sv text)
     (void)turns_event(r->setup.turns, text);
 }
 
-/* A bot's row that names the page goes before the default bot, which answers pages only where it does so by their API: its replies could not be told from a
- * person's else. */
-static bool page(void *arg, struct sv page_id, char bot_id[MESSAGE_ID_MAX + 1])
+/* The daemon fetches what was missed of pages that it knows by name; with a token for any other page there may be some that it does not know. */
+static bool all_is_fetched(const struct settings *s)
 {
-    const struct setup *u = arg;
-    struct bot *bot = bots_find_page(u->bots, page_id);
-    if (bot != NULL)
-        (void)snprintf(bot_id, MESSAGE_ID_MAX + 1, "%s", bot->bot_id);
-    bool known = bot != NULL || (u->settings->pancake_provider == PANCAKE_PROVIDER_PAGES_FM && page_peers_find(&u->page_peers, page_id) != NULL);
-    bot_release(bot);
-    return known;
+    return s->pancake_provider != PANCAKE_PROVIDER_PAGES_FM || *s->pancake_token == '\0';
 }
 
 static struct api_options api_options_of(struct setup *u, const struct settings *s)
@@ -56,7 +49,8 @@ static struct api_options api_options_of(struct setup *u, const struct settings 
         .listen_fd = 0,
         .platform_tokens = s->platform_token, .admin_tokens = s->admin_token, .jwt = settings_jwt(s), .cors_origins = s->cors_origins,
         .base_path = s->base_path, .body_max = s->max_body_bytes, .in_flight_max = s->max_in_flight, .sync_wait_ms = s->sync_wait_ms, .rate_limit = s->rate_limit,
-        .closed_status = !s->public_status, .webhook_secrets = s->pancake_webhook_secret, .webhook_deadline_ms = s->pancake_webhook_deadline_ms, .page = page, .page_arg = u,
+        .closed_status = !s->public_status, .webhook_secrets = s->pancake_webhook_secret, .webhook_deadline_ms = s->pancake_webhook_deadline_ms, .page = setup_page_bot, .page_arg = u,
+        .webhooks_fetched = all_is_fetched(s),
     };
 }
 

@@ -16,6 +16,7 @@
 #include "daemon/customers.h"
 #include "daemon/heartbeat.h"
 #include "daemon/migration.h"
+#include "daemon/page_sweep.h"
 #include "daemon/sweep.h"
 #include "daemon/websocket.h"
 #include "lib/alive.h"
@@ -28,12 +29,14 @@
 #include "setup.h"
 
 #define DAY_MS 86400000LL
+#define MINUTE_MS 60000LL
 
 struct daemon {
     struct setup setup;
     struct reload reload;
     struct arena *arena;
     struct sweep *sweep;
+    struct page_sweep *page_sweep;
     struct archiver *archiver;
     struct customers *customers;
     struct migration *migration;
@@ -60,6 +63,8 @@ static void event(void *arg, struct sv text)
     unsigned what = turns_event(d->setup.turns, text);
     if ((what & TURNS_DUE) != 0 && d->sweep != NULL)
         sweep_wake(d->sweep);
+    if (text.p == NULL && d->page_sweep != NULL)
+        page_sweep_all(d->page_sweep);
     if ((what & TURNS_CALLBACK) != 0 && d->courier != NULL)
         courier_wake(d->courier);
 }
@@ -95,6 +100,7 @@ static int also(void *arg, const struct settings *fresh, struct err *e)
         return -1;
     cleaner_set(d->cleaner, &o);
     sweep_set(d->sweep, (size_t)fresh->job_concurrency);
+    page_sweep_set(d->page_sweep, fresh->pancake_sweep_minutes * MINUTE_MS, fresh->pancake_calls_per_second);
     courier_set(d->courier, (unsigned)fresh->job_max_attempts);
     if (d->customers != NULL) /* there are none before the migrations */
         customers_set_ttl(d->customers, fresh->session_cache_ttl_s * 1000);
@@ -157,11 +163,12 @@ static void terminate(void *arg)
     }
     d->draining = true;
     log_info("draining", NULL);
-    d->parts_left = 5 + (d->archiver != NULL);
+    d->parts_left = 6 + (d->archiver != NULL);
     websocket_stop(d->websocket, part_done, d);
     heartbeat_stop(d->heartbeat);
     cleaner_stop(d->cleaner, part_done, d);
     sweep_stop(d->sweep, part_done, d);
+    page_sweep_stop(d->page_sweep, part_done, d);
     courier_stop(d->courier, part_done, d);
     turns_drain(d->setup.turns, d->setup.settings->shutdown_grace_s * 1000, part_done, d);
     if (d->archiver != NULL)
@@ -209,6 +216,7 @@ static void admin_sweep(void *arg)
     struct daemon *d = arg;
     sweep_wake(d->sweep);
     cleaner_sweep(d->cleaner);
+    page_sweep_all(d->page_sweep);
 }
 
 static void admin_archive(void *arg)
@@ -292,6 +300,21 @@ static void admin_backends(void *arg, struct json_out *o)
     bots_each(d->setup.bots, put_backend, o);
 }
 
+static void put_pages(struct json_out *o, const struct page_sweep *sweep)
+{
+    struct page_sweep_stat n;
+    page_sweep_stat(sweep, &n);
+    json_kint(o, "pages", (int64_t)n.pages);
+    json_kint(o, "pages_due", (int64_t)n.due);
+    json_kint(o, "pages_sweeping", (int64_t)n.running);
+    json_kint(o, "page_sweeps", (int64_t)n.swept);
+    json_kint(o, "page_sweeps_cut", (int64_t)n.cut);
+    json_kint(o, "page_messages_read", (int64_t)n.found.messages);
+    json_kint(o, "page_messages_accepted", (int64_t)n.found.accepted);
+    json_kint(o, "page_messages_answered_by_person", (int64_t)n.found.answered);
+    json_kint(o, "page_messages_unread", (int64_t)n.found.unread);
+}
+
 static void admin_status(void *arg, struct json_out *o)
 {
     const struct daemon *d = arg;
@@ -304,6 +327,7 @@ static void admin_status(void *arg, struct json_out *o)
     json_kint(o, "websocket_messages", (int64_t)n.messages);
     json_kint(o, "websocket_refused", (int64_t)n.refused);
     json_kint(o, "websocket_cut", (int64_t)n.cut);
+    put_pages(o, d->page_sweep);
 }
 
 static void admin_shutdown(void *arg)
@@ -372,8 +396,11 @@ static int open_duties(struct daemon *d, struct err *e)
     d->absent = absent_new(u->loop, u->store, s->lock_cleanup_ttl_s * 1000, 0);
     const struct courier_options errands = { .loop = u->loop, .store = u->store, .callback = u->callback, .alive = u->alive, .absent = d->absent,
                                              .attempts_max = (unsigned)s->job_max_attempts };
+    const struct page_sweep_options pages = { .loop = u->loop, .store = u->store, .turns = u->turns, .peers = &u->page_peers, .bot = setup_page_bot, .bot_arg = &d->setup,
+                                              .every_ms = s->pancake_sweep_minutes * MINUTE_MS, .calls_per_second = s->pancake_calls_per_second };
+    d->page_sweep = page_sweep_new(&pages);
     d->courier = d->absent != NULL ? courier_new(&errands) : NULL;
-    if (d->sweep == NULL || d->cleaner == NULL || d->courier == NULL || d->heartbeat == NULL || d->absent == NULL ||
+    if (d->sweep == NULL || d->cleaner == NULL || d->courier == NULL || d->heartbeat == NULL || d->absent == NULL || d->page_sweep == NULL ||
         sweep_watch(d->sweep, u->alive) != 0)
         return err_set(e, ERR_MEMORY, "no memory");
     return open_websocket(d, e) != 0 ? -1 : open_admin(d, e);
@@ -424,11 +451,13 @@ static void finish(struct daemon *d)
     heartbeat_stop(d->heartbeat);
     absent_stop(d->absent);
     courier_end(d->courier);
+    page_sweep_end(d->page_sweep);
     customers_stop(d->customers);
     setup_close(&d->setup); /* what was under way comes back here */
     heartbeat_free(d->heartbeat);
     customers_free(d->customers);
     courier_free(d->courier);
+    page_sweep_free(d->page_sweep);
     absent_free(d->absent);
     reload_fini(&d->reload);
 }

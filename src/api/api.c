@@ -75,6 +75,7 @@ static void take_limits(struct api *a, const struct api_options *o)
 {
     a->o.sync_wait_ms = o->sync_wait_ms;
     a->o.webhook_deadline_ms = o->webhook_deadline_ms > 0 ? o->webhook_deadline_ms : WEBHOOK_DEADLINE_MS;
+    a->o.webhooks_fetched = o->webhooks_fetched;
     a->o.rate_limit = o->rate_limit;
     atomic_store(&a->in_flight_max, room(o->in_flight_max));
 }

@@ -37,7 +37,7 @@ static const struct command table[] = {
     { "PAUSE", "[<conversation>]", "silences the bot in a conversation; without one this daemon begins no turns", 0, 1, command_pause },
     { "RESUME", "[<conversation>]", "takes a pause back", 0, 1, command_resume },
     { "CLEANUP", "[max_age_hours=24] [dry_run=1]", "forgets conversations that have been idle for so long", 0, 2, command_cleanup },
-    { "SWEEP", "", "looks now for what is due or has lost its owner", 0, 0, command_sweep },
+    { "SWEEP", "", "looks now for what is due or has lost its owner, and for messages that no webhook brought", 0, 0, command_sweep },
     { "ARCHIVE", "", "carries message_queue into the archive now", 0, 0, command_archive },
     { "RETRY", "<id>", "gives a dead letter another try", 1, 1, command_retry },
     { "DISCARD", "<id>", "throws a dead letter away", 1, 1, command_discard },

@@ -23,6 +23,7 @@ static const struct {
     { "recorded", REASON_OWN_MESSAGE, "It is the echo of what the bot said itself." },
     { "recorded", REASON_SYSTEM_MESSAGE, "It is a system message: nobody expects an answer to it." },
     { "recorded", REASON_BOT_PAUSED, "The bot was silent in this conversation, because a person had taken over or it was paused." },
+    { "recorded", REASON_ANSWERED_BY_PERSON, "A person had answered it before the bot knew of it: no webhook brought it in time, and it was fetched later." },
     { "recorded", REASON_BOT_DISABLED, "Its bot is switched off." },
     { "recorded", REASON_HISTORY, "It came as the past of a conversation; somebody else has answered it." },
     { "recorded", REASON_SYNCED, "Somebody else had this exchange with the customer and told of it." },

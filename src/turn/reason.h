@@ -24,6 +24,7 @@
 #define REASON_SYSTEM_MESSAGE "system_message"
 #define REASON_BOT_PAUSED "bot_paused"
 #define REASON_BOT_DISABLED "bot_disabled"
+#define REASON_ANSWERED_BY_PERSON "answered_by_person"
 #define REASON_HISTORY "history"
 #define REASON_SYNCED "synced"
 #define REASON_FORGOTTEN "forgotten"

@@ -65,14 +65,6 @@ void step_drop_lease(struct decision *d)
     d->lease = STORE_LEASE_DROP;
 }
 
-void step_silence(struct conversation *c, const struct event *ev, const struct policy *p)
-{
-    if (paused_now(c, ev->now_ms) && c->paused_until_ms == 0)
-        return;
-    c->paused_until_ms = max_ms(c->paused ? c->paused_until_ms : 0, ev->now_ms + p->human_lease_ms);
-    c->paused = true;
-}
-
 void step_forget_cancelled(struct conversation *c)
 {
     c->cancelled_n = 0;
@@ -245,10 +237,10 @@ static void arrive_customer(const struct conversation *before, const struct even
         c->paused = false;
         c->paused_until_ms = 0;
     }
-    if (c->paused || p->silent) {
+    if (ev->answered_elsewhere || c->paused || p->silent) {
         d->add_context = true;
         d->verdict = VERDICT_RECORDED;
-        d->reason = c->paused ? REASON_BOT_PAUSED : REASON_BOT_DISABLED;
+        d->reason = ev->answered_elsewhere ? REASON_ANSWERED_BY_PERSON : c->paused ? REASON_BOT_PAUSED : REASON_BOT_DISABLED;
         return;
     }
     bool running = before->phase == PHASE_SENDING || (before->phase == PHASE_THINKING && step_lease_live(before, ev));
@@ -268,6 +260,23 @@ static void arrive_customer(const struct conversation *before, const struct even
     c->told = c->told || ev->as_job || d->named_next || d->verdict == VERDICT_QUEUED;
 }
 
+/* The bot is silent from when the person wrote; one whose time is over when that becomes known here silences nobody. */
+static void arrive_agent(const struct event *ev, const struct policy *p, struct decision *d)
+{
+    struct conversation *c = &d->next;
+    struct event wrote = *ev;
+    if (ev->fetched)
+        wrote.now_ms = min_ms(ev->message->timestamp_ms, ev->now_ms);
+    if (wrote.now_ms + p->human_lease_ms > ev->now_ms)
+        step_silence(c, &wrote, p);
+    d->add_context = true;
+    d->reason = REASON_AGENT_MESSAGE;
+    if (c->phase == PHASE_QUEUED && paused_now(c, ev->now_ms)) { /* what waits is the person's now: the daemon settles it */
+        c->retry_at_ms = d->due_ms = ev->now_ms;
+        d->wake = true;
+    }
+}
+
 static void arrive(const struct conversation *before, const struct event *ev, const struct policy *p, struct decision *d)
 {
     struct conversation *c = &d->next;
@@ -284,13 +293,7 @@ static void arrive(const struct conversation *before, const struct event *ev, co
         arrive_customer(before, ev, p, d);
         return;
     case SENDER_AGENT:
-        step_silence(c, ev, p);
-        d->add_context = true;
-        d->reason = REASON_AGENT_MESSAGE;
-        if (c->phase == PHASE_QUEUED) { /* what waits is the person's now: the daemon settles it */
-            c->retry_at_ms = d->due_ms = ev->now_ms;
-            d->wake = true;
-        }
+        arrive_agent(ev, p, d);
         break;
     case SENDER_BOT: /* the echo of what the conversation's context holds already */
         d->reason = REASON_OWN_MESSAGE;

@@ -49,6 +49,8 @@ struct event {
     uint32_t together_n;           /* ARRIVE: so many customer messages at once, `message` is the newest; 0 counts as 1 */
     uint32_t history_n;            /* ARRIVE: so many older ones come before them, for the context alone ... */
     uint32_t history_users_n;      /* ... of which so many are the customer's */
+    bool fetched;                  /* ARRIVE: it comes some time after it was written: a person's silences the bot from then on */
+    bool answered_elsewhere;       /* ARRIVE: a person has written to the customer since: it is only recorded */
     uint32_t synced_n;             /* SYNC: so many exchanges */
 
     bool has_actions;      /* ANSWERED: something to send */

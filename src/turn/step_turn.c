@@ -54,6 +54,15 @@ void step_settle(struct decision *d, const struct event *ev)
     step_copy(c->cancelled_turn_id, sizeof(c->cancelled_turn_id), kept.cancelled_turn_id);
 }
 
+void step_silence(struct conversation *c, const struct event *ev, const struct policy *p)
+{
+    int64_t until_ms = ev->now_ms + p->human_lease_ms;
+    if (step_is_paused(c, ev->now_ms) && c->paused_until_ms == 0)
+        return;
+    c->paused_until_ms = c->paused && c->paused_until_ms > until_ms ? c->paused_until_ms : until_ms;
+    c->paused = true;
+}
+
 static bool is_mine(const struct conversation *c, const struct event *ev)
 {
     return c->token[0] != '\0' && strcmp(c->token, ev->token) == 0 && c->fence == ev->fence;

@@ -92,6 +92,8 @@ struct submit_options {
     bool as_job;        /* a daemon runs the turn; the answer comes at once */
     bool patient;       /* with as_job: nobody asks for it; unreachable peers are tried as long as for any other message, not attempts_max times */
     bool changed;       /* its id may be known with another content (other_content): nothing to warn of */
+    bool fetched;       /* it comes some time after it was written: a person's silences the bot from then on, not from now */
+    bool answered_elsewhere; /* a person has written to the customer since: it is recorded, and nothing answers it */
     int64_t wait_ms;    /* after that 202 `processing`; the turn goes on */
     struct sv request_id, traceparent; /* handed to the AI and the platform; SV_NONE: none */
 };

@@ -22,7 +22,7 @@ struct arrival {
     struct message m;
     struct client client;
     char token[ID_TOKEN_SIZE];
-    bool as_job, patient;
+    bool as_job, patient, fetched, answered_elsewhere; /* of the options */
     bool old;     /* older than the dedupe marks may be */
     bool asked;   /* archive and `recent` have been, about what the store does not know though it may have been answered before */
 };
@@ -271,6 +271,8 @@ static void arrive(struct arrival *r)
     x->event.token = r->token;
     x->event.as_job = r->as_job && !r->patient;
     x->save = r->as_job;
+    x->event.fetched = r->fetched;
+    x->event.answered_elsewhere = r->answered_elsewhere;
     x->event.hand_over = r->as_job || r->t->draining || store_is_spooling(r->t->o.store) ||
                          (r->t->o.turns_max > 0 && map_count(r->t->running) >= r->t->o.turns_max);
     x->only_known = r->old && !r->asked && r->t->o.archive != NULL;
@@ -427,6 +429,8 @@ static struct arrival *copy(struct turns *t, const struct message *m, const stru
     }
     r->as_job = o->as_job;
     r->patient = o->patient;
+    r->fetched = o->fetched;
+    r->answered_elsewhere = o->answered_elsewhere;
     if (o->as_job) { /* another process works on it */
         r->m.request_id = r->client.request_id;
         r->m.traceparent = r->client.traceparent;

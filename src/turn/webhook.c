@@ -23,7 +23,7 @@ struct submission {
     struct sv request_id, traceparent;
     struct sv page_id, plain;
     struct sv id; /* the platform's */
-    bool edited, removed;
+    bool edited, removed, fetched, answered_elsewhere;
     char by_id[PAGE_ECHO_SIZE], by_text[PAGE_ECHO_SIZE];
     webhook_fn *fn;
     void *arg;
@@ -43,8 +43,8 @@ static void end(struct submission *s, enum webhook_result result)
 
 static void submit(struct submission *s, turn_answer_fn *fn)
 {
-    const struct submit_options o = { .as_job = true, .patient = true, .changed = s->edited || s->removed, .request_id = s->request_id,
-                                      .traceparent = s->traceparent };
+    const struct submit_options o = { .as_job = true, .patient = true, .changed = s->edited || s->removed, .fetched = s->fetched,
+                                      .answered_elsewhere = s->answered_elsewhere, .request_id = s->request_id, .traceparent = s->traceparent };
 
     turns_submit(s->t, &s->m, &o, fn, s);
 }
@@ -225,7 +225,8 @@ static struct submission *submission_new(struct turns *t, struct sv page_id, con
         arena_free(a);
         return NULL;
     }
-    *s = (struct submission){ .t = t, .a = a, .edited = w->edited, .removed = w->removed };
+    *s = (struct submission){ .t = t, .a = a, .edited = w->edited, .removed = w->removed, .fetched = o->fetched,
+                              .answered_elsewhere = o->answered_elsewhere };
     s->m = (struct message){ .conversation_id = copy(a, m->conversation_id, &failed),
                              .message_id = copy(a, m->message_id, &failed),
                              .content = copy(a, m->content, &failed),

@@ -27,6 +27,9 @@ int webhook_read(struct arena *a, struct sv page_id, const json_t *body, struct 
 struct webhook_options {
     struct sv bot_id;  /* SV_NONE: the default bot */
     struct sv request_id, traceparent;
+    /* of what was fetched instead of being told at once */
+    bool fetched;            /* a person's message silences the bot from when it was written */
+    bool answered_elsewhere; /* CUSTOMER: a person has written to the customer since: it is recorded, and nothing answers it */
 };
 enum webhook_result {
     WEBHOOK_ACCEPTED,  /* stored: it must not be sent again */

@@ -53,7 +53,7 @@ sub judge {
     my $all = wait_for("$what: all replies", $seconds, sub { my $t = $s->answered_messages; !grep { !$t->{$_} } @$ids });
     my $times = $s->answered_messages;
     ok($all, "$what: all " . @$ids . ' messages are answered') or diag(join ' ', 'not:', grep { !$times->{$_} } @$ids);
-    is($s->quiet(1), '', "$what: then there is peace");
+    is($s->quiet(1, 'sends'), '', "$what: then there is peace");
     $times = $s->answered_messages;
     is(join(' ', grep { $times->{$_} != 1 } sort keys %$times), '', "$what: each once");
     my %wanted = map { $_ => 1 } @$ids;
@@ -166,7 +166,7 @@ sub a_person {
     $s->control(conversation_id => 'taken', ai => {delay_ms => 0});
     $s->deliver($s->customer('taken', 'good'));
     $s->deliver($s->customer('copied', 'hello again'));
-    is($s->quiet(2), '', 'and goes on to');
+    is($s->quiet(2, 'sends'), '', 'and goes on to');
     is(scalar(() = $s->page_replies('taken')), 0, 'while the person is there');
     is(scalar(() = $s->page_replies('copied')), 1, 'the same words of a person are not an echo elsewhere');
     return;
@@ -221,7 +221,7 @@ sub edits {
     $same->{data}{message}{seen} = $true;
     $same->{data}{conversation}{seen} = $true;
     $s->deliver($same);
-    is($s->quiet(2), '', 'that was all');
+    is($s->quiet(2, 'sends'), '', 'that was all');
     is(scalar(() = $s->page_replies('edit1')), 1, 'the message as it was got no answer of its own');
     is(scalar(() = $s->page_replies('edit2')), 1, 'nor did one that came behind its edit');
     is(scalar(() = $s->page_replies('edit3')), 2, 'an edit is answered once');
@@ -248,7 +248,7 @@ sub removals {
     $s->deliver($done);
     one_reply('gone3', 'before the removal');
     is($s->deliver($s->removes('gone3', Stack::hook_id($done)))->status, 200, 'what was answered is taken back');
-    is($s->quiet(2), '', 'then there is peace');
+    is($s->quiet(2, 'sends'), '', 'then there is peace');
     is(scalar(() = $s->page_replies('gone1')), 0, 'to what was taken back nothing is sent');
     is(scalar(() = $s->page_replies('gone2')), 1, 'to one of two once');
     is(scalar(() = $s->page_replies('gone3')), 1, 'nothing is said when it was answered before');
@@ -274,7 +274,7 @@ sub admission {
         my $answer = $s->deliver($hook, %o);
         is($answer->status, $status, "$what: $status") or diag($answer->text);
     }
-    is($s->quiet(1), '', 'none of it is answered');
+    is($s->quiet(1, 'sends'), '', 'none of it is answered');
     my @good = ([auth => 'secret'], [auth => 'signature'], [auth => 'bearer'], [secret => 'another-secret'], [auth => 'signature', secret => 'another-secret']);
     for my $n (0 .. $#good) {
         my $answer = $s->deliver($s->customer("auth$n", 'hello'), @{$good[$n]});
@@ -305,7 +305,7 @@ sub other_things {
         is($answer->status, $status, "$what: $status") or diag($answer->text);
     }
     is($s->deliver($hook, body => Stack::Client->encode({%$hook, junk => 'x' x 300_000}))->status, 413, 'too much of it');
-    is($s->quiet(1), '', 'none of it is answered');
+    is($s->quiet(1, 'sends'), '', 'none of it is answered');
     is($s->deliver($hook)->status, 200, 'after which a good one is taken');
     one_reply('garbage', 'it');
     return;

@@ -250,6 +250,7 @@ sub rates {
 }
 
 sub burst_of_replies {
+    ok($s->swept, 'the sweeps of the start are over');
     my $two = int $BURST / 6;
     my @conversations = map { "b$_" } 1 .. $BURST - $two;
     my %of_two = map { $_ => 1 } @conversations[0 .. $two - 1];
@@ -289,11 +290,12 @@ sub stack {
     };
 }
 
-my %env = (PANCAKE_TIMEOUT => 4, PROCESSING_LOCK_TTL => 4, AI_SERVICE_TIMEOUT => 15);
+my %env = (PANCAKE_SWEEP_MINUTES => 0, PANCAKE_TIMEOUT => 4, PROCESSING_LOCK_TTL => 4, AI_SERVICE_TIMEOUT => 15);
 my @of_cases = map { "page-$_" } sort keys %cases;
 
 for my $store (qw(redis sqlite)) {
     stack("what goes wrong, with $store", $store, {pages => [@of_cases, 'page-429', 'page-429b'], env => \%env}, sub {
+        ok($s->swept, 'the sweeps of the start are over');
         each_case();
         archived() if $s->{postgres};
         found();
@@ -305,7 +307,7 @@ for my $store (qw(redis sqlite)) {
         is($s->double_stats->{fence_regressions}, 0, 'no fence goes back');
     });
 }
-stack('a burst for one page', 'redis', {responders => 4, daemons => 3, env => {AI_SERVICE_TIMEOUT => 15}}, \&burst_of_replies);
+stack('a burst for one page', 'redis', {responders => 4, daemons => 3, env => {PANCAKE_SWEEP_MINUTES => 0, AI_SERVICE_TIMEOUT => 15}}, \&burst_of_replies);
 
 diag("SEED=$SEED") if !Test::More->builder->is_passing;
 done_testing;

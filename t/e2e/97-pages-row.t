@@ -125,7 +125,7 @@ sub ends {
 
 # Each message was answered once, by one call, in every conversation that there is.
 sub judge {
-    ok(wait_for('peace', 30, sub { $s->quiet(1) eq '' }), 'then there is peace');
+    ok(wait_for('peace', 30, sub { $s->quiet(1, 'sends') eq '' }), 'then there is peace');
     my $expected = join ' ', map { "$_:$replies{$_}" } sort keys %replies;
     my (%seen, %sent);
     $seen{$_} += scalar(() = $s->page_replies($_)) for keys %replies, qw(early late d h);

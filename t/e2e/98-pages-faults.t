@@ -110,7 +110,7 @@ sub open_ends {
 my ($begin, %left) = (time, map { $_->{conversation_id} => 1 } @messages);
 wait_for('all replies', 90 + $SECONDS, sub { sleep 0.3; my %unknown = unknown(); delete $left{$_} for grep { wrong($_, %unknown) eq '' } keys %left; !%left });
 ok(wait_for('the end of each in the archive', 60, sub { sleep 0.1; open_ends() eq '0' }), 'then nothing is open') or diag(open_ends());
-ok(wait_for('peace', 60, sub { $s->quiet(2.5) eq '' }), 'and there is peace');
+ok(wait_for('peace', 60, sub { $s->quiet(2.5, 'sends') eq '' }), 'and there is peace');
 note(sprintf 'peace %.0f s after the last webhook', time - $begin);
 
 my %unknown = unknown();

@@ -49,7 +49,7 @@ sub wrong {
     return $heads eq ($parts{$conversation} ? '123' : 'x') ? '' : "$conversation: $heads";
 }
 ok(wait_for('all replies', 150, sub { sleep 0.3; !grep { wrong($_) } keys %page }), 'everybody has the reply');
-ok(wait_for('peace', 60, sub { $s->quiet(4) eq '' }), 'then there is peace');
+ok(wait_for('peace', 60, sub { $s->quiet(4, 'sends') eq '' }), 'then there is peace');
 is(join(' ', map { wrong($_) || () } sort keys %page), '', 'one each, whole and in order');
 my $ends = sub { join ' ', sort map { join '/', split /\|/ } @{$s->psql_try("SELECT DISTINCT status || '/' || coalesce(reason, '-') FROM messages WHERE sender_type = 'user'") || []} };
 ok(wait_for('the archive', 30, sub { $ends->() eq 'completed/-' }), 'nobody has to say that nobody knows') or diag($ends->());

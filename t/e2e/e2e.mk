@@ -17,6 +17,7 @@ E2E_TESTS = \
     t/e2e/91-job-faults.t \
     t/e2e/99-pages-outage.t \
     t/e2e/97-pages-row.t \
+    t/e2e/97-pages-sweep.t \
     t/e2e/53-lease.t \
     t/e2e/76-job-end.t \
     t/e2e/85-demo.t \

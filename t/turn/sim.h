@@ -103,7 +103,7 @@ struct sim_task {
     struct message message;
     uint32_t message_n, group, revives; /* ARRIVE: the last of so many in one request, what of them is new each load finds out; REVIVE: this turn's */
     char target[ID_UUID_SIZE]; /* CANCEL: what it was about at the first try */
-    bool hand_over, as_job, interrupted, told; /* told: the decision was made, and its asker knows */
+    bool hand_over, as_job, fetched, answered, interrupted, told; /* answered: by a person; told: the decision was made, and its asker knows */
     struct conversation before;
     uint64_t version;
     int64_t base_ms; /* own clock before the load */
@@ -160,7 +160,7 @@ struct sim_entry {
 struct sim_counts {
     uint64_t steps, worlds, messages, duplicates, crashes, pauses, unlocks, downs, downs_done, conflicts, lease_lost, drains, forgotten;
     uint64_t applied, applied_late, deduplicated, looked, resends, first_bytes, too_late, takeovers, takeovers_dead;
-    uint64_t synced, synced_in_turn, revived, not_revived, cancels_repeated, groups, groups_in_part, silenced_by_bot;
+    uint64_t synced, synced_in_turn, revived, not_revived, cancels_repeated, groups, groups_in_part, silenced_by_bot, answered_elsewhere;
     uint64_t verdicts[VERDICT_TOO_LATE + 1];
 };
 

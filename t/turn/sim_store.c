@@ -121,6 +121,9 @@ static void add_message(struct sim *w, struct sim_task *t, struct sim_conversati
         sim_fail(w, "an accepted message goes to one place");
     if (m->fate != FATE_NONE)
         sim_fail(w, "a message is accepted for the second time");
+    if (d->add_pending && t->answered)
+        sim_fail(w, "what a person has answered waits for another answer");
+    w->counts->answered_elsewhere += t->answered;
     m->marked = true;
     m->as_job = t->as_job;
     m->fate = d->add_pending ? FATE_PENDING : FATE_CONTEXT;

@@ -275,6 +275,8 @@ static void decide(struct sim *w, struct sim_task *t)
     ev->synced_n = t->kind == EVENT_SYNC ? 1 + sim_below(w, 3) : 0;
     ev->hand_over = t->hand_over || t->as_job;
     ev->as_job = t->as_job;
+    ev->fetched = t->fetched;
+    ev->answered_elsewhere = t->answered;
     ev->has_actions = t->has_actions;
     ev->interrupted = t->interrupted;
     ev->failure = t->failure;

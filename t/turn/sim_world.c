@@ -295,9 +295,14 @@ static void arrive(struct sim *w)
     struct sim_task *t = sim_arrive(w, p, k, message, sender);
     if (t == NULL)
         return;
+    if (message == SIM_NONE && w->mood == MOOD_MIXED && sim_chance(w, 500)) { /* fetched after an outage */
+        t->fetched = true;
+        t->message.timestamp_ms = c->messages[t->message_n].timestamp_ms -= sim_below(w, (uint32_t)(2 * c->policy.human_lease_ms));
+        t->answered = t->message.sender_type == SENDER_USER && sim_chance(w, 5000);
+    }
     t->hand_over = sim_chance(w, 2000);
-    t->as_job = t->message.sender_type == SENDER_USER && sim_chance(w, 3000);
-    if (t->as_job && sim_chance(w, 4000))
+    t->as_job = t->message.sender_type == SENDER_USER && (t->fetched || sim_chance(w, 3000));
+    if (t->as_job && !t->fetched && sim_chance(w, 4000))
         sim_arrive_together(w, t, 2 + sim_below(w, 3));
 }
 

@@ -57,6 +57,7 @@ static void everything_happened(const struct sim_counts *c)
         { c->not_revived, "letters whose messages did not" }, { c->cancels_repeated, "cancels that had to look again" },
         { c->groups, "requests with several messages" }, { c->groups_in_part, "such of which something was known" },
         { c->synced, "exchanges that were made elsewhere" }, { c->synced_in_turn, "such while a turn ran" },
+        { c->answered_elsewhere, "messages that a person had answered when they were fetched" },
         { c->silenced_by_bot, "messages to a bot that was switched off" },
     };
     for (size_t i = 0; i < ARRAY_LEN(events); i++)

@@ -125,7 +125,7 @@ void rows_check(const struct row *rows, size_t n)
         struct row row = rows[i];
         struct conversation before = record_of(&row.is);
         struct message m = { .conversation_id = SV("c"), .message_id = SV("m1"), .content = SV("hello"), .sender_id = SV("u2"),
-                             .sender_type = row.sender, .timestamp_ms = 77 };
+                             .sender_type = row.sender, .timestamp_ms = row.sent_ms != 0 ? row.sent_ms : 77 };
         struct decision d;
         row.event.token = row.event.token != NULL ? row.event.token : "fresh-token";
         row.event.owner = "me";

@@ -46,7 +46,8 @@ struct row {
     const char *name;
     struct row_record is;
     struct event event;     /* token, owner, fresh id, now_ms and lease_left_ms are filled in where they are missing */
-    enum sender_type sender; /* ARRIVE */
+    enum sender_type sender; /* ARRIVE ... */
+    int64_t sent_ms;         /* ... and when it was written; 0: 77 */
     struct policy policy;   /* lease_ttl_ms, pending_max and send_timeout_ms are filled in where they are 0 */
     struct row_want want;
 };

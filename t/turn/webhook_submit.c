@@ -21,6 +21,7 @@ struct outcome {
 };
 
 static struct arena *arena;
+static struct webhook_options options = { .request_id = SV("req-1") }; /* of those that are delivered */
 
 static void done(void *arg, enum webhook_result result, struct sv message_id)
 {
@@ -57,7 +58,7 @@ static void deliver(struct rig *r, const char *from, const char *id, const char 
     if (json == NULL || webhook_read(arena, SV(PAGE), json, &w, &e) != 0 || w.kind == WEBHOOK_WRONG)
         bail_out("the test's own form is wrong");
     *o = (struct outcome){ .result = NOTHING_YET };
-    webhook_submit(r->turns, SV(PAGE), &w, &(struct webhook_options){ .request_id = SV("req-1") }, done, o);
+    webhook_submit(r->turns, SV(PAGE), &w, &options, done, o);
     is_int(o->result, NOTHING_YET, "nothing is told from inside the call");
 }
 
@@ -181,6 +182,71 @@ static void takes_over(void)
     is_str(rig_str(&a, "reason"), "bot_paused", "says so");
     rig_forget(&a);
     rig_close(&r);
+}
+
+static const char *reason(struct rig *r, const char *id)
+{
+    static char said[64];
+    struct rig_answer a;
+
+    rig_send(r, "c1", id, "as it is known", "user", &a);
+    ok(rig_until(r, &a), "the fate of %s", id);
+    (void)snprintf(said, sizeof(said), "%s", rig_str(&a, "reason"));
+    rig_forget(&a);
+    return said;
+}
+
+/* Messages that were fetched, and that a person has answered meanwhile. */
+static void answered_elsewhere(void)
+{
+    struct rig r;
+
+    rig_open(&r, &rig_policy);
+    options.fetched = options.answered_elsewhere = true;
+    is_int(delivered(&r, "u", "m1", "hello", ""), WEBHOOK_ACCEPTED, "what a person has answered is accepted");
+    is_int(delivered(&r, "u", "m1", "hello?", "edited"), WEBHOOK_ACCEPTED, "so is its change");
+    is_int(delivered(&r, "u", "m1", "hello?", "edited"), WEBHOOK_DUPLICATE, "once");
+    is_int(delivered(&r, "u", "m2", "and now?", ""), WEBHOOK_ACCEPTED, "and another");
+    visits(&r);
+    is_int(r.ai.calls, 0, "none of it is answered");
+    is_str(reason(&r, "m1"), "answered_by_person", "which is said of it");
+    is_str(reason(&r, "m2"), "answered_by_person", "and of the other");
+    options.answered_elsewhere = false;
+    is_int(delivered(&r, "u", "m3", "and then?", ""), WEBHOOK_ACCEPTED, "what nobody has answered");
+    is_int(delivered(&r, "u", "m2", "and now?", ""), WEBHOOK_DUPLICATE, "what was recorded stays so");
+    visits(&r);
+    is_int(r.ai.calls, 1, "is answered");
+    is_str(r.ai.seen, "user:hello?|user:and now?|user:and then?|", "with what was said before");
+    options.fetched = false;
+    rig_close(&r);
+}
+
+/* A person's message, ago_ms after it was written. */
+static bool is_silent_after(int64_t ago_ms, bool fetched)
+{
+    struct rig r;
+    struct webhook w = { .kind = WEBHOOK_PAGE, .plain = SV("hi"),
+                         .message = { .conversation_id = SV("c1"), .message_id = SV("p1"), .content = SV("hi"), .sender_id = SV("a"),
+                                      .sender_type = SENDER_AGENT, .metadata = SV("{\"page_id\":\"100\"}") } };
+    struct outcome o = { .result = NOTHING_YET };
+
+    rig_open(&r, &rig_policy);
+    w.message.timestamp_ms = clock_wall_ms() - ago_ms;
+    webhook_submit(r.turns, SV(PAGE), &w, &(struct webhook_options){ .fetched = fetched }, done, &o);
+    ok(until(&r, &o), "an outcome");
+    is_int(o.result, WEBHOOK_ACCEPTED, "a person's message");
+    is_int(delivered(&r, "u", "m1", "hello", ""), WEBHOOK_ACCEPTED, "a customer");
+    visits(&r);
+    bool silent = r.ai.calls == 0;
+    rig_close(&r);
+    return silent;
+}
+
+static void from_when_on(void)
+{
+    ok(is_silent_after(rig_policy.human_lease_ms + 1000, false), "one that is told silences the bot from now on");
+    ok(!is_silent_after(rig_policy.human_lease_ms + 1000, true), "one that was fetched from when it was written");
+    ok(is_silent_after(rig_policy.human_lease_ms - 60000, true), "while that lasts");
 }
 
 /* Nobody knows any more whether a mark was there. */
@@ -329,6 +395,8 @@ int main(void)
     customers();
     echoes();
     takes_over();
+    answered_elsewhere();
+    from_when_on();
     too_old();
     edits();
     removals();

@@ -140,13 +140,27 @@ sub deliveries_done {
     return wait_for('the webhooks', $seconds // 60, sub { my $d = $self->deliveries; !$d->{waiting} && $d });
 }
 
-# Nothing more is sent for so many seconds: "" or how many calls were made meanwhile.
+# Nothing more is sent for so many seconds: "" or how many calls were made meanwhile; of those, `which`: sends (where daemons may sweep), reads, lists.
 sub quiet {
-    my ($self, $seconds) = @_;
-    my $before = $self->page_stats->{calls};
+    my ($self, $seconds, $which) = @_;
+    $which //= 'calls';
+    my $before = $self->page_stats->{$which};
     Time::HiRes::sleep($seconds);
-    my $more = $self->page_stats->{calls} - $before;
-    return $more ? "$more calls" : '';
+    my $more = $self->page_stats->{$which} - $before;
+    return $more ? "$more $which" : '';
+}
+
+# Daemons sweep each page when they start (97-pages-sweep.t). Returns when that is done: from then on whatever is read has another reason.
+sub swept {
+    my ($self, $seconds) = @_;
+    for my $n (1 .. $self->{daemons}) {
+        wait_for("the first sweeps of daemon $n", $seconds // 60, sub {
+            my ($code, $said) = $self->turnkeeperctl($n, 'show', 'status', '--json');
+            my ($status) = $code == 0 ? map { Stack::Client->decode($_) } $said =~ /^(\{.*\})$/m : ();
+            return $status && $status->{pages} == @{$self->{pages}} && !$status->{pages_due} && !$status->{pages_sweeping};
+        }) or return 0;
+    }
+    return 1;
 }
 
 # Lines of any log (of web servers too) in which a secret stands.
