@@ -18,6 +18,7 @@
 
 #define LIST_FULL 60
 #define READ_FULL 30
+#define READ_MOST 20000 /* messages of one conversation */
 #define PASSES_MOST 5
 #define PAGES_MOST 1000
 #define CLOCKS_MS 120000 /* between the clocks of two services */
@@ -282,6 +283,13 @@ static void read_answered(void *arg, const struct pages_answer *a)
     const json_t *messages = json_object_get(a->body, "messages");
     r->read_n += (unsigned)keep_all(p, messages, &old, &full);
     r->read_more = full || (!old && json_array_size(messages) >= READ_FULL);
+    if (r->read_more && r->read_n > READ_MOST) {
+        log_warning("a conversation has too many new messages, or the page API gives the same ones again and again: the rest of it is not read", "page_id", p->id, "conversation_id",
+                    r->listed[r->at].id.p, NULL);
+        r->found.unread++;
+        r->read_more = false;
+        full = true;
+    }
     if (full || !r->read_more)
         sweep_take(p);
     else

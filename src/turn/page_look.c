@@ -26,20 +26,38 @@ static bool is_unsure(const struct platform_call *c, size_t i)
 static bool some_left(const struct platform_call *c)
 {
     for (size_t i = 0; i < c->text.n; i++)
-        if (is_unsure(c, i) && !c->matched[i])
+        if (is_unsure(c, i) && c->matched[i] == NULL)
             return true;
     return false;
 }
 
 /* The message counts for the first piece with its text that has none yet: those that have arrived for sure need theirs, too. */
-static void match(struct platform_call *c, struct sv plain)
+static void match(struct platform_call *c, const struct page_candidate *candidate)
 {
-    for (size_t i = 0; i < c->text.n; i++) {
-        if (c->matched[i] || c->state[i] == PAGE_PIECE_OPEN || !sv_eq(c->plain[i], plain))
+    for (size_t i = candidate->piece; i < c->text.n; i++) {
+        if (c->matched[i] != NULL || c->state[i] == PAGE_PIECE_OPEN || !sv_eq(c->plain[i], c->plain[candidate->piece]))
             continue;
-        c->matched[i] = true;
+        c->matched[i] = candidate;
         return;
     }
+}
+
+/* False: memory. */
+static bool keep_candidate(struct platform_call *c, struct sv plain, struct sv message_id)
+{
+    size_t i = 0;
+    while (i < c->text.n && (c->state[i] == PAGE_PIECE_OPEN || !sv_eq(c->plain[i], plain)))
+        i++;
+    if (i == c->text.n)
+        return true;
+    struct page_candidate *candidate = arena_alloc(c->a, sizeof(*candidate));
+    if (candidate == NULL)
+        return false;
+    *candidate = (struct page_candidate){ .c = c, .piece = i };
+    page_echo_id(candidate->mark, c->page_id, message_id);
+    *c->last_candidate = candidate;
+    c->last_candidate = &candidate->next;
+    return true;
 }
 
 enum message_age { MESSAGE_NEW, MESSAGE_OLD, MESSAGE_UNREADABLE };
@@ -73,9 +91,8 @@ static enum message_age look_at(struct platform_call *c, struct arena *a, const 
         return MESSAGE_OLD;
     if (w.kind != WEBHOOK_PAGE || map_find(c->seen, w.message.message_id) != NULL)
         return MESSAGE_NEW;
-    if (map_put(c->seen, w.message.message_id, c, NULL) != 0)
+    if (map_put(c->seen, w.message.message_id, c, NULL) != 0 || !keep_candidate(c, w.plain, w.message.message_id))
         return MESSAGE_UNREADABLE;
-    match(c, w.plain);
     return MESSAGE_NEW;
 }
 
@@ -127,19 +144,65 @@ static void wait_round(struct platform_call *c)
     page_after(c, AGAIN_MS, begin_round);
 }
 
-/* What was looked for twice and not found is to be sent. It is written, so that another try needs not look for it so often again. */
+/* What was looked for twice and not found is to be sent. It is written, so that another try needs not look for it so often again, and no other delivery takes what
+ * was found for its own. */
 static void conclude(struct platform_call *c)
 {
     for (size_t i = 0; i < c->text.n; i++) {
-        if (is_unsure(c, i) && c->matched[i])
+        if (is_unsure(c, i) && c->matched[i] != NULL) {
             c->state[i] = PAGE_PIECE_ARRIVED;
-        else if (is_unsure(c, i))
+            page_ask(c);
+            store_put(c->p->o.store, sv_from(c->matched[i]->mark), c->key, PAGE_ECHO_TTL_MS, page_written, c);
+        } else if (is_unsure(c, i))
             c->state[i] = c->state[i] == PAGE_PIECE_MAYBE ? PAGE_PIECE_MISSED : PAGE_PIECE_OPEN;
     }
     memset(c->matched, 0, sizeof(c->matched));
     c->then = some_left(c) ? wait_round : page_send_next;
     page_ask(c);
     store_put(c->p->o.store, sv_from(c->record), (struct sv){ c->state, c->text.n }, PAGE_ECHO_TTL_MS, page_written, c);
+}
+
+/* ---- whose they are ---- */
+
+static void whose_known(struct platform_call *c)
+{
+    if (c->store_failed) {
+        page_send_not(c, PLATFORM_TOO_LATE, "not sent: the store does not say what others have sent");
+        return;
+    }
+    for (const struct page_candidate *at = c->candidates; at != NULL; at = at->next)
+        if (!at->others)
+            match(c, at);
+    if (some_left(c) && !c->read_whole)
+        read_page(c);
+    else
+        conclude(c);
+}
+
+static void whose(void *arg, enum store_status status, struct sv value)
+{
+    struct page_candidate *candidate = arg;
+    struct platform_call *c = candidate->c;
+    candidate->others = value.n > 0 && !sv_eq(value, c->key);
+    c->store_failed |= status != STORE_DONE;
+    (void)page_heard(c);
+}
+
+/* The same words may have been sent before: by the reply before this one, a moment ago. */
+static void ask_whose(struct platform_call *c)
+{
+    if (c->candidates == NULL) {
+        whose_known(c);
+        return;
+    }
+    c->store_failed = false;
+    c->then = whose_known;
+    page_ask(c); /* not before all are asked */
+    for (struct page_candidate *at = c->candidates; at != NULL; at = at->next) {
+        page_ask(c);
+        store_get(c->p->o.store, sv_from(at->mark), whose, at);
+    }
+    (void)page_heard(c);
 }
 
 static void answered(void *arg, const struct pages_answer *a)
@@ -163,15 +226,15 @@ static void answered(void *arg, const struct pages_answer *a)
     size_t n = json_array_size(messages);
     bool old = false;
     page_was_good(c);
+    c->candidates = NULL;
+    c->last_candidate = &c->candidates;
     if (!look_through(c, messages, &old)) {
         not_read(c);
         return;
     }
     c->read_n += (unsigned)n;
-    if (some_left(c) && !old && n >= PAGE_SIZE && c->read_pages < PAGES_MOST)
-        read_page(c);
-    else
-        conclude(c);
+    c->read_whole = old || n < PAGE_SIZE || c->read_pages >= PAGES_MOST;
+    ask_whose(c);
 }
 
 /* ---- asking ---- */
@@ -297,7 +360,7 @@ static void mark_known(void *arg, enum store_status status, struct sv value)
     struct platform_call *c = arg;
     if (!page_heard(c))
         return;
-    if (status == STORE_DONE && sv_eq(value, SV("seen")))
+    if (status == STORE_DONE && sv_starts(value, SV(PAGE_ECHO_SEEN)) && sv_eq((struct sv){ value.p + strlen(PAGE_ECHO_SEEN), value.n - strlen(PAGE_ECHO_SEEN) }, c->key))
         c->state[c->at] = PAGE_PIECE_ARRIVED;
     c->at++;
     look_at_mark(c);

@@ -34,6 +34,15 @@ enum page_state {
     PAGE_PIECE_ARRIVED = '+',
 };
 
+/* A message of the page that may be a piece, while the store is asked whose it is. */
+struct page_candidate {
+    struct platform_call *c;
+    struct page_candidate *next;
+    size_t piece;              /* the first one with its text */
+    char mark[PAGE_ECHO_SIZE]; /* of its id */
+    bool others;               /* another delivery has sent it */
+};
+
 struct platform_call {
     struct call_link link;
     struct page_platform *p; /* NULL: aborted; lives until the store has answered */
@@ -67,8 +76,10 @@ struct platform_call {
     int http_status;
 
     unsigned read_pages, read_n; /* reading back */
-    struct map *seen;                   /* ids of messages of this round */
-    bool matched[PAGE_PIECES_MAX];
+    bool read_whole;             /* nothing older need be read */
+    struct map *seen;            /* ids of messages of this round */
+    struct page_candidate *candidates, **last_candidate; /* of the page that was read, newest first */
+    const struct page_candidate *matched[PAGE_PIECES_MAX];
 };
 
 /* page_platform.c: the call, with what the request says. NULL: memory. */

@@ -30,7 +30,8 @@ void page_text_plain(struct buf *b, struct sv text);
 #define PAGE_ECHO_SIZE 40
 void page_echo_text(char out[PAGE_ECHO_SIZE], struct sv page_id, struct sv conversation_id, struct sv plain);
 void page_echo_id(char out[PAGE_ECHO_SIZE], struct sv page_id, struct sv message_id);
-/* The mark's value: "sent" (about to be, or was), "seen" (its echo came: it has arrived), "id". */
+/* A mark's value is the idempotency key of the delivery that sent it, or is about to; of a text whose echo came, "seen:" stands before it: it has arrived. */
+#define PAGE_ECHO_SEEN "seen:"
 #define PAGE_ECHO_TTL_MS (86400 * INT64_C(1000))
 
 /* ---- places of a page, for everybody who calls its API ---- */

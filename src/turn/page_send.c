@@ -200,7 +200,7 @@ static void moment(struct platform_call *c)
     write_record(c);
     page_echo_text(c->echo, c->page_id, c->conversation_id, c->plain[c->at]);
     page_ask(c);
-    store_put(c->p->o.store, sv_from(c->echo), SV("sent"), PAGE_ECHO_TTL_MS, page_written, c);
+    store_put(c->p->o.store, sv_from(c->echo), c->key, PAGE_ECHO_TTL_MS, page_written, c);
     page_ask(c);
     store_get(c->p->o.store, sv_from(c->limit), limit_known, c);
 }
@@ -216,7 +216,7 @@ static void done(struct platform_call *c, const struct pages_answer *a)
         return;
     page_echo_id(c->echo, c->page_id, a->id);
     page_ask(c);
-    store_put(c->p->o.store, sv_from(c->echo), SV("id"), PAGE_ECHO_TTL_MS, page_written, c);
+    store_put(c->p->o.store, sv_from(c->echo), c->key, PAGE_ECHO_TTL_MS, page_written, c);
 }
 
 static void after_limit(struct platform_call *c)

@@ -25,6 +25,7 @@ struct submission {
     struct sv id; /* the platform's */
     bool edited, removed, fetched, answered_elsewhere;
     char by_id[PAGE_ECHO_SIZE], by_text[PAGE_ECHO_SIZE];
+    struct sv key; /* of the delivery that an echo is of */
     webhook_fn *fn;
     void *arg;
 };
@@ -151,7 +152,7 @@ static void id_marked(void *arg, enum store_status status)
 /* Its next delivery, and what becomes of it later, is known by its id. */
 static void mark_id(struct submission *s)
 {
-    store_put(s->t->o.store, sv_from(s->by_id), SV("seen"), PAGE_ECHO_TTL_MS, id_marked, s);
+    store_put(s->t->o.store, sv_from(s->by_id), s->key, PAGE_ECHO_TTL_MS, id_marked, s);
 }
 
 static void text_marked(void *arg, enum store_status status)
@@ -171,6 +172,19 @@ static void somebody_elses(struct submission *s)
         submit_first(s);
 }
 
+static void mark_text(struct submission *s, struct sv value)
+{
+    static const struct sv before = { PAGE_ECHO_SEEN, sizeof(PAGE_ECHO_SEEN) - 1 };
+    struct sv key = sv_starts(value, before) ? (struct sv){ value.p + before.n, value.n - before.n } : value;
+    struct sv seen = arena_printf(s->a, PAGE_ECHO_SEEN "%.*s", SV_FMT(key));
+
+    s->key = arena_sv(s->a, key);
+    if (seen.p == NULL || s->key.p == NULL)
+        end(s, WEBHOOK_NOT_NOW);
+    else
+        store_put(s->t->o.store, sv_from(s->by_text), seen, PAGE_ECHO_TTL_MS, text_marked, s);
+}
+
 static void text_looked_up(void *arg, enum store_status status, struct sv value)
 {
     struct submission *s = arg;
@@ -178,7 +192,7 @@ static void text_looked_up(void *arg, enum store_status status, struct sv value)
     if (status != STORE_DONE)
         end(s, WEBHOOK_NOT_NOW);
     else if (value.p != NULL)
-        store_put(s->t->o.store, sv_from(s->by_text), SV("seen"), PAGE_ECHO_TTL_MS, text_marked, s);
+        mark_text(s, value);
     else
         somebody_elses(s);
 }
@@ -190,7 +204,7 @@ static void id_looked_up(void *arg, enum store_status status, struct sv value)
     if (status != STORE_DONE)
         end(s, WEBHOOK_NOT_NOW);
     else if (value.p != NULL)
-        mark_id(s);
+        end(s, WEBHOOK_OWN);
     else if (s->removed) /* a person's, or not: nothing is to be said to it, and nobody has taken over by it */
         end(s, WEBHOOK_LEFT);
     else

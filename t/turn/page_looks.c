@@ -119,7 +119,7 @@ static void test_marks(void)
     struct peer_step steps[] = { CUT, SAYS(YES) };
     page_begin(steps, 2);
     struct page_told t = page_say("[" M("a") "]", false);
-    page_put(page_mark("a"), "seen");
+    page_put(page_mark("a"), "seen:turn-1");
     page_killed();
     t = page_say("[" M("a") "]", true);
     is_outcome(&t, PLATFORM_SENT, "its echo came");
@@ -128,10 +128,30 @@ static void test_marks(void)
     steps[1].answer = page_reads(BY("p1", "m1", "a", NEWER) "," BY("p1", "m2", "a", NEWER));
     page_begin(steps, 2);
     t = page_say("[" M("a") "," M("a") "]", false);
-    page_put(page_mark("a"), "seen");
+    page_put(page_mark("a"), "seen:turn-1");
     page_killed();
     t = page_say("[" M("a") "," M("a") "]", true);
     has_str(peer_request(peer, 1), "GET ", "an echo of one of two that are equal says nothing");
+    page_end();
+}
+
+/* The reply before this one had the same words, and is there: a moment ago, so that no clock can tell them apart. */
+static void test_same_words(void)
+{
+    struct peer_step steps[] = { CUT, SAYS(page_reads(BY("p1", "m1", "a", NEWER))), SAYS(page_reads(BY("p1", "m2", "a", NEWER) "," BY("p1", "m1", "a", NEWER))), SAYS(YES) };
+    char before[PAGE_ECHO_SIZE], own[PAGE_ECHO_SIZE];
+    page_echo_id(before, SV("p1"), SV("m1"));
+    page_echo_id(own, SV("p1"), SV("m2"));
+    page_begin(steps, 4);
+    struct page_told t = page_say("[" M("a") "]", false);
+    page_put(before, "turn-0");
+    page_put(page_mark("a"), "seen:turn-0");
+    page_killed();
+    t = page_say("[" M("a") "]", true);
+    is_outcome(&t, PLATFORM_SENT, "it is there at the second look");
+    is_asked("POST a|GET|GET|", "what an earlier reply has sent, or an echo has told of it, is not this one's");
+    is_str(page_stored(own), "turn-1", "what was found is this one's from then on");
+    is_str(page_stored(before), "turn-0", "and the other stays what it is");
     page_end();
 }
 
@@ -140,7 +160,7 @@ static void test_no_record(void)
 {
     struct peer_step steps[] = { SAYS(page_reads("")), SAYS(page_reads("")), SAYS(YES) };
     page_begin(steps, 3);
-    page_put(page_mark("a"), "seen");
+    page_put(page_mark("a"), "seen:turn-1");
     struct page_told t = page_say("[" M("a") "]", true);
     is_outcome(&t, PLATFORM_SENT, "nothing is known");
     is_asked("GET|GET|POST a|", "it is looked for twice, then sent");
@@ -174,6 +194,7 @@ int main(void)
     test_looks_apart();
     test_many_looks();
     test_marks();
+    test_same_words();
     test_no_record();
     test_killed();
     rig_close(&rig);

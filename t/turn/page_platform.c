@@ -22,9 +22,9 @@ static void test_sent(void)
     is_int(t.answer.actions_executed, 1, "executed");
     has_str(peer_request(peer, 0), "POST /public_api/v1/pages/p1/conversations/c1/messages?page_access_token=t1 ", "to the page");
     has_str(peer_request(peer, 0), "{\"action\":\"reply_inbox\",\"message\":\"hello  there\"}", "as a reply");
-    is_str(page_stored(page_mark("hello there")), "sent", "its text is known as ours");
+    is_str(page_stored(page_mark("hello there")), "turn-1", "its text is known as ours");
     page_echo_id(id, SV("p1"), SV("m_1"));
-    is_str(page_stored(id), "id", "so is its id");
+    is_str(page_stored(id), "turn-1", "so is its id");
     is_str(platform_name(platform), "pages_fm", "the name");
     page_end();
 }

@@ -148,15 +148,18 @@ static void echoes(void)
     page_echo_text(by_text, SV(PAGE), SV("c1"), SV("answer 1 & more"));
     page_echo_id(by_id, SV(PAGE), SV("p1"));
     page_echo_id(named, SV(PAGE), SV("p2"));
-    put(&r, by_text, "sent");
+    put(&r, by_text, "turn-1");
     is_int(delivered(&r, "page", "p1", "answer  1 &amp; more\\n", ""), WEBHOOK_OWN, "an echo, before the platform's answer has named its id");
-    is_str(mark(&r, by_text), "seen", "its text has arrived");
-    is_str(mark(&r, by_id), "seen", "its id is known");
+    is_str(mark(&r, by_text), "seen:turn-1", "its text has arrived");
+    is_str(mark(&r, by_id), "turn-1", "its id is known, and whose it is");
     for (int i = 0; i < 3; i++)
         is_int(delivered(&r, i == 1 ? "admin-1" : "page", "p1", "answer 1 &amp; more", ""), WEBHOOK_OWN, "the same again");
-    put(&r, named, "id");
+    put(&r, by_text, "turn-2"); /* the same words again */
+    is_int(delivered(&r, "page", "p1", "answer 1 &amp; more", ""), WEBHOOK_OWN, "the echo of the first ones, once more");
+    is_str(mark(&r, by_text), "turn-2", "says nothing of those that have the same words");
+    put(&r, named, "turn-1");
     is_int(delivered(&r, "page", "p2", "as the platform has rewritten it", ""), WEBHOOK_OWN, "an echo that is known by its id");
-    is_str(mark(&r, named), "seen", "has arrived");
+    is_str(mark(&r, named), "turn-1", "and stays that reply's");
     is_int(delivered(&r, "page", "p2", "mended by a person", "edited"), WEBHOOK_OWN, "and is ours, whoever changes it");
     is_int(delivered(&r, "page", "p2", "", "removed"), WEBHOOK_OWN, "or takes it back");
     is_int(delivered(&r, "u", "m1", "hello", ""), WEBHOOK_ACCEPTED, "a customer");
