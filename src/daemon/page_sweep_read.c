@@ -288,7 +288,6 @@ static void read_answered(void *arg, const struct pages_answer *a)
                     r->listed[r->at].id.p, NULL);
         r->found.unread++;
         r->read_more = false;
-        full = true;
     }
     if (full || !r->read_more)
         sweep_take(p);

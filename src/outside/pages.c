@@ -207,7 +207,7 @@ struct pages_call *pages_messages(struct pages *p, const struct pages_reading *r
     messages_url(&url, p, r->page_id, r->conversation_id);
     buf_printf(&url, "?current_count=%u", r->current_count);
     add_token(&url, p, r->page_id, '&');
-    return begin(p, (struct pages_call){ .fn = fn, .arg = arg, .list = "messages" }, r->page_id, &url, (struct http_request){ .get = true, .timeout_ms = r->timeout_ms });
+    return begin(p, (struct pages_call){ .fn = fn, .arg = arg, .list = "messages" }, r->page_id, &url, (struct http_request){ .get = true, .timeout_ms = r->timeout_ms, .once = true });
 }
 
 struct pages_call *pages_conversations(struct pages *p, const struct pages_listing *l, pages_fn *fn, void *arg)
@@ -220,7 +220,7 @@ struct pages_call *pages_conversations(struct pages *p, const struct pages_listi
         add_escaped(&url, l->last_conversation_id);
     }
     add_token(&url, p, l->page_id, '&');
-    return begin(p, (struct pages_call){ .fn = fn, .arg = arg, .list = "conversations" }, l->page_id, &url, (struct http_request){ .get = true, .timeout_ms = l->timeout_ms });
+    return begin(p, (struct pages_call){ .fn = fn, .arg = arg, .list = "conversations" }, l->page_id, &url, (struct http_request){ .get = true, .timeout_ms = l->timeout_ms, .once = true });
 }
 
 void pages_abort(struct pages_call *c)

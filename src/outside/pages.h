@@ -63,7 +63,8 @@ struct pages_message {
 /* POST …/v1/pages/{page_id}/conversations/{conversation_id}/messages, on the wire at most once. fn exactly once, never from inside the call. NULL: memory. */
 struct pages_call *pages_send(struct pages *p, const struct pages_message *m, pages_fn *fn, void *arg) MUST_CHECK;
 
-/* GET …/v1/pages/{page_id}/conversations/{conversation_id}/messages?current_count=: up to 30, newest first, behind so many that were read already. The body's "messages". */
+/* GET …/v1/pages/{page_id}/conversations/{conversation_id}/messages?current_count=: up to 30, newest first, behind so many that were read already. The body's "messages". On the wire at most once, too: each call is
+ * counted by the page. */
 struct pages_reading {
     struct sv page_id, conversation_id;
     unsigned current_count;
@@ -71,7 +72,7 @@ struct pages_reading {
 };
 struct pages_call *pages_messages(struct pages *p, const struct pages_reading *r, pages_fn *fn, void *arg) MUST_CHECK;
 
-/* GET …/v2/pages/{page_id}/conversations?since=&until=&last_conversation_id=: up to 60. The body's "conversations". Times in ms; the API has seconds. */
+/* GET …/v2/pages/{page_id}/conversations?since=&until=&last_conversation_id=: up to 60. The body's "conversations". Times in ms; the API has seconds. At most once. */
 struct pages_listing {
     struct sv page_id;
     int64_t since_ms, until_ms;

@@ -125,6 +125,13 @@ is(join(', ', $s->psql("SELECT status, reason, count(*) FROM message_actions WHE
 note("$in_doubt are in doubt");
 my $stats = $s->page_stats;
 is($stats->{limited}, 0, 'no call was over the limit');
+# The calls of a page's busiest seconds, for whoever has to find out why.
+for my $page (grep { $s->page_stats($_)->{max_in_second} > 5 } @pages) {
+    my @calls = sort { $a->{at_us} <=> $b->{at_us} } $s->page_calls(page => $page);
+    for my $i (grep { $_ >= 5 && $calls[$_]{at_us} - $calls[$_ - 5]{at_us} < 1_000_000 } 0 .. $#calls) {
+        diag("== $page: " . join ' ', map { sprintf '%.3f:%s:%s:%s', ($_->{at_us} - $calls[0]{at_us}) / 1e6, @$_{qw(call status)}, $_->{conversation_id} // '-' } @calls[$i - 5 .. $i]);
+    }
+}
 my %most = map { $_ => $s->page_stats($_)->{max_in_second} } @pages;
 is(join(' ', map { "$_: $most{$_}" } grep { $most{$_} > 5 } @pages), '', 'never more than five calls of a page in any second');
 note(sprintf '%d messages, %d sends, %d reads, %d webhooks', scalar @{$said->{ids}}, $stats->{sends}, $stats->{reads}, $d->{done});

@@ -236,18 +236,26 @@ static void test_not_sent(struct rig *r)
     peer_stop(peer);
 }
 
-/* A kept connection that the peer closes: a reply is not repeated, a read may be. */
+/* A kept connection that the peer closes: nothing is repeated, a read neither, since the page counts it. */
 static void test_stale(struct rig *r)
 {
-    static const struct peer_step steps[] = { ANSWER("200 OK", 42, YES), { .then = PEER_CLOSE }, ANSWER("200 OK", 42, YES) };
+    static const struct peer_step steps[] = { ANSWER("200 OK", 42, YES), { .then = PEER_CLOSE }, ANSWER("200 OK", 15, "{\"messages\":[]}"), { .then = PEER_CLOSE }, ANSWER("200 OK", 15, "{\"messages\":[]}") };
     struct peer *peer = peer_start(steps, ARRAY_LEN(steps));
     struct pages *p = pages_at(r, rig_url(peer_port(peer), ""), TOKENS, "");
     struct pages_message m = message();
+    const struct pages_reading reading = { .page_id = m.page_id, .conversation_id = SV("c"), .timeout_ms = 5000 };
     struct told t;
     say(r, p, &m, &t);
     say(r, p, &m, &t);
     is_str(outcomes[t.answer.outcome], "unknown", "closed without an answer: %s", t.answer.err.text);
     is_int(peer_requests(peer), 2, "and not sent again");
+    for (int i = 0; i < 2; i++) {
+        t = (struct told){ 0 };
+        ok(pages_messages(p, &reading, tell, &t) != NULL, "read");
+        rig_until(r, was_told, &t);
+        is_str(outcomes[t.answer.outcome], i == 0 ? "done" : "unknown", "read: %s", t.answer.err.text);
+    }
+    is_int(peer_requests(peer), 4, "and not asked again");
     pages_close(p);
     peer_stop(peer);
 }
