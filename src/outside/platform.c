@@ -15,6 +15,12 @@ void platform_abort(struct platform *p, struct platform_call *call)
         p->ops->abort(p, call);
 }
 
+void platform_stop(struct platform *p, struct platform_call *call)
+{
+    if (call != NULL && p->ops->stop != NULL)
+        p->ops->stop(p, call);
+}
+
 struct platform_call *platform_place(struct platform *p, const struct platform_request *r, platform_place_fn *fn, void *arg)
 {
     return p->ops->place != NULL ? p->ops->place(p, r, fn, arg) : NULL;

@@ -22,6 +22,7 @@ struct platform_request {
     struct sv message_id;      /* of the newest message that it answers */
     struct sv metadata;        /* that message's, JSON object; SV_NONE: none */
     bool again;                /* an earlier attempt of this very delivery may have arrived, as a whole or in part */
+    bool look_only;            /* with `again`: what became of them is to be found out where that can be read, and nothing more is to be sent: a person has taken over */
     size_t actions_n;          /* in the body: what actions_executed is when the platform names no number */
     int64_t timeout_ms;
     int64_t send_before_ms; /* clock_mono_ms: past it nothing may leave */
@@ -51,6 +52,8 @@ typedef void platform_fn(void *arg, const struct platform_answer *answer);
 struct platform_call *platform_send(struct platform *p, const struct platform_request *r, platform_fn *fn, void *arg) MUST_CHECK;
 /* fn will not come. What was sent stays sent. */
 void platform_abort(struct platform *p, struct platform_call *call);
+/* Of what has several parts, those that have not left need not leave any more; fn comes all the same, with PART or as if nothing had been sent. */
+void platform_stop(struct platform *p, struct platform_call *call);
 /* When may this be sent? For platforms that take so many calls a second and no more: a place is taken for it, and `at_ms` (clock_mono_ms) is when it is to be
  * sent, now or later; one that comes too late is not kept. Of the request, idempotency_key and body are not needed yet.
  * NO_PLACE: there is none within reach; retry_after_ms as above. fn comes exactly once, never from inside the call. NULL: memory, or a platform that has
@@ -88,6 +91,7 @@ struct platform_ops {
     void (*abort)(struct platform *p, struct platform_call *call);
     void (*close)(struct platform *p);
     int64_t (*wait_ms)(const struct platform *p); /* NULL: always 0 */
+    void (*stop)(struct platform *p, struct platform_call *call); /* NULL: it has one part, and goes on */
     struct platform_call *(*place)(struct platform *p, const struct platform_request *r, platform_place_fn *fn, void *arg); /* NULL: it has no places */
 };
 struct platform {

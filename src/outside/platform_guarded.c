@@ -160,6 +160,11 @@ static void guarded_abort(struct platform *platform, struct platform_call *c)
     call_free(c);
 }
 
+static void guarded_stop(struct platform *platform, struct platform_call *c)
+{
+    platform_stop(((struct guarded *)platform)->inner, c->inner);
+}
+
 static void guarded_close(struct platform *platform)
 {
     struct guarded *g = (struct guarded *)platform;
@@ -178,6 +183,7 @@ static const struct platform_ops guarded_ops = {
     .name = "guarded",
     .send = guarded_send,
     .abort = guarded_abort,
+    .stop = guarded_stop,
     .close = guarded_close,
     .wait_ms = guarded_wait_ms,
 };

@@ -53,7 +53,7 @@ struct platform_call {
     unsigned asked; /* answers of the store that are still to come */
 
     struct sv page_id, conversation_id, message_id, actions, key;
-    bool comment, again;
+    bool comment, again, stopped; /* stopped: nothing more is to be sent */
     int64_t began_ms, deadline_ms, send_before_ms; /* clock_mono_ms */
     int64_t first_try_ms;                          /* wall */
     struct err err;                                /* why it cannot be sent at all; code 0: it can */

@@ -315,6 +315,7 @@ static struct platform_call *send(struct platform *platform, const struct platfo
     c->deadline_ms = c->began_ms + r->timeout_ms;
     c->send_before_ms = r->send_before_ms > 0 && r->send_before_ms < c->deadline_ms ? r->send_before_ms : c->deadline_ms;
     const json_t *body = json_read_in(c->a, r->body, false, NULL);
+    c->stopped = r->look_only;
     c->first_try_ms = (int64_t)(json_f64(body, "timestamp", 0) * 1000);
     page_after(c, 0, page_send_begin);
     return c;
@@ -324,6 +325,13 @@ static void abort_call(struct platform *platform, struct platform_call *c)
 {
     (void)platform;
     page_call_end(c);
+}
+
+/* What has left is waited for. */
+static void stop(struct platform *platform, struct platform_call *c)
+{
+    (void)platform;
+    c->stopped = true;
 }
 
 static void close_it(struct platform *platform)
@@ -346,6 +354,7 @@ static const struct platform_ops page_ops = {
     .name = "pages_fm",
     .send = send,
     .abort = abort_call,
+    .stop = stop,
     .close = close_it,
     .place = place,
 };

@@ -16,6 +16,8 @@
 #include "lib/log.h"
 #include "turn/page_own.h"
 
+#define STOPPED "not sent: a person has taken over"
+
 /* ---- ends ---- */
 
 static size_t arrived(const struct platform_call *c)
@@ -258,10 +260,14 @@ static void answered(void *arg, const struct pages_answer *a)
 static void call(struct platform_call *c)
 {
     int64_t now_ms = clock_mono_ms();
-    if (c->store_failed || c->limited || now_ms > place_of(c) + PAGE_LATE_MS || now_ms >= c->send_before_ms)
+    if (c->store_failed || c->limited || c->stopped || now_ms > place_of(c) + PAGE_LATE_MS || now_ms >= c->send_before_ms)
         c->state[c->at] = PAGE_PIECE_OPEN;
     if (c->store_failed) {
         page_send_later(c, -1, "not sent: the store does not answer");
+        return;
+    }
+    if (c->stopped) {
+        page_send_later(c, -1, STOPPED);
         return;
     }
     if (c->state[c->at] == PAGE_PIECE_OPEN) {
@@ -292,6 +298,8 @@ void page_send_next(struct platform_call *c)
         c->at++;
     if (c->at == c->text.n)
         end(c, PLATFORM_SENT, executed(c));
+    else if (c->stopped)
+        page_send_later(c, -1, STOPPED);
     else if (has_place(c))
         await_place(c);
     else

@@ -271,6 +271,7 @@ static void arrive_agent(const struct event *ev, const struct policy *p, struct 
         step_silence(c, &wrote, p);
     d->add_context = true;
     d->reason = REASON_AGENT_MESSAGE;
+    d->interrupt = c->phase == PHASE_SENDING; /* the rest of a reply of several parts */
     if (c->phase == PHASE_QUEUED && paused_now(c, ev->now_ms)) { /* what waits is the person's now: the daemon settles it */
         c->retry_at_ms = d->due_ms = ev->now_ms;
         d->wake = true;

@@ -221,19 +221,20 @@ static void sent(const struct conversation *before, const struct event *ev, cons
     if (c->phase != PHASE_SENDING || c->send_fence != ev->fence || (!is_mine(c, ev) && !is_still_open(c, ev)))
         return;
     bool unmade = ev->sent == SENT_UNREACHABLE || ev->sent == SENT_TOO_LATE;
-    bool newer = c->pending_n > c->covered_n, too_long = step_tried_long(c, ev, p);
-    if (unmade && (c->sends <= 1 || (ev->settled && (newer || too_long)))) { /* else the reply that there is can wait for its platform */
+    bool newer = c->pending_n > c->covered_n, too_long = step_tried_long(c, ev, p), persons = step_is_paused(c, ev->now_ms);
+    if (unmade && (c->sends <= 1 || (ev->settled && (newer || too_long || persons)))) { /* else the reply that there is can wait for its platform */
         retry_or_fail(before, ev, p, d, true);
         return;
     }
     d->changed = true;
-    if ((unmade || ev->sent == SENT_PART) && p->send_idempotent && !too_long) {
+    bool cut_off = ev->sent == SENT_PART && persons;
+    if ((unmade || ev->sent == SENT_PART) && p->send_idempotent && !too_long && !cut_off) {
         send_rest_later(d, ev);
         return;
     }
     /* a repeat that fails says nothing about the attempts before it, unless it has looked: those may have arrived, or arrive yet */
     bool unknown = ev->sent != SENT_OK && !(ev->sent == SENT_FAILED && (c->sends <= 1 || ev->settled));
-    if (unknown && !unmade && p->send_idempotent && c->sends < p->sends_max && !(c->sends > 1 && too_long)) {
+    if (unknown && !unmade && !cut_off && p->send_idempotent && c->sends < p->sends_max && !(c->sends > 1 && too_long)) {
         send_again_later(d, ev);
         return;
     }
@@ -246,7 +247,7 @@ static void sent(const struct conversation *before, const struct event *ev, cons
     step_settle(d, ev);
     d->turn_id = before->turn_id;
     d->verdict = unknown ? VERDICT_UNKNOWN : VERDICT_COMPLETED;
-    d->reason = unknown ? REASON_OUTCOME_UNKNOWN : NULL;
+    d->reason = cut_off ? REASON_BOT_PAUSED : unknown ? REASON_OUTCOME_UNKNOWN : NULL;
 }
 
 /* ---- an administrator, a shutdown ---- */
@@ -313,6 +314,7 @@ static void pause(const struct event *ev, struct decision *d)
         c->created_ms = c->activity_ms = ev->now_ms;
     c->paused = ev->kind == EVENT_PAUSE || ev->reply == SESSION_REPLY_OFF;
     c->paused_until_ms = c->paused ? ev->until_ms : 0;
+    d->interrupt = c->paused && c->phase == PHASE_SENDING;
     if (c->paused && c->phase == PHASE_QUEUED) {
         c->retry_at_ms = d->due_ms = ev->now_ms;
         d->wake = true;

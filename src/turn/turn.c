@@ -180,6 +180,8 @@ void turn_hint(struct turn *turn)
         turn_gate(turn, true);
     else if (turn->state == TURN_WAITING && !turn->deciding)
         turn_look(turn);
+    else if (turn->state == TURN_SENDING && turn->send_call != NULL) /* a person has taken over: what has not left stays here */
+        platform_stop(turn_bot(turn)->platform, turn->send_call);
     else
         turn->hinted = true;
 }

@@ -155,6 +155,7 @@ void turn_request(struct turn *turn, struct platform_request *out)
         .again = turn->again || turn->record.sends > 1,
         .timeout_ms = turn->policy.send_timeout_ms,
     };
+    out->look_only = out->again && step_is_paused(&turn->record, turns_store_now(turn->t));
     name_newest(turn, out);
 }
 

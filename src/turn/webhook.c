@@ -197,6 +197,33 @@ static void text_looked_up(void *arg, enum store_status status, struct sv value)
         somebody_elses(s);
 }
 
+static bool is_of(struct sv mark, struct sv key)
+{
+    static const struct sv before = { PAGE_ECHO_SEEN, sizeof(PAGE_ECHO_SEEN) - 1 };
+
+    return sv_eq(mark, key) || (sv_starts(mark, before) && sv_eq((struct sv){ mark.p + before.n, mark.n - before.n }, key));
+}
+
+/* The platform names echoes by the ids that it has answered: the mark of that reply's text has done its work, and whoever writes the same words now is a person. */
+static void text_is_spent(void *arg, enum store_status status, struct sv value)
+{
+    struct submission *s = arg;
+
+    if (status == STORE_DONE && is_of(value, s->key))
+        store_put(s->t->o.store, sv_from(s->by_text), SV_NONE, PAGE_ECHO_TTL_MS, id_marked, s);
+    else
+        end(s, WEBHOOK_OWN);
+}
+
+static void known_by_id(struct submission *s, struct sv key)
+{
+    s->key = arena_sv(s->a, key);
+    if (s->key.p == NULL || s->removed)
+        end(s, WEBHOOK_OWN);
+    else
+        store_get(s->t->o.store, sv_from(s->by_text), text_is_spent, s);
+}
+
 static void id_looked_up(void *arg, enum store_status status, struct sv value)
 {
     struct submission *s = arg;
@@ -204,7 +231,7 @@ static void id_looked_up(void *arg, enum store_status status, struct sv value)
     if (status != STORE_DONE)
         end(s, WEBHOOK_NOT_NOW);
     else if (value.p != NULL)
-        end(s, WEBHOOK_OWN);
+        known_by_id(s, value);
     else if (s->removed) /* a person's, or not: nothing is to be said to it, and nobody has taken over by it */
         end(s, WEBHOOK_LEFT);
     else

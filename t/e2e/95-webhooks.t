@@ -169,6 +169,15 @@ sub a_person {
     is($s->quiet(2, 'sends'), '', 'and goes on to');
     is(scalar(() = $s->page_replies('taken')), 0, 'while the person is there');
     is(scalar(() = $s->page_replies('copied')), 1, 'the same words of a person are not an echo elsewhere');
+    # a long reply is going out, three seconds long, and a person comes
+    $s->control(conversation_id => 'long', ai => {text => join "\n\n", map { "P$_ " . join ' ', ("part $_") x 150 } 1 .. 12});
+    $s->deliver($s->customer('long', 'tell me everything'));
+    ok(wait_for('the first part', 20, sub { $s->page_replies('long') > 0 }), 'a long reply begins');
+    is($s->deliver($s->staff('long', 'I see to it'))->status, 200, 'a person takes over');
+    is($s->quiet(2, 'sends'), '', 'no more is sent') if wait_for('peace', 20, sub { $s->quiet(1, 'sends') eq '' });
+    cmp_ok(scalar(grep { $_->{text} =~ /^P\d/ } $s->page_replies('long')), '<', 12, 'the rest of it is not sent');
+    $s->deliver($s->customer('long', 'thank you'));
+    is($s->quiet(1, 'sends'), '', 'nor anything else');
     return;
 }
 

@@ -155,6 +155,46 @@ static void test_same_words(void)
     page_end();
 }
 
+static bool has_asked(void *arg)
+{
+    return peer_requests(peer) >= *(const int *)arg;
+}
+
+/* A person takes over while the second of three is on its way; what an earlier try has sent is read then, and nothing is sent. */
+static void test_stopped(void)
+{
+    struct peer_step steps[] = { SAYS(YES), { .answer = YES, .delay_ms = 200 }, SAYS(YES) };
+    struct platform_request q = page_request("[" M("a") "," M("b") "," M("c") "]", false);
+    struct page_told t = { 0 };
+    int two = 2;
+    page_begin(steps, 3);
+    struct platform_call *call = platform_send(platform, &q, page_tell, &t);
+    rig_until(&rig, has_asked, &two);
+    platform_stop(platform, call);
+    rig_until(&rig, page_was_told, &t);
+    is_outcome(&t, PLATFORM_PART, "stopped");
+    is_asked("POST a|POST b|", "what was on its way is waited for, the rest is not sent");
+    q.again = q.look_only = true;
+    t = page_deliver(&q);
+    is_outcome(&t, PLATFORM_PART, "only looked at");
+    is_asked("POST a|POST b|", "not sent then either");
+    page_end();
+}
+
+static void test_look_only(void)
+{
+    struct peer_step steps[] = { CUT, SAYS(page_reads("")), SAYS(page_reads("")), SAYS(YES) };
+    struct platform_request q = page_request("[" M("a") "]", false);
+    page_begin(steps, 4);
+    struct page_told t = page_deliver(&q);
+    q.again = q.look_only = true;
+    t = page_deliver(&q);
+    is_outcome(&t, PLATFORM_TOO_LATE, "looked for in vain");
+    ok(t.answer.settled, "so nothing has arrived");
+    is_asked("POST a|GET|GET|", "and nothing is sent");
+    page_end();
+}
+
 /* No record: the process was killed in front of it, or the store has lost it. A mark may be that of an earlier reply. */
 static void test_no_record(void)
 {
@@ -195,6 +235,8 @@ int main(void)
     test_many_looks();
     test_marks();
     test_same_words();
+    test_stopped();
+    test_look_only();
     test_no_record();
     test_killed();
     rig_close(&rig);

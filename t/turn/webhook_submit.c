@@ -169,6 +169,28 @@ static void echoes(void)
     rig_close(&r);
 }
 
+/* What the platform has named by its id leaves no mark behind that would make a person's words ours. */
+static void same_words(void)
+{
+    struct rig r;
+    char by_text[PAGE_ECHO_SIZE], by_id[PAGE_ECHO_SIZE];
+
+    rig_open(&r, &rig_policy);
+    page_echo_text(by_text, SV(PAGE), SV("c1"), SV("good day"));
+    page_echo_id(by_id, SV(PAGE), SV("p1"));
+    put(&r, by_text, "turn-1");
+    put(&r, by_id, "turn-1");
+    is_int(delivered(&r, "page", "p1", "good day", ""), WEBHOOK_OWN, "the echo");
+    is_int(delivered(&r, "admin-1", "p2", "good day", ""), WEBHOOK_ACCEPTED, "a person with the same words");
+    is_int(delivered(&r, "u", "m1", "hello", ""), WEBHOOK_ACCEPTED, "a customer");
+    visits(&r);
+    is_int(r.ai.calls, 0, "is the person's");
+    put(&r, by_text, "turn-2");
+    is_int(delivered(&r, "page", "p1", "good day", ""), WEBHOOK_OWN, "the echo again");
+    is_str(mark(&r, by_text), "turn-2", "does not use up another reply's mark");
+    rig_close(&r);
+}
+
 static void takes_over(void)
 {
     struct rig r;
@@ -398,6 +420,7 @@ int main(void)
     customers();
     echoes();
     takes_over();
+    same_words();
     answered_elsewhere();
     from_when_on();
     too_old();
