@@ -44,7 +44,7 @@ static enum pages_outcome outcome_of(const struct pages_call *c, int status, con
     bool denied = json_is_false(json_object_get(body, "success")); /* a server that has failed says that, too, of what it did before */
     if (status == 429)
         return PAGES_LIMITED;
-    if (status == 503)
+    if (status == 503 || status == 401) /* a token can be put right: what waits for it is not lost */
         return PAGES_UNREACHABLE;
     if (denied && status < 300)
         return PAGES_REFUSED;
@@ -72,7 +72,7 @@ static void explain(struct pages_answer *a)
     if (json_is_integer(code))
         (void)err_set(&a->err, kind, "the page API answered with status %d, error %lld: %s", a->http_status, (long long)json_integer_value(code), meanings[a->outcome]);
     else
-        (void)err_set(&a->err, kind, "the page API answered with status %d: %s", a->http_status, meanings[a->outcome]);
+        (void)err_set(&a->err, kind, "the page API answered with status %d: %s", a->http_status, a->http_status == 401 ? "it refuses the page's token" : meanings[a->outcome]);
 }
 
 /* Ids are strings, or numbers. */

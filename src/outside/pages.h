@@ -34,7 +34,7 @@ enum pages_outcome {
     PAGES_DONE,        /* 2xx and not "success": false */
     PAGES_REFUSED,     /* understood and refused (4xx but 408/429, or a 2xx with success: false) */
     PAGES_LIMITED,     /* 429: not done; retry_after_ms as it was said */
-    PAGES_UNREACHABLE, /* proved not done (no connection, 503) */
+    PAGES_UNREACHABLE, /* proved not done (no connection, 503; 401: the token) */
     PAGES_TOO_LATE,    /* not one byte left */
     PAGES_UNKNOWN,     /* it may have been done (timeout, cut, 408, other 5xx, an answer that cannot be read) */
 };

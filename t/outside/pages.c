@@ -110,7 +110,7 @@ static const struct answer_case answer_cases[] = {
     { "200 with half an object", ANSWER("200 OK", 16, "{\"success\":true,"), PAGES_UNKNOWN, "(none)", 0 },
     { "200, the key twice", ANSWER("200 OK", 33, "{\"success\":false,\"success\":true}\n"), PAGES_UNKNOWN, "(none)", 0 },
     { "400", ANSWER("400 X", 0, ""), PAGES_REFUSED, "(none)", 0 },
-    { "401", ANSWER("401 X", 0, ""), PAGES_REFUSED, "(none)", 0 },
+    { "401", ANSWER("401 X", 0, ""), PAGES_UNREACHABLE, "(none)", 0 },
     { "403", ANSWER("403 X", 0, ""), PAGES_REFUSED, "(none)", 0 },
     { "404", ANSWER("404 X", 0, ""), PAGES_REFUSED, "(none)", 0 },
     { "302", ANSWER("302 X\r\nLocation: /", 0, ""), PAGES_REFUSED, "(none)", 0 },
