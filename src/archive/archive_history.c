@@ -70,6 +70,13 @@ void archive_erase(struct archive *a, const struct archive_erase *what, archive_
     a->ops->history->erase(a, what, fn, arg);
 }
 
+void archive_erase_ids(struct archive *a, struct sv session_id, int64_t at_ms, archive_erased_fn *fn, void *arg)
+{
+    must(fn != NULL, "erase_ids", "a callback");
+    must(session_id.p != NULL, "erase_ids", "an id");
+    a->ops->history->erase_ids(a, session_id, at_ms, fn, arg);
+}
+
 void archive_receipt(struct archive *a, struct sv erasure_id, struct sv counts, archive_done_fn *fn, void *arg)
 {
     must(fn != NULL, "receipt", "a callback");

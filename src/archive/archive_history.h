@@ -76,8 +76,9 @@ void archive_preferences_put(struct archive *a, struct sv user_id, const struct 
 
 /* ---- erasure ----
  * First what says so is committed (a hash of the name, and the time), then rows go in small transactions. From the first commit on archive_write
- * takes nothing of that subject that was received at `at_ms` or before: such an item is kept by being dropped (verdict NULL). Asking again is allowed
- * and removes what is left. */
+ * takes nothing of that subject that was received at `at_ms` or before: such an item is kept by being dropped (verdict NULL). Asking again is allowed,
+ * removes what is left, and says what went in all. Several may ask for the same at once, as a daemon does, who has it from the queue: each is answered when
+ * nothing is left. But an id is said only to the one who deleted its row: who needs them asks archive_erase_ids before. */
 enum archive_subject { ARCHIVE_SESSION, ARCHIVE_USER };
 struct archive_erase {
     enum archive_subject subject;
@@ -86,7 +87,7 @@ struct archive_erase {
 };
 #define ARCHIVE_TABLES_MAX 16
 struct archive_erased {
-    const struct archive_pair *tables; /* rows by table, decimal; sessions of a user are erased one by one before him */
+    const struct archive_pair *tables; /* rows by table, decimal, whoever deleted them; sessions of a user are erased one by one before him */
     size_t tables_n;
     struct sv erasure_id; /* UUID of the receipt's row */
     const struct sv *message_ids, *job_ids; /* of a session: those that the store may still know, received or ended in the last 48 hours */
@@ -94,7 +95,9 @@ struct archive_erased {
 };
 typedef void archive_erased_fn(void *arg, enum archive_status status, const struct archive_erased *e);
 void archive_erase(struct archive *a, const struct archive_erase *what, archive_erased_fn *fn, void *arg);
-/* Adds to the receipt what other stores counted: a JSON object of numbers. */
+/* Only the ids that the store may still know at that time, of a session that is about to be erased; nothing goes. */
+void archive_erase_ids(struct archive *a, struct sv session_id, int64_t at_ms, archive_erased_fn *fn, void *arg);
+/* Adds to the receipt what other stores counted: a JSON object of numbers, under names that are no table's. */
 void archive_receipt(struct archive *a, struct sv erasure_id, struct sv counts, archive_done_fn *fn, void *arg);
 /* Of a user: the ids of all sessions, in the order of their ids, behind `after` (SV_NONE: from the first), at most `max`. */
 typedef void archive_ids_fn(void *arg, enum archive_status status, const struct sv *ids, size_t n);
@@ -118,6 +121,7 @@ struct archive_history_ops {
     void (*preferences)(struct archive *a, struct sv user_id, archive_pairs_fn *fn, void *arg);
     void (*preferences_put)(struct archive *a, struct sv user_id, const struct archive_pair *pairs, size_t n, archive_done_fn *fn, void *arg);
     void (*erase)(struct archive *a, const struct archive_erase *what, archive_erased_fn *fn, void *arg);
+    void (*erase_ids)(struct archive *a, struct sv session_id, int64_t at_ms, archive_erased_fn *fn, void *arg);
     void (*receipt)(struct archive *a, struct sv erasure_id, struct sv counts, archive_done_fn *fn, void *arg);
     void (*ids)(struct archive *a, struct sv user_id, struct sv after, size_t max, archive_ids_fn *fn, void *arg);
     void (*export)(struct archive *a, const struct archive_export *what, archive_export_fn *fn, void *arg);

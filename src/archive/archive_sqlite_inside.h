@@ -99,6 +99,7 @@ struct job *sqlite_job_new(struct archive *a, const struct job_type *type, size_
 void sqlite_job_submit(struct job *j, bool complete);
 extern const struct archive_history_ops lite_history_ops;
 void lite_erase_call(struct archive *a, const struct archive_erase *what, archive_erased_fn *fn, void *arg);
+void lite_erase_ids_call(struct archive *a, struct sv session_id, int64_t at_ms, archive_erased_fn *fn, void *arg);
 void lite_receipt_call(struct archive *a, struct sv erasure_id, struct sv counts, archive_done_fn *fn, void *arg);
 void lite_export_call(struct archive *a, const struct archive_export *what, archive_export_fn *fn, void *arg);
 

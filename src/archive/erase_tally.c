@@ -22,6 +22,13 @@ int erase_tally_rows(struct erase_tally *t, struct sv table, int64_t n)
     return 0;
 }
 
+void erase_tally_in_all(struct erase_tally *t, struct sv table, int64_t n)
+{
+    for (size_t i = 0; i < t->tables_n; i++)
+        if (sv_eq(t->tables[i].table, table))
+            t->tables[i].n = n;
+}
+
 int erase_tally_id(struct erase_tally *t, struct erase_ids *ids, struct sv id)
 {
     if (ids->n == ids->size) {

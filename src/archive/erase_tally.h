@@ -15,6 +15,8 @@ struct erase_tally {
 
 /* -1: memory is short. */
 int erase_tally_rows(struct erase_tally *t, struct sv table, int64_t n) MUST_CHECK;
+/* What the receipt says: how many rows of that table went in all. No matter when the erasure has nothing to do with such a table. */
+void erase_tally_in_all(struct erase_tally *t, struct sv table, int64_t n);
 int erase_tally_id(struct erase_tally *t, struct erase_ids *ids, struct sv id) MUST_CHECK;
 /* The answer; lives as long as the tally. */
 int erase_tally_answer(struct erase_tally *t, struct sv erasure_id, struct archive_erased *out) MUST_CHECK;

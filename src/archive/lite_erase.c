@@ -231,6 +231,18 @@ static int tell(struct lite *l, struct lite_erasure *e, const char *table, int64
     return counts.p != NULL ? lite_erase_receipt(l, sv_from(e->id), counts) : -1;
 }
 
+/* Others may have deleted some of it who were told the same. */
+static int take_receipt(struct lite *l, struct lite_erasure *e)
+{
+    const struct lite_arg id = lite_s(sv_from(e->id));
+    int rc;
+
+    for (rc = lite_ask(l, LITE_ERASE_TOLD, &id, 1); rc > 0; rc = lite_next(l, LITE_ERASE_TOLD))
+        erase_tally_in_all(&e->tally, lite_value(l, LITE_ERASE_TOLD, 0), lite_int(l, LITE_ERASE_TOLD, 1));
+    lite_end(l, LITE_ERASE_TOLD);
+    return rc;
+}
+
 int lite_erase_some(struct lite *l, struct lite_erasure *e)
 {
     const struct step *steps;
@@ -245,10 +257,32 @@ int lite_erase_some(struct lite *l, struct lite_erasure *e)
             return 1;
         e->step++;
     }
+    if (take_receipt(l, e) != 0)
+        return -1;
     n = lite_ask(l, LITE_ERASE_IS_DUE, NULL, 0) > 0;
     e->wipe = n > 0 && lite_int(l, LITE_ERASE_IS_DUE, 0) != 0;
     lite_end(l, LITE_ERASE_IS_DUE);
     return n > 0 ? 0 : -1;
+}
+
+static int known(struct lite *l, struct lite_erasure *e, unsigned statement, struct erase_ids *ids)
+{
+    const struct lite_arg args[] = { lite_s(e->what.id), lite_i(e->what.at_ms) };
+    int rc;
+
+    for (rc = lite_ask(l, statement, args, ARRAY_LEN(args)); rc > 0; rc = lite_next(l, statement)) {
+        if (erase_tally_id(&e->tally, ids, lite_value(l, statement, 0)) != 0)
+            break;
+    }
+    lite_end(l, statement);
+    return rc == 0 ? 0 : -1;
+}
+
+int lite_erase_ids(struct lite *l, struct lite_erasure *e)
+{
+    if (!item_is_id(e->what.id))
+        return 0;
+    return known(l, e, LITE_ERASE_KNOWN_MESSAGES, &e->tally.messages) == 0 && known(l, e, LITE_ERASE_KNOWN_JOBS, &e->tally.jobs) == 0 ? 0 : -1;
 }
 
 int lite_erase_receipt(struct lite *l, struct sv erasure_id, struct sv counts)

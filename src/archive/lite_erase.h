@@ -29,6 +29,8 @@ struct lite_erasure {
 int lite_erase_say(struct lite *l, struct lite_erasure *e) MUST_CHECK;
 /* 1: there is more to do, best in another transaction; 0: it is done. -1 as above. */
 int lite_erase_some(struct lite *l, struct lite_erasure *e) MUST_CHECK;
+/* Into the tally: the ids that an erasure would say. */
+int lite_erase_ids(struct lite *l, struct lite_erasure *e) MUST_CHECK;
 /* Adds to the receipt. */
 int lite_erase_receipt(struct lite *l, struct sv erasure_id, struct sv counts) MUST_CHECK;
 

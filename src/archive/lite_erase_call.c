@@ -53,18 +53,47 @@ static void answer_erase(struct job *j, enum archive_status status)
     c->fn(j->arg, status, status == ARCHIVE_DONE ? &c->answer : NULL);
 }
 
-void lite_erase_call(struct archive *a, const struct archive_erase *what, archive_erased_fn *fn, void *arg)
+static struct job *erase_job(struct archive *a, const struct job_type *type, const struct archive_erase *what, archive_erased_fn *fn, void *arg)
 {
-    static const struct job_type type = { JOB_ALONE, "the archive does not erase", run_erase, answer_erase };
-    struct job *j = sqlite_job_new(a, &type, sizeof(struct erase_call), arg);
+    struct job *j = sqlite_job_new(a, type, sizeof(struct erase_call), arg);
     struct erase_call *c = j->data;
 
     c->fn = fn;
     c->erasure.what = *what;
     c->erasure.what.id = arena_sv(j->arena, what->id);
     c->erasure.tally.arena = j->arena;
-    j->n = PATIENCE_ROWS;
+    return j;
+}
+
+static void submit(struct job *j)
+{
+    const struct erase_call *c = j->data;
+
     sqlite_job_submit(j, c->erasure.what.id.p != NULL);
+}
+
+void lite_erase_call(struct archive *a, const struct archive_erase *what, archive_erased_fn *fn, void *arg)
+{
+    static const struct job_type type = { JOB_ALONE, "the archive does not erase", run_erase, answer_erase };
+    struct job *j = erase_job(a, &type, what, fn, arg);
+
+    j->n = PATIENCE_ROWS;
+    submit(j);
+}
+
+static int run_ids(struct sqlite *s, struct job *j)
+{
+    struct erase_call *c = j->data;
+    int rc = lite_erase_ids(s->lite, &c->erasure);
+
+    return rc == 0 ? erase_tally_answer(&c->erasure.tally, SV(""), &c->answer) : rc;
+}
+
+void lite_erase_ids_call(struct archive *a, struct sv session_id, int64_t at_ms, archive_erased_fn *fn, void *arg)
+{
+    static const struct job_type type = { JOB_READS, "the archive cannot be read", run_ids, answer_erase };
+
+    submit(erase_job(a, &type, &(struct archive_erase){ ARCHIVE_SESSION, session_id, at_ms }, fn, arg));
 }
 
 struct receipt_call {

@@ -76,7 +76,10 @@
                         " WHERE o.read_ms < ?2", \
     [LITE_ERASE_FIGURES] = "DELETE FROM daily_analytics WHERE metric = 'user_' || ?1 || '_messages'", \
     [LITE_ERASE_DUE] = "UPDATE erasure_salt SET wipe_due = 1 WHERE wipe_due = 0", \
-    [LITE_ERASE_IS_DUE] = "SELECT wipe_due FROM erasure_salt"
+    [LITE_ERASE_IS_DUE] = "SELECT wipe_due FROM erasure_salt", \
+    [LITE_ERASE_TOLD] = "SELECT r.key, r.value FROM erasures e, json_each(e.receipt) r WHERE e.id = ?1 AND r.type = 'integer'", \
+    [LITE_ERASE_KNOWN_MESSAGES] = "SELECT message_id FROM messages WHERE conversation_id = ?1 AND received_at > ?2 - 172800000", \
+    [LITE_ERASE_KNOWN_JOBS] = "SELECT id FROM jobs WHERE conversation_id = ?1 AND coalesce(completed_at, ?2) > ?2 - 172800000"
 
 #define LITE_ERASE_WIPED "UPDATE erasure_salt SET wipe_due = 0, wiped = wiped + 1"
 

@@ -416,6 +416,7 @@ const struct archive_history_ops lite_history_ops = {
     .preferences_put = preferences_put,
     .ids = ids,
     .erase = lite_erase_call,
+    .erase_ids = lite_erase_ids_call,
     .receipt = lite_receipt_call,
     .export = lite_export_call,
 };

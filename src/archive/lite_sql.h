@@ -69,6 +69,9 @@ enum lite_sql {
     LITE_ERASE_FIGURES,
     LITE_ERASE_DUE,    /* says that the file is to be wiped */
     LITE_ERASE_IS_DUE,
+    LITE_ERASE_TOLD,           /* id: what the receipt says */
+    LITE_ERASE_KNOWN_MESSAGES, /* name, time: ids that the store may still know */
+    LITE_ERASE_KNOWN_JOBS,
     LITE_EXPORT, /* seven, in the order of enum export_table: name, key, position, limit: lite_export_sql.h */
     LITE_EXPORT_LAST = LITE_EXPORT + 6,
     LITE_SQL_N,

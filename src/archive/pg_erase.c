@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *   SAY, alone: no batch is being written at that moment, and each one after it looks first
- *     └─> the subject's steps, one after another; one that deletes as many rows as it may comes once more
+ *     └─> the subject's steps, one after another; one that finds as many rows as it may comes once more
+ *           └─> the receipt, which also counts what others have deleted who were told the same
  * A transaction that another one was in the way of is made again: nothing of it remained. */
 #include "config.h"
 
@@ -42,6 +43,9 @@ static const struct step of_user[] = {
     { false, 1, { ERASE(CUSTOMER_TOO) } },
     { false, 2, { &pg_history_sql[PG_HISTORY_EDITOR], ERASE(PREFERENCES) } },
     { false, 1, { ERASE(FIGURES) } },
+};
+static const struct step of_ids[] = {
+    { false, 1, { ERASE(KNOWN) } },
 };
 
 struct call {
@@ -160,8 +164,32 @@ static void on_step(void *arg, const struct pg_outcome *o)
     take_step(c);
 }
 
+static void on_told(void *arg, const struct pg_outcome *o)
+{
+    struct call *c = arg;
+
+    for (size_t row = 0; row < pg_rows(o); row++) {
+        int64_t n = 0;
+        if (sv_to_i64(pg_value(o, row, 1), &n)) /* what is none is nobody's count */
+            erase_tally_in_all(&c->tally, pg_value(o, row, 0), n);
+    }
+    finish(c, o->status == PG_DONE ? ARCHIVE_DONE : ARCHIVE_DOWN);
+}
+
+static void ask_receipt(struct call *c)
+{
+    c->queries[0] = (struct pg_query){ ERASE(TOLD), c->params };
+    c->queries_n = 1;
+    c->done = on_told;
+    send_again(c);
+}
+
 static void take_step(struct call *c)
 {
+    if (c->step == c->end && c->id[0] != '\0') {
+        ask_receipt(c);
+        return;
+    }
     if (c->step == c->end) {
         finish(c, ARCHIVE_DONE);
         return;
@@ -198,6 +226,19 @@ static void bigint(char to[8], int64_t n)
 static struct sv nameable(struct call *c, struct sv id)
 {
     return item_is_id(id) ? keep(c, id) : SV("");
+}
+
+void pg_erase_ids(struct pg_pool *p, struct sv session_id, int64_t at_ms, archive_erased_fn *fn, void *arg)
+{
+    struct call *c = call_new(p, arg);
+
+    c->fn = fn;
+    c->step = of_ids;
+    c->end = of_ids + ARRAY_LEN(of_ids);
+    c->params[0] = nameable(c, session_id);
+    c->params[1] = pg_time(c->time, at_ms);
+    c->params[2] = c->params[3] = SV_NONE;
+    take_step(c);
 }
 
 void pg_erase(struct pg_pool *p, const struct archive_erase *what, archive_erased_fn *fn, void *arg)

@@ -8,6 +8,7 @@
 
 /* Answered by the pool at the latest when it is closed. */
 void pg_erase(struct pg_pool *p, const struct archive_erase *what, archive_erased_fn *fn, void *arg);
+void pg_erase_ids(struct pg_pool *p, struct sv session_id, int64_t at_ms, archive_erased_fn *fn, void *arg);
 void pg_receipt(struct pg_pool *p, struct sv erasure_id, struct sv counts, archive_done_fn *fn, void *arg);
 
 #endif

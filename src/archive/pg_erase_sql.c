@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * What was received after the erasure stays: times of rows that come from items are compared with its own time, those that the database made with when
  * it was first told of it (made_at). Each deletion adds to the receipt in the same statement, so that the receipt is right whatever becomes of the
- * rest. A conversation goes when nothing of it is left; else it is as if it had begun afterwards. */
+ * rest, and complete for whoever finds nothing to delete: he has waited for the locks of those who did. A conversation goes when nothing of it is left; else it is as if it had begun afterwards. */
 #include "config.h"
 
 #include "archive/pg_erase_sql.h"
@@ -39,19 +39,26 @@
     " FROM c WHERE id = $3::uuid AND c.n > 0)"
 #define ANSWER(table) TOLD(table) " SELECT '" table "', c.n, NULL FROM c"
 
+/* How many were due says whether there are more: of those that another one deletes in the meantime none is among the gone. */
+#define DUE(key, table, more) \
+    "WITH due AS MATERIALIZED (SELECT " key " AS key FROM " table " WHERE conversation_id = $1 AND " more " LIMIT $4)," \
+    " d AS (SELECT count(*) AS n FROM due), gone AS (DELETE FROM " table " WHERE conversation_id = $1 AND " key " = ANY (ARRAY(SELECT key FROM due))"
+
 #define MESSAGES_TEXT \
-    "WITH gone AS (DELETE FROM messages WHERE conversation_id = $1 AND id = ANY (ARRAY(SELECT id FROM messages WHERE conversation_id = $1" \
-    " AND received_at <= $2 ORDER BY id LIMIT $4)) RETURNING message_id, received_at)" TOLD("messages") \
-    " SELECT 'messages', c.n, g.message_id FROM c LEFT JOIN gone g ON g.received_at > " STILL_KNOWN
+    DUE("id", "messages", "received_at <= $2 ORDER BY id") " RETURNING message_id, received_at)" TOLD("messages") \
+    " SELECT 'messages', d.n, g.message_id FROM d LEFT JOIN gone g ON g.received_at > " STILL_KNOWN
 
 #define ACTIONS_TEXT \
-    "WITH gone AS (DELETE FROM message_actions WHERE conversation_id = $1 AND ctid = ANY (ARRAY(SELECT ctid FROM message_actions" \
-    " WHERE conversation_id = $1 AND created_at <= $2 LIMIT $4)) RETURNING turn_id)" ANSWER("message_actions")
+    DUE("ctid", "message_actions", "created_at <= $2") " RETURNING turn_id)" TOLD("message_actions") " SELECT 'message_actions', d.n, NULL FROM d"
 
 #define JOBS_TEXT \
-    "WITH gone AS (DELETE FROM jobs WHERE id = ANY (ARRAY(SELECT id FROM jobs WHERE conversation_id = $1 AND created_at <= $2 LIMIT $4))" \
-    " RETURNING id, completed_at)" TOLD("jobs") \
-    " SELECT 'jobs', c.n, g.id FROM c LEFT JOIN gone g ON coalesce(g.completed_at, 'infinity') > " STILL_KNOWN
+    DUE("id", "jobs", "created_at <= $2") " RETURNING id, completed_at)" TOLD("jobs") \
+    " SELECT 'jobs', d.n, g.id FROM d LEFT JOIN gone g ON coalesce(g.completed_at, 'infinity') > " STILL_KNOWN
+
+#define TOLD_TEXT "SELECT r.key, r.value, NULL FROM erasures e, jsonb_each_text(e.receipt) r WHERE e.id = $3::uuid"
+#define KNOWN_TEXT \
+    "SELECT 'messages', 0, message_id FROM messages WHERE conversation_id = $1 AND received_at > " STILL_KNOWN " UNION ALL" \
+    " SELECT 'jobs', 0, id::text FROM jobs WHERE conversation_id = $1 AND coalesce(completed_at, 'infinity') > " STILL_KNOWN
 
 #define ORPHANS_TEXT \
     "WITH gone AS (DELETE FROM message_actions a WHERE a.conversation_id = $1 AND a.message_id IS NOT NULL AND NOT EXISTS" \
@@ -154,4 +161,6 @@ const struct pg_statement pg_erase_sql[PG_ERASE_SQL_N] = {
     GOES(PG_ERASE_CUSTOMER_TOO, "tk_erase_customer_too", CUSTOMERS_TOO_TEXT(THAT_USER, SAID_BEFORE)),
     GOES(PG_ERASE_PREFERENCES, "tk_erase_preferences", PREFERENCES_TEXT),
     GOES(PG_ERASE_FIGURES, "tk_erase_figures", FIGURES_TEXT),
+    GOES(PG_ERASE_TOLD, "tk_erase_told", TOLD_TEXT),
+    GOES(PG_ERASE_KNOWN, "tk_erase_known", KNOWN_TEXT),
 };

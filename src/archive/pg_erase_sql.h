@@ -14,8 +14,8 @@ enum pg_erase_sql {
     PG_ERASE_ALONE,
     PG_ERASE_SAY,     /* id as text, subject, name, time: the id that it has */
     PG_ERASE_RECEIPT, /* id as text, JSON as text */
-    /* All of these take: name, time, id of the erasure as text, limit. They answer rows of: table, number of its rows that went, and with the table
-     * messages or jobs an id that the store may still know */
+    /* All of these take: name, time, id of the erasure as text, limit. They answer rows of: table, number of its rows that went (of those with a limit: that
+     * were found, whoever deleted them), and with the table messages or jobs an id that the store may still know */
     PG_ERASE_MESSAGES,
     PG_ERASE_ACTIONS,
     PG_ERASE_JOBS,
@@ -31,6 +31,8 @@ enum pg_erase_sql {
     PG_ERASE_CUSTOMER_TOO,
     PG_ERASE_PREFERENCES,
     PG_ERASE_FIGURES,
+    PG_ERASE_TOLD,  /* what the receipt says so far */
+    PG_ERASE_KNOWN, /* nothing goes: ids that the store may still know */
     PG_ERASE_SQL_N,
 };
 extern const struct pg_statement pg_erase_sql[PG_ERASE_SQL_N];

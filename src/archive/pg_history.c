@@ -380,6 +380,11 @@ static void erase(struct archive *a, const struct archive_erase *what, archive_e
     pg_erase(postgres_of(a)->pool, what, fn, arg);
 }
 
+static void erase_ids(struct archive *a, struct sv session_id, int64_t at_ms, archive_erased_fn *fn, void *arg)
+{
+    pg_erase_ids(postgres_of(a)->pool, session_id, at_ms, fn, arg);
+}
+
 static void receipt(struct archive *a, struct sv erasure_id, struct sv counts, archive_done_fn *fn, void *arg)
 {
     pg_receipt(postgres_of(a)->pool, erasure_id, counts, fn, arg);
@@ -399,6 +404,7 @@ const struct archive_history_ops pg_history_ops = {
     .preferences_put = preferences_put,
     .ids = ids,
     .erase = erase,
+    .erase_ids = erase_ids,
     .receipt = receipt,
     .export = export_rows,
 };

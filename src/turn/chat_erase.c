@@ -88,6 +88,13 @@ static void refuse(struct chat_erasure *e)
     }
 }
 
+void chat_erasure_counts(struct json_out *o, int64_t messages, int64_t jobs, int64_t events)
+{
+    json_kint(o, "store_messages", messages);
+    json_kint(o, "store_jobs", jobs);
+    json_kint(o, "store_events", events);
+}
+
 static void put_counts(struct json_out *o, const struct chat_erasure *e)
 {
     json_obj(o);
@@ -171,7 +178,10 @@ static void write_receipt(struct chat_erasure *e)
         finish(e);
         return;
     }
-    put_counts(&o, e);
+    json_obj(&o);
+    chat_erasure_counts(&o, e->messages, e->jobs, e->events);
+    json_kint(&o, "store_dead_letters", e->letters);
+    json_obj_end(&o);
     if (buf_ok(&b)) {
         archive_receipt(e->f.c.t->o.archive, e->erasure_id, buf_sv(&b), receipt_written, e);
     } else {

@@ -23,7 +23,8 @@ struct chat_erasure {
     struct sv after;         /* the archive was asked up to this one */
     unsigned rounds;
     bool all_gone;           /* the store had no session of his when it was asked last, ... */
-    int64_t began_ms, asked_ms; /* ... at this time of its clock; when it was asked first */
+    int64_t began_ms, asked_ms; /* when it was asked first, and last, by its clock */
+    int64_t himself_ms;      /* up to when he himself is being erased in the archive */
 
     /* what has become of it */
     enum erase_end end;      /* what went wrong first */
@@ -33,6 +34,8 @@ struct chat_erasure {
     struct sv erasure_id;    /* n = 0: no archive */
 };
 
+/* The store's counts as the receipt keeps them beside the archive's, which has tables of the same names. */
+void chat_erasure_counts(struct json_out *o, int64_t messages, int64_t jobs, int64_t events);
 /* Adds it up; and how it ended. */
 void chat_erasure_note(struct chat_erasure *e, struct sv id, const struct erased_session *s);
 void chat_erasure_tables(struct chat_erasure *e, const struct archive_erased *a);

@@ -31,6 +31,8 @@ static void drop_preferences(struct chat_erasure *e)
     store_preferences_put(e->f.c.t->o.store, e->f.user_id, NULL, 0, preferences_gone, e);
 }
 
+static void erase_up_to(struct chat_erasure *e, int64_t at_ms);
+
 static void user_erased(void *arg, enum archive_status status, const struct archive_erased *a)
 {
     struct chat_erasure *e = arg;
@@ -41,16 +43,26 @@ static void user_erased(void *arg, enum archive_status status, const struct arch
         chat_erasure_tables(e, a);
         e->erasure_id = arena_sv(e->f.c.a, a->erasure_id);
     }
-    drop_preferences(e);
+    if (status == ARCHIVE_DONE && e->himself_ms != e->at_ms)
+        erase_up_to(e, e->at_ms);
+    else
+        drop_preferences(e);
 }
 
+static void erase_up_to(struct chat_erasure *e, int64_t at_ms)
+{
+    const struct archive_erase what = { .subject = ARCHIVE_USER, .id = e->f.user_id, .at_ms = at_ms };
+
+    e->himself_ms = at_ms;
+    archive_erase(e->f.c.t->o.archive, &what, user_erased, e);
+}
+
+/* First as of the beginning, as a daemon was told: what that one has deleted is counted there. */
 static void erase_himself(struct chat_erasure *e)
 {
     e->at_ms = e->all_gone ? e->asked_ms : e->began_ms;
-    const struct archive_erase what = { .subject = ARCHIVE_USER, .id = e->f.user_id, .at_ms = e->at_ms };
-
     if (e->f.c.t->o.archive != NULL)
-        archive_erase(e->f.c.t->o.archive, &what, user_erased, e);
+        erase_up_to(e, e->began_ms);
     else
         drop_preferences(e);
 }
@@ -99,9 +111,7 @@ static void session_erased(void *arg, const struct erased_session *s)
         return;
     }
     json_obj(&o);
-    json_kint(&o, "messages", s->counts.messages);
-    json_kint(&o, "jobs", s->counts.jobs);
-    json_kint(&o, "events", s->counts.events);
+    chat_erasure_counts(&o, s->counts.messages, s->counts.jobs, s->counts.events);
     json_obj_end(&o);
     if (buf_ok(&b)) {
         archive_receipt(e->f.c.t->o.archive, s->archive.erasure_id, buf_sv(&b), receipt_written, e);

@@ -37,7 +37,7 @@ struct erased_session {
     struct archive_erased archive; /* its lists are borrowed until the callback returns; erasure_id n = 0: no archive */
 };
 typedef void erase_session_fn(void *arg, const struct erased_session *e);
-/* Store, then archive, then once more the store, for what only the archive knew. fn comes exactly once, never from inside the call. Copies everything. */
+/* Archive (what it alone knows), store, archive, and once more the store, for what came to the archive in between. fn comes exactly once, never from inside the call. Copies everything. */
 void erase_session(struct turns *t, const struct erase_session *what, erase_session_fn *fn, void *arg);
 
 /* The mark of an erased message: whoever sends it again hears that, and nothing of it is in there. In the arena; SV_NONE: memory. */

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: MIT
  * All of one session goes:
  *
- *   lane ──> history, lists ──> apply: forget, marks, erase item ──> archive: tombstone, rows ──> marks and jobs that only the archive knew
- *              ^                   │ somebody wrote in between
- *              └───────────────────┘
+ *   archive: ids ──> lane ──> history, lists ──> apply: forget, marks, erase item ──> archive: tombstone, rows ──> marks and jobs that came in between
+ *                               ^                  │ somebody wrote in between
+ *                               └──────────────────┘
  *
  * The first apply is what ends a running turn: its version and its lease are gone, so nothing that it decides is taken any more. What is
- * accepted after it belongs to a new record, and stays. */
+ * accepted after it belongs to a new record, and stays. From then on a daemon may be the one who deletes the rows, having found the item, and does not tell
+ * which they were: so the archive is asked before for the ids that it alone knows. */
 #include "config.h"
 
 #include <stdlib.h>
 
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "turn/control_own.h"
 #include "turn/erase.h"
@@ -151,6 +153,16 @@ static bool add_entries(struct erasing *q, const struct sv *entries, size_t n)
     return kept;
 }
 
+static bool add_ids(struct erasing *q, const struct archive_erased *e)
+{
+    bool kept = true;
+    for (size_t i = 0; kept && i < e->message_ids_n; i++)
+        kept = add_name(q, &q->messages, e->message_ids[i]);
+    for (size_t i = 0; kept && i < e->job_ids_n; i++)
+        kept = add_name(q, &q->jobs, e->job_ids[i]);
+    return kept;
+}
+
 /* ---- small values ---- */
 
 static void value_removed(void *arg, enum store_status status)
@@ -214,10 +226,7 @@ static void archive_erased_it(void *arg, enum archive_status status, const struc
     }
     *to = (struct archive_erased){ .tables = tables, .tables_n = e->tables_n, .erasure_id = arena_sv(q->a, e->erasure_id) };
     size_t before = q->messages.n;
-    for (size_t i = 0; kept && i < e->message_ids_n; i++)
-        kept = add_name(q, &q->messages, e->message_ids[i]);
-    for (size_t i = 0; kept && i < e->job_ids_n; i++)
-        kept = add_name(q, &q->jobs, e->job_ids[i]);
+    kept = kept && add_ids(q, e);
     q->late_ids = q->messages.at + before;
     q->late_n = q->messages.n - before;
     if (kept && to->erasure_id.p != NULL)
@@ -338,6 +347,29 @@ static void got_lists(void *arg, enum store_status status, const struct store_vi
 
 static void enter(void *arg);
 
+static void go_in(struct erasing *q)
+{
+    if (lanes_enter(q->t->lanes, q->id, &q->place, enter, q) != 0)
+        end(q, ERASE_MEMORY);
+}
+
+/* Without an answer only marks are left of what the archive alone knows, and they say nothing of what it was; but where the store has cut entries off, results, too. */
+static void archive_knows(void *arg, enum archive_status status, const struct archive_erased *e)
+{
+    struct erasing *q = arg;
+    if (status == ARCHIVE_DONE && !add_ids(q, e))
+        end(q, ERASE_MEMORY);
+    else if (status != ARCHIVE_DONE && q->passed)
+        end(q, ERASE_BEHIND);
+    else
+        go_in(q);
+}
+
+static void ask_ids(struct erasing *q)
+{
+    archive_erase_ids(q->t->o.archive, q->id, clock_wall_ms(), archive_knows, q);
+}
+
 static void queue_has_passed(void *arg, enum queue_passed how, int64_t now_ms)
 {
     struct erasing *q = arg;
@@ -347,8 +379,8 @@ static void queue_has_passed(void *arg, enum queue_passed how, int64_t now_ms)
         end(q, ERASE_STORE_DOWN);
     else if (how == QUEUE_BEHIND)
         end(q, ERASE_BEHIND);
-    else if (lanes_enter(q->t->lanes, q->id, &q->place, enter, q) != 0)
-        end(q, ERASE_MEMORY);
+    else
+        ask_ids(q);
 }
 
 /* Of an older exchange that still waits for the archive nobody would know the mark and the job. */
@@ -495,8 +527,10 @@ void erase_session(struct turns *t, const struct erase_session *what, erase_sess
     q->jobs.seen = map_new();
     t->transactions++;
     if (q->id.p == NULL || (what->user_id.n > 0 && q->user_id.p == NULL) || q->messages.seen == NULL || q->jobs.seen == NULL ||
-        lanes_enter(t->lanes, q->id, &q->place, enter, q) != 0) {
+        (t->o.archive == NULL && lanes_enter(t->lanes, q->id, &q->place, enter, q) != 0)) {
         erasing_free(q);
         refuse_soon(t, fn, arg);
+    } else if (t->o.archive != NULL) {
+        ask_ids(q);
     }
 }

@@ -4,6 +4,7 @@
 #include "config.h"
 
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -527,6 +528,20 @@ static void close_many(const int *fds, int n, const char *what)
     is_int(good, n, "%s", what);
 }
 
+/* A place is free again when its connection has ended, which is a moment after its client has read the answer. */
+static bool only_open(int64_t n)
+{
+    struct api_stat s;
+
+    for (int i = 0; i < 4000; i++) {
+        api_stat(rig.api, &s);
+        if (s.connections == n)
+            return true;
+        (void)poll(NULL, 0, 5);
+    }
+    return false;
+}
+
 static void test_room(void)
 {
     static const char *const platform[] = { PLATFORM, NULL };
@@ -545,15 +560,18 @@ static void test_room(void)
     expect("POST", C "/c1/cancel", admin, NO_BODY, 200, "and do something about it");
     calls = atomic_load(&control_calls);
     atomic_store(&control_script.hold, true);
+    ok(only_open(2), "he has left");
     open_many(places, PLACES, "GET", V1 "stats", admin, NO_BODY);
     ok(rig_wait_int(&control_calls, calls + PLACES), "administrators take all of theirs");
     expect("GET", V1 "health", admin, NO_BODY, 503, "one more is refused");
     expect("GET", V1 "health", platform, NO_BODY, 403, "credentials are checked first");
     rig_answer_all(&rig);
     close_many(fds, 2, "messages are answered");
+    ok(only_open(PLACES), "they have left");
     expect("POST", A_PATH, platform, MESSAGE, 200, "and have room while administrators have none");
     rig_run(&rig, control_double_release, NULL);
     close_many(places, PLACES, "administrators are answered");
+    ok(only_open(0), "all have left");
     expect("GET", V1 "health", admin, NO_BODY, 200, "and have room again");
     rig_stop(&rig);
 }

@@ -82,6 +82,15 @@ struct erased erase(struct rig *r, enum archive_subject subject, const char *id,
     return e;
 }
 
+struct erased erase_ids(struct rig *r, const char *session, int64_t at)
+{
+    struct erased e = { .r = r, .inside = true };
+    archive_erase_ids(r->a, sv_from(session), RIG_NOW + at, on_erased, &e);
+    e.inside = false;
+    erase_wait(r, &e);
+    return e;
+}
+
 struct done {
     int count;
     enum archive_status status;

@@ -22,6 +22,7 @@ void erase_start(struct rig *r, struct archive *a, struct erased *e, enum archiv
 void erase_wait(struct rig *r, const struct erased *e);
 /* Of r->a, at RIG_NOW + at. */
 struct erased erase(struct rig *r, enum archive_subject subject, const char *id, int64_t at);
+struct erased erase_ids(struct rig *r, const char *session, int64_t at);
 enum archive_status erase_receipt(struct rig *r, struct sv id, const char *counts);
 enum archive_status erase_figures(struct rig *r, const struct archive_figure *list, size_t n, int64_t read);
 enum archive_status erase_preference(struct rig *r, const char *user, const char *key, const char *value);

@@ -6,6 +6,7 @@
 #include <sqlite3.h>
 #include <stdio.h>
 
+#include "lib/clock.h"
 #include "t/archive/erase.h"
 #include "t/archive/history.h"
 
@@ -144,6 +145,48 @@ static void race(struct rig *r)
     archive_close(k.eraser);
 }
 
+/* Several are told the same, as a process that was asked for it and a daemon that has it from the queue are: when any of them is answered nothing is left, and
+ * it is told all that went. */
+static void several_erase(struct rig *r)
+{
+    enum { N = 7000, SEVERAL = 3 };
+    struct sv *items = arena_array(r->arena, N, sizeof(*items)), item = erase_item(r, "several", "u-11", N);
+    struct archive *others[SEVERAL];
+    struct erased e[SEVERAL];
+    struct answer w;
+    unsigned left = 0, less = 0;
+
+    for (unsigned i = 0; i < N; i++)
+        items[i] = erase_message(r, "several", arena_printf(r->arena, "s%u", i).p, "u-11", (int64_t)i);
+    for (unsigned i = 0; i < N; i += 500)
+        if (!rig_kept(r, items + i, 500))
+            bail_out("%s: nothing to be erased", NAME);
+    for (unsigned i = 0; i < SEVERAL; i++)
+        others[i] = rig_archive(r, 0, 2);
+    rig_start_write(r, r->a, &w, &item, 1);
+    for (unsigned i = 0; i < SEVERAL; i++)
+        erase_start(r, others[i], &e[i], ARCHIVE_SESSION, "several", N);
+    int64_t until_ms = clock_mono_ms() + 60000;
+    for (bool seen[SEVERAL] = { false }; !seen[0] || !seen[1] || !seen[2];) {
+        if (clock_mono_ms() > until_ms)
+            bail_out("%s: an erasure is not answered", NAME);
+        rig_turn(r);
+        for (unsigned i = 0; i < SEVERAL; i++) {
+            if (seen[i] || e[i].count == 0)
+                continue;
+            seen[i] = true;
+            left += strcmp(rig_query(r, "SELECT count(*) FROM messages WHERE conversation_id = 'several'"), "0") != 0;
+            less += e[i].status != ARCHIVE_DONE || strstr(e[i].tables.p, "messages 7000") == NULL || strstr(e[i].tables.p, "conversations 1") == NULL;
+        }
+    }
+    is_int(left, 0, "%s: of several who erase the same none is done before all of it is gone", NAME);
+    is_int(less, 0, "%s: and each is told all of it", NAME);
+    rig_wait(r, &w);
+    is_int(w.status, ARCHIVE_DONE, "%s: so is who has it from the queue", NAME);
+    for (unsigned i = 0; i < SEVERAL; i++)
+        archive_close(others[i]);
+}
+
 static void closes_in_flight(struct rig *r)
 {
     struct archive *a = rig_archive(r, 0, 2);
@@ -180,6 +223,7 @@ static void run(struct rig *r)
     erase_rules(r);
     erase_exports(r);
     race(r);
+    several_erase(r);
     closes_in_flight(r);
 }
 

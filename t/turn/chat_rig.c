@@ -136,10 +136,35 @@ static void preferences_put(struct archive *a, struct sv user_id, const struct a
         archive_preferences_put(a, user_id, pairs, n, fn, arg);
 }
 
+struct held {
+    struct archive_erase what;
+    archive_erased_fn *fn;
+    void *arg;
+    char id[STORE_ID_MAX + 1];
+};
+
 static void erase(struct archive *a, const struct archive_erase *what, archive_erased_fn *fn, void *arg)
 {
+    struct gate *g = (struct gate *)(void *)a;
+
+    if (g->holds) {
+        struct held *h = calloc(1, sizeof(*h));
+        if (h == NULL || g->held != NULL || what->id.n >= sizeof(h->id))
+            bail_out("an erasure cannot be held");
+        *h = (struct held){ .what = *what, .fn = fn, .arg = arg };
+        memcpy(h->id, what->id.p, what->id.n);
+        h->what.id.p = h->id;
+        g->held = h;
+        return;
+    }
     if ((a = pass(a, (struct nothing){ .erased = fn, .arg = arg })) != NULL)
         archive_erase(a, what, fn, arg);
+}
+
+static void erase_ids(struct archive *a, struct sv id, int64_t at_ms, archive_erased_fn *fn, void *arg)
+{
+    if ((a = pass(a, (struct nothing){ .erased = fn, .arg = arg })) != NULL)
+        archive_erase_ids(a, id, at_ms, fn, arg);
 }
 
 static void receipt(struct archive *a, struct sv id, struct sv counts, archive_done_fn *fn, void *arg)
@@ -166,8 +191,8 @@ static bool is_up(const struct archive *a)
 }
 
 static const struct archive_history_ops history_ops = { .page = page, .sessions = sessions, .figures = figures, .preferences = preferences,
-                                                        .preferences_put = preferences_put, .erase = erase, .receipt = receipt, .ids = user_ids,
-                                                        .export = export };
+                                                        .preferences_put = preferences_put, .erase = erase, .erase_ids = erase_ids, .receipt = receipt,
+                                                        .ids = user_ids, .export = export };
 static const struct archive_ops ops = { .name = "Gate", .history = &history_ops, .context = context, .message = message, .job = job,
                                         .session = session, .customer = customer, .is_up = is_up };
 
@@ -225,6 +250,27 @@ void chat_close(struct chat_rig *c)
     if (c->gate.real != NULL)
         archive_close(c->gate.real);
     rig_close(&c->r);
+}
+
+void chat_gate_wait(struct chat_rig *c)
+{
+    for (int i = 0; i < 20000 && c->gate.held == NULL; i++) {
+        loop_turn(c->r.loop, false);
+        if (i > 300)
+            usleep(100);
+    }
+    if (c->gate.held == NULL)
+        bail_out("no erasure comes to the archive");
+}
+
+void chat_gate_release(struct chat_rig *c)
+{
+    struct held *h = c->gate.held;
+
+    c->gate.held = NULL;
+    c->gate.holds = false;
+    archive_erase(c->gate.real, &h->what, h->fn, h->arg);
+    free(h);
 }
 
 static void said(void *arg, const struct turn_answer *answer)

@@ -13,6 +13,8 @@ struct gate {
     struct archive *real;
     struct loop *loop;
     bool away;
+    bool holds;        /* the next erasure waits for chat_gate_release */
+    struct held *held; /* it does */
 };
 
 struct chat_rig {
@@ -26,6 +28,10 @@ void chat_file_remove(const char *path);
 /* path NULL: there is no archive. failing: that call of the store is answered DOWN (the first is 1); 0: none is. */
 void chat_open(struct chat_rig *c, const char *path, unsigned failing);
 void chat_close(struct chat_rig *c);
+/* Turns the loop until an erasure is held (gate.holds). Ends the test run when none comes. */
+void chat_gate_wait(struct chat_rig *c);
+/* It goes on, and no other one is held. */
+void chat_gate_release(struct chat_rig *c);
 
 /* A message of `user` that is answered (or waits, when the AI is held). */
 void chat_say(struct chat_rig *c, const char *user, const char *session, const char *id, const char *text, int64_t timestamp_ms);
