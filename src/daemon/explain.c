@@ -180,15 +180,15 @@ static void say_owner(struct story *s, const json_t *state, const json_t *lease)
 
 static void say_turn(struct story *s, const json_t *state)
 {
-    const json_t *lease = json_object_get(state, "lease"), *pending = json_object_get(state, "pending_messages");
-    size_t n = json_is_array(pending) ? json_array_size(pending) : 0;
+    const json_t *lease = json_object_get(state, "lease");
+    int64_t n = json_i64(state, "pending", 0); /* the messages themselves are not all shown */
     struct sv again = date(s->call->a, state, "retry_at");
     if (json_is_object(lease))
         say_owner(s, state, lease);
     else
         say(s, SV("No turn is running."));
     if (n > 0)
-        say(s, arena_printf(s->call->a, "%zu %s for an answer.", n, n == 1 ? "message waits" : "messages wait"));
+        say(s, arena_printf(s->call->a, "%lld %s for an answer.", (long long)n, n == 1 ? "message waits" : "messages wait"));
     if (n > 0 && again.p != NULL && !json_is_object(lease))
         say(s, arena_printf(s->call->a, "The next try is due at %.*s.", SV_FMT(again)));
     if (json_bool(state, "archived_only", false))

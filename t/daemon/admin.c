@@ -322,7 +322,7 @@ static void explains_who_works(void)
         control_script.answer = (struct control_answer){ .http_status = 200, .result = sv_from(state) };
         has_str(ask("EXPLAIN c"), rows[i].says, "who works on it: %s, held %s", rows[i].phase, rows[i].held);
     }
-    control_script.answer.result = SV("{\"check_reply\":false,\"retry_at\":1893456000,\"pending_messages\":[{}],\"archived_only\":true}");
+    control_script.answer.result = SV("{\"check_reply\":false,\"retry_at\":1893456000,\"pending\":1,\"pending_messages\":[{}],\"archived_only\":true}");
     has_str(ask("EXPLAIN c"), "resumes it.\nNo turn is running.\n1 message waits for an answer.\nThe next try is due at 2030-01-01T00:00:00.000Z.\n"
             "Nothing was said here for so long", "nobody: until when, who knows more");
 }
