@@ -313,6 +313,7 @@ static void put_pages(struct json_out *o, const struct page_sweep *sweep)
     json_kint(o, "page_messages_accepted", (int64_t)n.found.accepted);
     json_kint(o, "page_messages_answered_by_person", (int64_t)n.found.answered);
     json_kint(o, "page_messages_unread", (int64_t)n.found.unread);
+    json_kint(o, "page_conversations_put_off", (int64_t)n.found.put_off);
 }
 
 static void admin_status(void *arg, struct json_out *o)

@@ -5,7 +5,7 @@
  *     ──> the sweep (page_sweep_read.c) ──> SEEN, SWEPT written, BEHIND removed ──> the lease is given back
  *
  * "deferred" is taken away before the sweep begins, and kept as "behind" until it has come to its end: what is deferred meanwhile is told anew, and a daemon that dies
- * leaves "behind" for the next one. */
+ * leaves "behind" for the next one. A sweep that left a conversation (page_sweep_left.c) has not come to its end, and writes it. */
 #include "config.h"
 
 #include <stdio.h>
@@ -131,6 +131,8 @@ static void rest(struct swept_page *p)
 static void run_free(struct sweep_run *r)
 {
     map_free(r->visited);
+    map_free(r->done);
+    map_free(r->left);
     arena_free(r->list);
     arena_free(r->a);
     free(r->items);
@@ -146,6 +148,14 @@ static void failed(struct swept_page *p)
     if (p->wish_ms == 0) /* it was time */
         p->next_mono_ms = p->not_before_mono_ms;
     let_go(p);
+}
+
+static void behind_kept(void *arg, enum store_status status)
+{
+    struct swept_page *p = arg;
+    (void)status; /* else it is made again from what else is known */
+    if (sweep_heard(p))
+        failed(p);
 }
 
 static void finished(struct swept_page *p)
@@ -200,7 +210,10 @@ static void note_all(struct swept_page *p, int64_t began_ms)
 
 void sweep_over(struct swept_page *p, const char *why)
 {
-    int64_t began_ms = p->run.began_ms;
+    int64_t began_ms = p->run.began_ms, base_ms = p->run.base_ms;
+    bool left = p->run.found.put_off > 0;
+    if (why == NULL && left)
+        why = "conversations were left";
     if (p->timer != NULL)
         loop_timer_stop(p->timer);
     if (p->call != NULL) {
@@ -209,9 +222,15 @@ void sweep_over(struct swept_page *p, const char *why)
     }
     if (began_ms != 0)
         sweep_tell(p, why);
+    if (why == NULL)
+        sweep_known_drop(p);
+    else
+        sweep_known_keep(p);
     run_free(&p->run);
     if (why == NULL)
         note_all(p, began_ms);
+    else if (left && !p->all->ended)
+        put(p, names[SWEEP_BEHIND], base_ms, VALUE_TTL_MS, behind_kept, p);
     else
         failed(p);
 }
@@ -246,11 +265,11 @@ static void begin_run(struct swept_page *p)
     }
     char since[25];
     int64_t since_ms = base_ms - MARGIN_MS > now_ms - MOST_MS ? base_ms - MARGIN_MS : now_ms - MOST_MS;
-    *r = (struct sweep_run){ .began_ms = now_ms, .since_ms = since_ms, .visited = map_new(), .list = arena_new(0, RUN_BYTES), .a = arena_new(0, RUN_BYTES),
+    *r = (struct sweep_run){ .began_ms = now_ms, .since_ms = since_ms, .base_ms = base_ms, .visited = map_new(), .done = map_new(), .left = map_new(), .list = arena_new(0, RUN_BYTES), .a = arena_new(0, RUN_BYTES),
                              .items = calloc(SWEEP_RUN, sizeof(*r->items)) };
     clock_format(since_ms, since);
     log_info("a page is swept", "page_id", p->id, "since", since, NULL);
-    if (r->visited == NULL || r->list == NULL || r->a == NULL || r->items == NULL)
+    if (r->visited == NULL || r->done == NULL || r->left == NULL || r->list == NULL || r->a == NULL || r->items == NULL)
         sweep_over(p, "memory is short");
     else
         sweep_read_begin(p);
@@ -406,6 +425,7 @@ static void page_free(struct swept_page *p)
 {
     loop_timer_free(p->timer);
     run_free(&p->run);
+    sweep_known_drop(p);
     free(p);
 }
 

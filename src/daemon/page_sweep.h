@@ -2,7 +2,7 @@
  * Fetches from Pancake what no webhook has brought (docs/peers.md, section 3): of each page that there is a token for, when the daemon starts, when the store has come
  * back, when a responder has left "deferred", and every so often. What is found is treated as if it had come by webhook, so nothing is taken twice. Any number of
  * daemons may do this: one at a time sweeps a page, under a lease in the store. In the store, in milliseconds since 1970, beside what api/webhook_pages.h names:
- *   page:<id>:behind   from when on something may be missing: what "deferred" said when a sweep began that has not come to its end
+ *   page:<id>:behind   from when on something may be missing: what "deferred" said when a sweep began that has not come to its end, or where one began that left a conversation
  *   page:<id>:swept    when the last sweep began that came to its end
  *   page:<id>:sweeper  the lease */
 #ifndef DAEMON_PAGE_SWEEP_H
@@ -25,6 +25,7 @@ struct page_sweep_found {
     uint64_t answered;   /* ... among them the customer's that a person had answered */
     uint64_t duplicates, own, left; /* known; echoes of ours; nothing becomes of them */
     uint64_t unread;     /* conversations and messages that cannot be read: the log says which */
+    uint64_t put_off;    /* conversations that were left for now: so does it */
 };
 
 /* Of this process, since its start. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * What page_sweep.c (when, and who), page_sweep_read.c (calls of the page API), page_sweep_take.c (messages) and page_sweep_tell.c (what was done) share. Nobody else includes this. */
+ * What page_sweep.c (when, and who), page_sweep_read.c (calls of the page API), page_sweep_take.c (messages), page_sweep_left.c (what is left for now) and page_sweep_tell.c (what was done) share. Nobody else includes this. */
 #ifndef DAEMON_PAGE_SWEEP_OWN_H
 #define DAEMON_PAGE_SWEEP_OWN_H
 
@@ -11,6 +11,7 @@
 
 #define SWEEP_RUN 300    /* messages of one conversation that are put in order */
 #define SWEEP_PAGE_ID_MAX 200
+#define SWEEP_CLOCKS_MS 120000 /* between the clocks of two services */
 
 enum sweep_value { SWEEP_DEFERRED, SWEEP_BEHIND, SWEEP_SEEN, SWEEP_SWEPT };
 #define SWEEP_VALUES (SWEEP_SWEPT + 1)
@@ -35,9 +36,11 @@ struct sweep_item {
 
 /* One sweep of one page. All of it is dropped at its end. */
 struct sweep_run {
-    int64_t began_ms, since_ms; /* wall */
+    int64_t began_ms, since_ms, base_ms; /* wall; base: from when on something may be missing, since: a bit before */
     /* the listing */
-    struct map *visited; /* conversations */
+    struct map *visited; /* conversations ... */
+    struct map *done, *left; /* ... all of which was taken, or need not be; and that are left for now */
+    unsigned left_in_row;    /* that were not left the time before */
     struct arena *list;  /* of one page of it */
     struct sweep_listed *listed;
     size_t n, at;
@@ -62,6 +65,12 @@ struct sweep_run {
     struct page_sweep_found found;
 };
 
+/* Of the last sweep that has not come to its end. Maps may be NULL. */
+struct sweep_known {
+    struct map *done, *left; /* conversations, as in the run */
+    int64_t began_ms, since_ms; /* when those that are done were */
+};
+
 struct swept_page {
     struct page_sweep *all;
     char id[SWEEP_PAGE_ID_MAX + 1], bot_id[MESSAGE_ID_MAX + 1];
@@ -75,6 +84,7 @@ struct swept_page {
     enum sweep_value reading;
     int64_t value[SWEEP_VALUES];
     struct sweep_call *call;
+    struct sweep_known known;
     struct sweep_run run;
 };
 
@@ -104,6 +114,8 @@ void sweep_over(struct swept_page *p, const char *why);
 void sweep_read_begin(struct swept_page *p);
 /* Behind what was taken: the conversation's older messages, or the next one. */
 void sweep_read_on(struct swept_page *p);
+/* Whatever there may be more of this one. */
+void sweep_read_next(struct swept_page *p);
 
 /* page_sweep_take.c */
 enum sweep_age { SWEEP_NEW, SWEEP_OLD, SWEEP_NO_ROOM };
@@ -111,6 +123,19 @@ enum sweep_age { SWEEP_NEW, SWEEP_OLD, SWEEP_NO_ROOM };
 enum sweep_age sweep_keep(struct swept_page *p, json_t *message);
 /* Submits what was kept, in its order, then sweep_read_on. */
 void sweep_take(struct swept_page *p);
+
+/* page_sweep_left.c */
+/* The one that is read cannot be had now: what was kept of it is dropped, then sweep_read_next; or the sweep is over. */
+void sweep_leave(struct swept_page *p, const char *why);
+/* It was left the time before, too: one try is enough. */
+bool sweep_was_left(const struct swept_page *p);
+/* All of it was taken. False: memory is short. */
+bool sweep_is_done(struct swept_page *p);
+/* It was taken the time before, and has not changed since. */
+bool sweep_is_known(const struct swept_page *p, struct sv conversation_id, int64_t updated_ms);
+/* At the end of a run, for the next one: it was in vain, or it was not. */
+void sweep_known_keep(struct swept_page *p);
+void sweep_known_drop(struct swept_page *p);
 
 /* page_sweep_tell.c */
 /* At the end of a sweep; why NULL: all of it was done. */

@@ -21,7 +21,6 @@
 #define READ_MOST 20000 /* messages of one conversation */
 #define PASSES_MOST 5
 #define PAGES_MOST 1000
-#define CLOCKS_MS 120000 /* between the clocks of two services */
 #define FUTURE_MS 3600000
 #define CALL_MS 20000
 #define LOST_MS 5000     /* so long after its time a call is not waited for any more */
@@ -34,6 +33,7 @@
 #define SECONDS_MAX 1e11 /* more are milliseconds */
 
 static void place(struct swept_page *p);
+static void read_call(struct swept_page *p);
 
 /* ---- a place, then the call ---- */
 
@@ -228,7 +228,10 @@ static bool is_good(struct swept_page *p, const struct pages_answer *a)
     case PAGES_UNREACHABLE:
     case PAGES_TOO_LATE:
     case PAGES_UNKNOWN:
-        if (++r->again >= TRIES_MOST)
+        r->again++;
+        if (r->step == read_call && (r->again >= TRIES_MOST || sweep_was_left(p)))
+            sweep_leave(p, a->err.text);
+        else if (r->again >= TRIES_MOST)
             sweep_over(p, a->err.text);
         else
             sweep_after(p, a->retry_after_ms > 0 && a->retry_after_ms < LIMITED_MAX_MS ? a->retry_after_ms : backoff_ms(r->again, p->all->o.retry_ms / 4, 10000), place);
@@ -262,8 +265,6 @@ static size_t keep_all(struct swept_page *p, const json_t *messages, bool *old, 
     return i;
 }
 
-static void read_call(struct swept_page *p);
-
 static void read_answered(void *arg, const struct pages_answer *a)
 {
     struct swept_page *p = call_free(arg);
@@ -272,7 +273,7 @@ static void read_answered(void *arg, const struct pages_answer *a)
         return;
     struct sweep_run *r = &p->run;
     if (a->outcome == PAGES_REFUSED && a->http_status != 401 && a->http_status != 403) { /* this conversation alone */
-        log_warning("a conversation cannot be read", "page_id", p->id, "error", a->err.text, NULL);
+        log_warning("a conversation cannot be read", "page_id", p->id, "conversation_id", r->listed[r->at].id.p, "error", a->err.text, NULL);
         r->found.unread++;
         r->read_more = false;
         sweep_take(p);
@@ -312,6 +313,14 @@ void sweep_read_on(struct swept_page *p)
         place_for(p, read_call);
         return;
     }
+    if (sweep_is_done(p))
+        sweep_read_next(p);
+    else
+        sweep_over(p, "memory is short");
+}
+
+void sweep_read_next(struct swept_page *p)
+{
     p->run.at++;
     next_conversation(p);
 }
@@ -341,7 +350,7 @@ static void end_page(struct swept_page *p)
     else if (r->more)
         sweep_over(p, "there are too many conversations");
     else if (r->pages > 1 && r->passes < PASSES_MOST)
-        begin_pass(p, r->pass_began_ms - CLOCKS_MS > r->since_ms ? r->pass_began_ms - CLOCKS_MS : r->since_ms);
+        begin_pass(p, r->pass_began_ms - SWEEP_CLOCKS_MS > r->since_ms ? r->pass_began_ms - SWEEP_CLOCKS_MS : r->since_ms);
     else
         sweep_over(p, NULL);
 }
@@ -399,8 +408,9 @@ static struct sv about(struct arena *a, struct sv id, const json_t *conversation
 }
 
 /* False: memory is short. */
-static bool keep_conversation(struct sweep_run *r, const json_t *conversation)
+static bool keep_conversation(struct swept_page *p, const json_t *conversation)
 {
+    struct sweep_run *r = &p->run;
     const json_t *v = json_object_get(conversation, "id");
     struct sv id = json_is_integer(v) ? arena_printf(r->list, "%lld", (long long)json_integer_value(v)) : arena_sv(r->list, json_sv(conversation, "id"));
     if (id.n == 0)
@@ -410,8 +420,12 @@ static bool keep_conversation(struct sweep_run *r, const json_t *conversation)
         return false;
     int64_t ms = updated_ms(conversation);
     r->oldest_ms = ms < r->oldest_ms ? ms : r->oldest_ms;
-    if (ms >= r->pass_since_ms)
+    if (ms >= r->pass_since_ms && sweep_is_known(p, id, ms)) {
+        if (map_put(r->done, id, p, NULL) != 0)
+            return false;
+    } else if (ms >= r->pass_since_ms) {
         r->listed[r->n++] = (struct sweep_listed){ id, what };
+    }
     buf_clear(&r->cursor);
     buf_add(&r->cursor, id);
     return buf_ok(&r->cursor);
@@ -428,7 +442,7 @@ static bool keep_list(struct swept_page *p, const json_t *list)
     if (r->listed == NULL)
         return false;
     json_array_foreach(list, i, one) {
-        if (!keep_conversation(r, one))
+        if (!keep_conversation(p, one))
             return false;
     }
     return true;

@@ -10,7 +10,6 @@
 #include "turn/webhook.h"
 
 #define SCRATCH_MAX (16u << 20)
-#define NOT_NOW_MS 1000
 #define NOT_NOW_MOST 10
 
 static void write_event(struct buf *b, const struct swept_page *p, const json_t *message)
@@ -107,10 +106,14 @@ static void taken(void *arg, enum webhook_result result, struct sv message_id)
     if (!sweep_heard(p))
         return;
     if (result == WEBHOOK_NOT_NOW) {
-        if (++r->again > NOT_NOW_MOST)
-            sweep_over(p, "a message could not be accepted");
+        const char *why = "a message could not be accepted";
+        r->again++;
+        if (!store_is_up(p->all->o.store) && r->again > NOT_NOW_MOST)
+            sweep_over(p, why);
+        else if (r->again > NOT_NOW_MOST || sweep_was_left(p))
+            sweep_leave(p, why);
         else
-            sweep_after(p, NOT_NOW_MS, sweep_take);
+            sweep_after(p, p->all->o.retry_ms / 2, sweep_take);
         return;
     }
     size_t i = next(r);

@@ -11,13 +11,13 @@
 static void say(const struct swept_page *p, const char *what, const char *why)
 {
     const struct page_sweep_found *f = &p->run.found;
-    const uint64_t n[] = { f->conversations, f->messages, f->accepted, f->answered, f->duplicates, f->own, f->left, f->unread };
+    const uint64_t n[] = { f->conversations, f->messages, f->accepted, f->answered, f->duplicates, f->own, f->left, f->unread, f->put_off };
     char text[ARRAY_LEN(n)][24], ms[24];
     for (size_t i = 0; i < ARRAY_LEN(n); i++)
         (void)snprintf(text[i], sizeof(text[i]), "%llu", (unsigned long long)n[i]);
     (void)snprintf(ms, sizeof(ms), "%lld", (long long)(clock_wall_ms() - p->run.began_ms));
     log_write(why != NULL ? LOG_WARNING : LOG_INFO, what, "page_id", p->id, "#conversations", text[0], "#messages", text[1], "#accepted", text[2], "#answered", text[3],
-              "#duplicates", text[4], "#own", text[5], "#left", text[6], "#unread", text[7], "#took_ms", ms, why != NULL ? "error" : NULL, why, NULL);
+              "#duplicates", text[4], "#own", text[5], "#left", text[6], "#unread", text[7], "#put_off", text[8], "#took_ms", ms, why != NULL ? "error" : NULL, why, NULL);
 }
 
 static void add(struct page_sweep_found *to, const struct page_sweep_found *f)
@@ -30,6 +30,7 @@ static void add(struct page_sweep_found *to, const struct page_sweep_found *f)
     to->own += f->own;
     to->left += f->left;
     to->unread += f->unread;
+    to->put_off += f->put_off;
 }
 
 void sweep_tell(struct swept_page *p, const char *why)

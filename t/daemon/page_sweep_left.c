@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT
+ * A sweep in which one conversation cannot be had: the others are, and it is looked at again until it can be. */
+#include "config.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/clock.h"
+#include "t/daemon/page_sweep_rig.h"
+#include "t/tap.h"
+
+static bool y_there(void)
+{
+    return strcmp(stage_waits("y"), "y1 ") == 0;
+}
+
+static bool left_twice(void)
+{
+    struct page_sweep_stat stat;
+    page_sweep_stat(stage.sweep[0], &stat);
+    return stat.cut >= 2;
+}
+
+static bool is_quiet(void)
+{
+    return *stage_value("sweeper") == '\0';
+}
+
+/* x is the newer one, so it is read first. Nothing is deferred. */
+static void begin_with(uint32_t pending_max, int x)
+{
+    struct policy policy = rig_policy;
+    char id[16];
+    policy.pending_max = pending_max;
+    stage_begin_with(&policy);
+    stage_say_as("customer", "y", "y1", "hello");
+    stage_turn_for(5);
+    for (int i = 0; i < x; i++) {
+        (void)snprintf(id, sizeof id, "x%d", i);
+        stage_say_as("customer", "x", id, "and hello");
+    }
+    stage_put("seen", 60000);
+}
+
+/* How x fails: a rule of the double's. */
+static void test_unreadable(const char *rule)
+{
+    struct page_sweep_stat stat;
+    begin_with(500, 1);
+    stage_control(rule);
+    stage_daemon_start(0, 0);
+    ok(stage_until(y_there), "what is behind a conversation that cannot be read is fetched");
+    ok(stage_until(left_twice) && !stage_swept(), "which is no sweep that counts");
+    is_str(stage_waits("x"), "", "nor is the conversation taken");
+    ok(*stage_value("behind") != '\0', "it is behind");
+    stage_put("seen", 0); /* a webhook comes meanwhile */
+    stage_control("{\"forget_rules\":true}");
+    ok(stage_until(stage_swept), "it is looked at again until it can be read");
+    is_str(stage_waits("x"), "x0 ", "and is there");
+    ok(y_there(), "what was there is there once");
+    page_sweep_stat(stage.sweep[0], &stat);
+    ok(stat.found.put_off >= 2 && stat.found.put_off == stat.cut, "the figures: left, each time");
+    ok(stage_until(is_quiet), "the lease is given back");
+    is_str(stage_value("behind"), "", "nothing is behind");
+    stage_end();
+}
+
+static void test_full(void)
+{
+    struct page_sweep_stat stat;
+    begin_with(3, 5);
+    stage_daemon_start(0, 0);
+    ok(stage_until(y_there), "what is behind a conversation that is full is fetched");
+    is_str(stage_waits("x"), "x0 x1 x2 ", "of that one, as much as there is room for");
+    ok(stage_until(left_twice) && !stage_swept(), "which is no sweep that counts");
+    stage_visits("x");
+    ok(stage_until(stage_swept), "it is looked at again until there is room");
+    page_sweep_stat(stage.sweep[0], &stat);
+    is_int((int64_t)stat.found.accepted, 6, "and the rest is there, once");
+    stage_end();
+}
+
+static bool cut_once(void)
+{
+    struct page_sweep_stat stat;
+    page_sweep_stat(stage.sweep[0], &stat);
+    return stat.cut >= 1;
+}
+
+/* Three side by side are taken for the API's failure, once. */
+static void test_several(void)
+{
+    struct page_sweep_stat stat;
+    begin_with(500, 0);
+    stage_say_many(4);
+    stage_control("{\"rules\":[{\"call\":\"read\",\"conversation_id\":\"c3\",\"do\":\"status\",\"status\":500},{\"call\":\"read\",\"conversation_id\":\"c2\",\"do\":\"status\",\"status\":500},"
+                  "{\"call\":\"read\",\"conversation_id\":\"c1\",\"do\":\"status\",\"status\":500}]}");
+    stage_daemon_start(0, 0);
+    ok(stage_until(cut_once), "several in a row");
+    page_sweep_stat(stage.sweep[0], &stat);
+    is_int((int64_t)stat.found.conversations, 3, "end a sweep before what is behind them");
+    ok(stage_until(y_there), "but the next one gets there");
+    is_str(stage_waits("c0"), "m0 ", "to all of it");
+    stage_control("{\"forget_rules\":true}");
+    ok(stage_until(stage_swept), "and to its end");
+    is_str(stage_waits("c2"), "m2 ", "when they can be read");
+    stage_end();
+}
+
+/* The listing as it is when nothing has happened for a while. */
+static void test_known(void)
+{
+    char rules[1024];
+    begin_with(500, 1);
+    long long then_ms = (long long)clock_wall_ms() - 600000;
+    (void)snprintf(rules, sizeof rules,
+                   "{\"rules\":[{\"call\":\"list\",\"do\":\"body\",\"body\":\"{\\\"conversations\\\":[{\\\"id\\\":\\\"x\\\",\\\"updated_at\\\":%lld},{\\\"id\\\":\\\"y\\\",\\\"updated_at\\\":%lld}]}\"},"
+                   "{\"call\":\"read\",\"conversation_id\":\"x\",\"do\":\"status\",\"status\":500}]}",
+                   then_ms, then_ms);
+    stage_control(rules);
+    stage_put("seen", 1200000);
+    stage_daemon_start(0, 0);
+    ok(stage_until(left_twice), "a conversation is left twice");
+    stage_daemon_stop(0);
+    ok(y_there(), "the other one is there");
+    int reads = stage_calls("reads"), lists = stage_calls("lists");
+    ok(reads <= 4 + 1 + lists - 1, "which is read once, and the first one once more each time: %d reads, %d lists", reads, lists);
+    page_sweep_end(stage.sweep[0]);
+    page_sweep_free(stage.sweep[0]);
+    stage.sweep[0] = NULL;
+    stage_end();
+}
+
+int main(void)
+{
+    test_unreadable("{\"rules\":[{\"call\":\"read\",\"conversation_id\":\"x\",\"do\":\"status\",\"status\":500}]}");
+    test_unreadable("{\"rules\":[{\"call\":\"read\",\"conversation_id\":\"x\",\"do\":\"body\",\"body\":\"{\\\"messages\\\":[{\\\"id\\\":\\\"a\\\\u0000\\\"}]}\"}]}");
+    test_full();
+    test_several();
+    test_known();
+    return done_testing();
+}
