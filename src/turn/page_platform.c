@@ -358,6 +358,7 @@ static const struct platform_ops page_ops = {
     .abort = abort_call,
     .close = close_it,
     .place = place,
+    .talks_only = true,
 };
 
 void page_platform_set(struct platform *platform, int64_t calls_per_second)

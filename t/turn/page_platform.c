@@ -26,6 +26,7 @@ static void test_sent(void)
     page_echo_id(id, SV("p1"), SV("m_1"));
     is_str(page_stored(id), "turn-1", "so is its id");
     is_str(platform_name(platform), "pages_fm", "the name");
+    ok(platform_talks_only(platform), "a page knows no operations");
     page_end();
 }
 
