@@ -4,6 +4,7 @@
  * time. Once a round has given something, a later one that fails takes nothing away. Knows nothing of what becomes of the answer. */
 #include "config.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,6 +22,7 @@ enum {
     BACKOFF_MS = 250,
     BACKOFF_MAX_MS = 5000,
     HEADERS = 4,
+    TOKEN_MIN = 6,
     AFTER_DONE_MS = 200,    /* how long the end of an answer is waited for once nothing can follow */
     AFTER_FINISH_MS = 2000, /* or only what a service says of its costs */
 };
@@ -200,8 +202,19 @@ static struct failure failure_of_http(const struct http_answer *h)
     return f;
 }
 
+/* Services repeat what they were sent where nobody looks for it; what is behind it is not told, either. Shorter ones stand in every text. */
+static void mask_token(struct err *e, struct sv authorization)
+{
+    struct sv token = authorization;
+    (void)sv_split(&token, ' ');
+    char *at = token.n >= TOKEN_MIN ? memmem(e->text, strlen(e->text), token.p, token.n) : NULL;
+    if (at != NULL)
+        (void)snprintf(at, sizeof(e->text) - (size_t)(at - e->text), "[masked]");
+}
+
 static void failed(struct ai_call *c, struct failure *f)
 {
+    mask_token(&f->answer.err, buf_sv(&c->ai->at.authorization));
     if (f->passes && retry(c, f->answer.retry_after_ms))
         return;
     end_without(c, &f->answer);

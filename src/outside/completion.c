@@ -6,7 +6,9 @@
 #include "outside/completion.h"
 #include "outside/completion_calls.h"
 
-enum { WORD_MAX = 64 };
+enum { WORD_MAX = 40 }; /* what is longer is told as a credential is: not at all */
+
+#define MASKED "[masked]"
 
 void completion_init(struct completion *c)
 {
@@ -32,7 +34,17 @@ static bool is_word(struct sv s)
     for (size_t i = 0; i < s.n; i++)
         if (!((s.p[i] >= 'a' && s.p[i] <= 'z') || (s.p[i] >= 'A' && s.p[i] <= 'Z') || (s.p[i] >= '0' && s.p[i] <= '9') || strchr("_.-", s.p[i]) != NULL))
             return false;
-    return s.n > 0 && s.n <= WORD_MAX;
+    return s.n > 0;
+}
+
+/* A service may repeat there what was sent to it. */
+static bool is_like_credential(struct sv word)
+{
+    static const char *const begins[] = { "sk-", "Bearer" };
+    bool like = word.n > WORD_MAX;
+    for (size_t i = 0; i < ARRAY_LEN(begins); i++)
+        like = like || sv_eq_nocase((struct sv){ word.p, word.n < strlen(begins[i]) ? word.n : strlen(begins[i]) }, sv_from(begins[i]));
+    return like;
 }
 
 static bool is_among(struct sv word, const char *const *list)
@@ -77,8 +89,11 @@ static void say(struct err *e, bool denied, const char *what, const json_t *erro
     size_t n = 0;
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         struct sv word = json_sv(error, names[i]);
-        if (is_word(word))
-            n += (size_t)snprintf(words + n, sizeof(words) - n, "%s%.*s", n > 0 ? ", " : "", SV_FMT(word));
+        if (is_word(word) && is_like_credential(word))
+            word = SV(MASKED);
+        else if (!is_word(word))
+            continue;
+        n += (size_t)snprintf(words + n, sizeof(words) - n, "%s%.*s", n > 0 ? ", " : "", SV_FMT(word));
     }
     if (n == 0 && number_of(error, "code") != 0)
         (void)snprintf(words, sizeof(words), "%lld", (long long)number_of(error, "code"));

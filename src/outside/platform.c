@@ -41,6 +41,11 @@ const char *platform_name(const struct platform *p)
     return p->ops->name;
 }
 
+bool platform_talks_only(const struct platform *p)
+{
+    return p->ops->talks_only;
+}
+
 void platform_close(struct platform *p)
 {
     if (p != NULL)

@@ -69,6 +69,8 @@ bool platform_has_places(const struct platform *p);
 /* How long an answer of UNREACHABLE is sure to come, without anything being sent; 0: it is not. */
 int64_t platform_wait_ms(const struct platform *p);
 const char *platform_name(const struct platform *p);
+/* It knows no operations: an action execute_api is never executed there. */
+bool platform_talks_only(const struct platform *p);
 void platform_close(struct platform *p);
 
 struct platform_actions_options {
@@ -93,6 +95,7 @@ struct platform_ops {
     int64_t (*wait_ms)(const struct platform *p); /* NULL: always 0 */
     void (*stop)(struct platform *p, struct platform_call *call); /* NULL: it has one part, and goes on */
     struct platform_call *(*place)(struct platform *p, const struct platform_request *r, platform_place_fn *fn, void *arg); /* NULL: it has no places */
+    bool talks_only; /* see platform_talks_only */
 };
 struct platform {
     const struct platform_ops *ops;

@@ -197,6 +197,7 @@ struct platform *platform_guarded_open(struct loop *l, struct platform *inner, s
     }
     *g = (struct guarded){ .platform = { &g->ops }, .ops = guarded_ops, .loop = l, .inner = inner, .breaker = b };
     g->ops.name = platform_name(inner);
+    g->ops.talks_only = platform_talks_only(inner);
     g->ops.place = platform_has_places(inner) ? guarded_place : NULL;
     return &g->platform;
 }

@@ -51,13 +51,14 @@ static void add_tool(struct json_out *o, int index)
     json_obj_end(o);
 }
 
-struct sv action_tools(struct arena *a)
+struct sv action_tools(struct arena *a, bool talks_only)
 {
     struct buf b = { 0 };
     struct json_out o = { .b = &b };
     json_arr(&o);
     for (int i = 0; i < ACTION_KINDS; i++)
-        add_tool(&o, i);
+        if (i != ACTION_EXECUTE || !talks_only)
+            add_tool(&o, i);
     json_arr_end(&o);
     struct sv s = buf_ok(&b) ? arena_sv(a, buf_sv(&b)) : SV_NONE;
     buf_fini(&b);

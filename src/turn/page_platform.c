@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "lib/clock.h"
+#include "lib/log.h"
 #include "turn/page_own.h"
 
 #define ARENA_CAP (8u << 20)
@@ -304,6 +305,13 @@ static struct platform_call *place(struct platform *platform, const struct platf
     return c;
 }
 
+static void tell_left_out(const struct platform_call *c)
+{
+    char n[24];
+    (void)snprintf(n, sizeof(n), "%zu", c->text.not_executed);
+    log_warning("a part of a reply cannot be sent: no counterpart on a page, or too many pieces", "conversation_id", c->conversation_id.p, "page_id", c->page_id.p, "actions", n, NULL);
+}
+
 static struct platform_call *send(struct platform *platform, const struct platform_request *r, platform_fn *fn, void *arg)
 {
     struct page_platform *p = (struct page_platform *)platform;
@@ -317,6 +325,8 @@ static struct platform_call *send(struct platform *platform, const struct platfo
     const json_t *body = json_read_in(c->a, r->body, false, NULL);
     c->stopped = r->look_only;
     c->first_try_ms = (int64_t)(json_f64(body, "timestamp", 0) * 1000);
+    if (c->err.code == ERR_NONE && c->text.not_executed > 0 && !c->again)
+        tell_left_out(c);
     page_after(c, 0, page_send_begin);
     return c;
 }
@@ -357,6 +367,7 @@ static const struct platform_ops page_ops = {
     .stop = stop,
     .close = close_it,
     .place = place,
+    .talks_only = true,
 };
 
 void page_platform_set(struct platform *platform, int64_t calls_per_second)

@@ -116,19 +116,22 @@ static bool needs_no_call(struct sv type)
     return sv_eq(type, SV("transfer_to_agent")) || sv_eq(type, SV("end_conversation"));
 }
 
-/* All of them, or none; of a text that alone is more than a reply may be, its beginning. How many were added; *full: not all. */
-static size_t add_pieces(struct page_text *out, size_t action, struct sv text, size_t chars_max, bool *full)
+/* All of them, or none; of a text that alone is more than a reply may be, its beginning. True: all of them, and there
+ * were some; *full: not all. */
+static bool add_pieces(struct page_text *out, size_t action, struct sv text, size_t chars_max, bool *full)
 {
     size_t before = out->n;
     for (struct sv piece; (piece = page_split_next(&text, chars_max)).n > 0;) {
         *full = out->n == PAGE_PIECES_MAX;
         if (*full) {
             out->n = before > 0 ? before : out->n;
-            break;
+            for (size_t i = before; i < out->n; i++)
+                out->pieces[i].action = PAGE_ACTION_CUT;
+            return false;
         }
         out->pieces[out->n++] = (struct page_piece){ piece, action };
     }
-    return out->n - before;
+    return out->n > before;
 }
 
 int page_text(struct arena *a, struct sv actions, size_t chars_max, struct page_text *out, struct err *e)
@@ -150,8 +153,8 @@ int page_text(struct arena *a, struct sv actions, size_t chars_max, struct page_
         buf_fini(&b);
         if (lost)
             return err_set(e, ERR_MEMORY, "no memory for a reply's text");
-        size_t added = says && !full ? add_pieces(out, i, text, chars_max, &full) : 0;
-        if (added > 0 || needs_no_call(type))
+        bool added = says && !full && add_pieces(out, i, text, chars_max, &full);
+        if (added || needs_no_call(type))
             out->executed++;
         else
             out->not_executed++;

@@ -365,7 +365,8 @@ static struct ai_call *put_question(struct turn *turn, struct arena *a, const st
         .partial = turn->partial != NULL ? turn_partial : NULL,
     };
     if (ai_can_stream(turn_bot(turn)->ai)) {
-        r.tools = action_tools(a);
+        const struct bot *bot = turn_bot(turn);
+        r.tools = action_tools(a, bot->deliver && bot->platform != NULL && platform_talks_only(bot->platform));
         r.fault = action_fault;
         if (r.tools.p == NULL)
             return NULL;

@@ -189,7 +189,7 @@ static void test_rows(void)
         ok((e.text[0] != '\0') == (state != COMPLETION_GOOD), "%s: a reason when it is not good", row->name);
         if (row->error != NULL)
             has_str(e.text, row->error, "%s: which one", row->name);
-        ok(strstr(e.text, "sk-1") == NULL && strstr(e.text, "<b>") == NULL && strstr(e.text, "there") == NULL, "%s: it quotes nothing", row->name);
+        ok(strcasestr(e.text, "sk-1") == NULL && strstr(e.text, "<b>") == NULL && strstr(e.text, "there") == NULL, "%s: it quotes nothing", row->name);
         buf_fini(&calls);
         completion_read_fini(&r);
     }
@@ -300,6 +300,8 @@ static void test_shown(void)
     }
 }
 
+#define A40 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+
 static void test_denied(void)
 {
     static const struct {
@@ -315,6 +317,8 @@ static void test_denied(void)
         { 408, "", false, "status 408" }, { 409, "[]", false, "status 409" }, { 429, "{\"error\":{\"code\":\"rate_limit_exceeded\"}}", false, "rate_limit_exceeded" },
         { 429, "{\"error\":{\"code\":\"insufficient_quota\"}}", true, "insufficient_quota" }, { 500, "{\"error\":{\"type\":\"insufficient_quota\"}}", true, "insufficient_quota" },
         { 500, "{\"error\":{\"type\":\"invalid_request_error\"}}", false, "status 500" }, { 503, "", false, "status 503" },
+        { 401, "{\"error\":{\"type\":\"sk-1abc\",\"code\":\"invalid_api_key\",\"param\":\"SK-1\"}}", true, "status 401: [masked], invalid_api_key, [masked]" },
+        { 401, "{\"error\":{\"type\":\"bearer.x\",\"code\":\"" A40 "\",\"param\":\"" A40 "b\"}}", true, "status 401: [masked], " A40 ", [masked]" },
         { 500, "{\"error\":{\"type\":\"<script>\",\"code\":\"two words\"}}", false, "status 500" },
     };
     for (size_t i = 0; i < ARRAY_LEN(all); i++) {

@@ -90,6 +90,8 @@ static const struct row rows[] = {
     ROW("429, no quota", ERROR("429 X", "{\"error\":{\"code\":\"insufficient_quota\",\"message\":\"sk-secret\"}}"), (GOOD), AI_REFUSED, 1, NULL, .error = "insufficient_quota"),
     ROW("400", ERROR("400 X", "{\"error\":{\"code\":\"unknown_parameter\",\"param\":\"stream_options\"}}"), (GOOD), AI_REFUSED, 1, NULL, .error = "stream_options"),
     ROW("401", ERROR("401 X", "{\"error\":{\"message\":\"wrong key sk-secret\"}}"), (GOOD), AI_REFUSED, 1, NULL, .error = "status 401"),
+    ROW("401 with the token for a code", ERROR("401 X", "{\"error\":{\"type\":\"denied\",\"code\":\"key_sk-secret\",\"param\":\"p\"}}"), (GOOD), AI_REFUSED, 1, NULL, .error = "status 401: denied, key_[masked]"),
+    ROW("the same within a 200", WHOLE("{\"error\":{\"type\":\"invalid_api_key\",\"code\":\"x.sk-secret\"}}"), (GOOD), AI_REFUSED, 1, NULL, .error = "invalid_api_key, x.[masked]"),
     ROW("403", ERROR("403 X", ""), (GOOD), AI_REFUSED, 1, NULL, .error = "status 403"),
     ROW("404", ERROR("404 X", "<html>"), (GOOD), AI_REFUSED, 1, NULL, .error = "status 404"),
     ROW("a redirect", RAW(.answer = "HTTP/1.1 302 X\r\nLocation: /\r\nContent-Length: 0\r\n\r\n"), (GOOD), AI_REFUSED, 1, NULL, .error = "status 302"),

@@ -20,7 +20,7 @@ struct ai_request openai_question(bool stream)
     if (tools_arena == NULL)
         tools_arena = arena_new(0, 1 << 24);
     return (struct ai_request){ .conversation_id = SV("c1"), .message_id = SV("m3"), .message = SV("two"), .messages = messages, .messages_n = ARRAY_LEN(messages),
-                                .turn_id = SV("turn-1"), .tools = action_tools(tools_arena), .fault = action_fault, .partial = stream ? tell_partial : NULL,
+                                .turn_id = SV("turn-1"), .tools = action_tools(tools_arena, false), .fault = action_fault, .partial = stream ? tell_partial : NULL,
                                 .timeout_ms = PLENTY_MS };
 }
 

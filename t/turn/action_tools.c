@@ -50,10 +50,24 @@ static void check_tool(const json_t *tool, const char *type)
     json_decref(data);
 }
 
+/* For a platform that knows no operations: the same tools in the same order, but for the one. */
+static void test_talks_only(struct arena *a, const json_t *tools)
+{
+    json_t *fewer = json_read(action_tools(a, true), false, NULL), *rest = json_array(), *one;
+    size_t i;
+    json_array_foreach(tools, i, one)
+        if (!sv_eq(json_sv(json_object_get(one, "function"), "name"), SV("execute_api")))
+            (void)json_array_append(rest, one);
+    is_int((int)json_array_size(rest), (int)json_array_size(tools) - 1, "one of them is execute_api");
+    ok(json_equal(fewer, rest), "it is left out where there are no operations, and nothing else is");
+    json_decref(fewer);
+    json_decref(rest);
+}
+
 int main(void)
 {
     struct arena *a = arena_new(0, 65536);
-    struct sv text = action_tools(a);
+    struct sv text = action_tools(a, false);
     struct err e = { .text = "memory" };
     json_t *tools = text.p == NULL ? NULL : json_read(text, false, &e);
     if (tools == NULL)
@@ -62,13 +76,14 @@ int main(void)
     for (; action_types[n] != NULL; n++)
         check_tool(json_array_get(tools, n), action_types[n]);
     is_int((int)json_array_size(tools), (int)n, "a tool for each type");
+    test_talks_only(a, tools);
     is_str(action_fault(SV("format_disk"), NULL), "unknown_type", "a type that there is not");
     is_str(action_fault(SV_NONE, NULL), "unknown_type", "none");
     json_t *text_data = json_string("{");
     is_str(action_fault(SV("end_conversation"), text_data), "data_is_no_object", "data that is no object");
     json_decref(text_data);
     struct arena *small = arena_new(16, 64);
-    is_sv(action_tools(small), SV_NONE, "no memory");
+    is_sv(action_tools(small, false), SV_NONE, "no memory");
     arena_free(small);
     json_decref(tools);
     arena_free(a);

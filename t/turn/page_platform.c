@@ -26,6 +26,7 @@ static void test_sent(void)
     page_echo_id(id, SV("p1"), SV("m_1"));
     is_str(page_stored(id), "turn-1", "so is its id");
     is_str(platform_name(platform), "pages_fm", "the name");
+    ok(platform_talks_only(platform), "a page knows no operations");
     page_end();
 }
 
@@ -115,6 +116,24 @@ static void test_refused(void)
     is_outcome(&t, PLATFORM_SENT, "a part was refused");
     is_int(t.answer.actions_executed, 2, "what went out, and what needs no call");
     page_end();
+}
+
+/* More than 20 pieces: begun, and then refused. */
+static void test_cut(void)
+{
+    static const struct peer_step steps[] = { SAYS(YES), SAYS(STATUS("400 X")) };
+    struct buf b = { 0 };
+    page_begin(steps, 2);
+    buf_add(&b, SV("[{\"type\":\"send_message\",\"data\":{\"message\":\""));
+    for (int i = 0; i < 21 * 200; i++)
+        buf_add(&b, SV("123456789 "));
+    buf_add(&b, SV("\"}},{\"type\":\"transfer_to_agent\"}]"));
+    struct page_told t = page_say(b.p, false);
+    is_outcome(&t, PLATFORM_SENT, "too long, and a part was refused");
+    is_int(peer_requests(peer), 2, "two calls");
+    is_int(t.answer.actions_executed, 1, "only what needs no call was executed");
+    page_end();
+    buf_fini(&b);
 }
 
 static void test_busy(void)
@@ -281,6 +300,7 @@ int main(void)
     test_no_call();
     test_limited();
     test_refused();
+    test_cut();
     test_busy();
     test_late();
     test_abort();

@@ -89,7 +89,9 @@ static void test_too_many(void)
     buf_add(&b, SV("\"}}]"));
     is_int(page_text(a, buf_sv(&b), 10, &text, &e), 0, "one text, 25 pieces");
     is_int(text.n, PAGE_PIECES_MAX, "its beginning");
-    is_int(text.executed, 1, "counts");
+    is_int(text.executed, 0, "does not count");
+    is_int(text.not_executed, 1, "as executed");
+    is_int(text.pieces[0].action == PAGE_ACTION_CUT && text.pieces[PAGE_PIECES_MAX - 1].action == PAGE_ACTION_CUT, 1, "its pieces are of no action that is");
     buf_fini(&b);
     arena_free(a);
 }
