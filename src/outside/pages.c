@@ -62,17 +62,21 @@ static const char *const meanings[] = {
     [PAGES_UNKNOWN] = "outcome unknown",
 };
 
-/* What the service says in words may repeat what was sent, token or text: only its number is told. */
+/* What the service says in words may repeat what was sent, token or text: only its numbers are told. */
 static void explain(struct pages_answer *a)
 {
-    const json_t *code = json_object_get(a->body, "error_code");
+    static const char *const names[] = { "error_code", "e_code", "e_subcode" };
     enum err_code kind = a->outcome == PAGES_REFUSED ? ERR_REFUSED : ERR_UNAVAILABLE;
+    char codes[ARRAY_LEN(names) * 40] = "";
+    size_t n = 0;
     if (a->outcome == PAGES_DONE)
         return;
-    if (json_is_integer(code))
-        (void)err_set(&a->err, kind, "the page API answered with status %d, error %lld: %s", a->http_status, (long long)json_integer_value(code), meanings[a->outcome]);
-    else
-        (void)err_set(&a->err, kind, "the page API answered with status %d: %s", a->http_status, a->http_status == 401 ? "it refuses the page's token" : meanings[a->outcome]);
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        const json_t *code = json_object_get(a->body, names[i]);
+        if (json_is_integer(code))
+            n += (size_t)snprintf(codes + n, sizeof(codes) - n, ", %s %lld", names[i], (long long)json_integer_value(code));
+    }
+    (void)err_set(&a->err, kind, "the page API answered with status %d%s: %s", a->http_status, codes, a->http_status == 401 ? "it refuses the page's token" : meanings[a->outcome]);
 }
 
 /* Ids are strings, or numbers. */

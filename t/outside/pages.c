@@ -152,7 +152,8 @@ static void test_answers(struct rig *r)
 
 static void test_retry_after(struct rig *r)
 {
-    static const struct peer_step steps[] = { ANSWER("429 X\r\nRetry-After: 9", 0, ""), ANSWER("503 X", 0, ""), ANSWER("200 OK", 71, NO) };
+    static const struct peer_step steps[] = { ANSWER("429 X\r\nRetry-After: 9", 0, ""), ANSWER("503 X", 0, ""), ANSWER("200 OK", 71, NO),
+                                              ANSWER("200 OK", 76, "{\"success\":false,\"e_code\":10,\"e_subcode\":2018278,\"error_code\":\"s3cret\"}     ") };
     struct peer *peer = peer_start(steps, ARRAY_LEN(steps));
     struct pages *p = pages_at(r, rig_url(peer_port(peer), ""), TOKENS, "");
     struct pages_message m = message();
@@ -163,8 +164,10 @@ static void test_retry_after(struct rig *r)
     say(r, p, &m, &t);
     is_int(t.answer.retry_after_ms, -1, "none");
     say(r, p, &m, &t);
-    has_str(t.answer.err.text, "error 105", "the API's own number of what is wrong");
+    has_str(t.answer.err.text, "status 200, error_code 105: refused", "the API's own number of what is wrong");
     is_int(t.answer.err.code, ERR_REFUSED, "refused");
+    say(r, p, &m, &t);
+    has_str(t.answer.err.text, "status 200, e_code 10, e_subcode 2018278: refused", "its other numbers, and numbers alone");
     pages_close(p);
     peer_stop(peer);
 }
