@@ -48,7 +48,8 @@ my %cases = (
     busy_429     => {rules => [{do => 'status', status => 429, retry_after => 1, times => 2}], sends => 3, reads => 0, most_reads => 0},
     refused      => {rules => [{do => 'success_false', times => 1}], seen => '', sends => 1, reads => 0, most_reads => 0},
     refused_400  => {rules => [{do => 'status', status => 400, times => 1}], seen => '', sends => 1, reads => 0, most_reads => 0},
-    refused_401  => {rules => [{do => 'status', status => 401, times => 1}], seen => '', sends => 1, reads => 0, most_reads => 0},
+    refused_403  => {rules => [{do => 'status', status => 403, times => 1}], seen => '', sends => 1, reads => 0, most_reads => 0},
+    token_401    => {rules => [{do => 'status', status => 401, times => 1}], sends => 2, reads => 0, most_reads => 0},
     read_fails   => {rules => [{do => 'hang', times => 1}, {call => 'read', do => 'status', status => 500, times => 1}], sends => 1, reads => 2},
     read_limited => {rules => [{do => 'cut', times => 1}, {call => 'read', do => 'status', status => 429, retry_after => 1, times => 1}], sends => 1, reads => 2},
     read_garbage => {rules => [{do => 'cut', times => 1}, {call => 'read', do => 'body', body => '{"success":true', times => 1}], sends => 1, reads => 2},
@@ -115,7 +116,7 @@ sub archived {
     my %of = map { /^(.*?)\|(.*)/ ? ($1 => $2) : () } $s->psql(q{SELECT conversation_id, (array_agg(status ORDER BY created_at))[1] FROM message_actions GROUP BY conversation_id});
     is(join(' ', map { "$_:" . ($of{$_} // '?') } grep { ($of{$_} // '') ne 'executed' } sort grep { !defined $cases{$_}{seen} || $cases{$_}{seen} ne '' } keys %cases),
         '', 'what people see was executed, says the archive');
-    is(join(' ', map { "$_:" . ($of{$_} // '?') } grep { ($of{$_} // '') eq 'executed' || ($of{$_} // '') eq 'unknown' } qw(refused refused_400 refused_401)),
+    is(join(' ', map { "$_:" . ($of{$_} // '?') } grep { ($of{$_} // '') eq 'executed' || ($of{$_} // '') eq 'unknown' } qw(refused refused_400 refused_403)),
         '', 'what was refused was not, and that is known');
     return;
 }
