@@ -229,7 +229,9 @@ static bool is_good(struct swept_page *p, const struct pages_answer *a)
     case PAGES_TOO_LATE:
     case PAGES_UNKNOWN:
         r->again++;
-        if (r->step == read_call && (r->again >= TRIES_MOST || sweep_was_left(p)))
+        if (a->http_status == 401) /* the token: no matter of one conversation */
+            sweep_over(p, a->err.text);
+        else if (r->step == read_call && (r->again >= TRIES_MOST || sweep_was_left(p)))
             sweep_leave(p, a->err.text);
         else if (r->again >= TRIES_MOST)
             sweep_over(p, a->err.text);
@@ -272,7 +274,7 @@ static void read_answered(void *arg, const struct pages_answer *a)
     if (p == NULL)
         return;
     struct sweep_run *r = &p->run;
-    if (a->outcome == PAGES_REFUSED && a->http_status != 401 && a->http_status != 403) { /* this conversation alone */
+    if (a->outcome == PAGES_REFUSED && a->http_status != 403) { /* this conversation alone */
         log_warning("a conversation cannot be read", "page_id", p->id, "conversation_id", r->listed[r->at].id.p, "error", a->err.text, NULL);
         r->found.unread++;
         r->read_more = false;

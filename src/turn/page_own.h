@@ -107,7 +107,7 @@ void page_send_begin(struct platform_call *c);
 void page_send_next(struct platform_call *c);
 /* Nothing more can be sent now. What is known is written first. */
 void page_send_later(struct platform_call *c, int64_t retry_after_ms, const char *why);
-/* Nothing was sent, and what an earlier try has sent stays unknown: UNREACHABLE or TOO_LATE. */
+/* The end with this outcome: UNKNOWN, or nothing was sent, and what an earlier try has sent stays unknown (UNREACHABLE, TOO_LATE). */
 void page_send_not(struct platform_call *c, enum platform_outcome outcome, const char *why);
 
 /* page_look.c: finds out about what may have arrived, then page_send_next. */

@@ -107,6 +107,24 @@ static void test_several(void)
     stage_end();
 }
 
+/* A token that is refused from some moment on is no matter of the conversation that is read just then. */
+static void test_token(void)
+{
+    struct page_sweep_stat stat;
+    begin_with(500, 0);
+    stage_say_many(3);
+    stage_control("{\"rules\":[{\"call\":\"read\",\"do\":\"status\",\"status\":401}]}");
+    stage_daemon_start(0, 0);
+    ok(stage_until(cut_once), "a refused token ends the sweep");
+    page_sweep_stat(stage.sweep[0], &stat);
+    is_int((int64_t)stat.found.put_off, 0, "no conversation is left for it");
+    is_int(stage_calls("reads"), 1, "and it is asked once");
+    stage_control("{\"forget_rules\":true}");
+    ok(stage_until(stage_swept), "the next sweep comes to its end");
+    is_str(stage_waits("c0"), "m0 ", "and all is there");
+    stage_end();
+}
+
 /* The listing as it is when nothing has happened for a while. */
 static void test_known(void)
 {
@@ -137,6 +155,7 @@ int main(void)
     test_unreadable("{\"rules\":[{\"call\":\"read\",\"conversation_id\":\"x\",\"do\":\"body\",\"body\":\"{\\\"messages\\\":[{\\\"id\\\":\\\"a\\\\u0000\\\"}]}\"}]}");
     test_full();
     test_several();
+    test_token();
     test_known();
     return done_testing();
 }
