@@ -276,6 +276,7 @@ sub database_away {
     is($list->status, 200, 'the recent sessions are listed');
     $s->start_postgres;
     ok(wait_for('the archive', 60, sub { $s->page('rita', 'forgotten')->status == 200 }), 'and it is there again');
+    ok($s->postgres_is_known, 'for each process');
     $s->settle;
     is(page_ids($s->page('rita', 'recent')), 'r1 r2', 'nothing is twice');
     is(page_ids($s->page('rita', 'new')), 'n1', 'and the new one is there');

@@ -207,6 +207,7 @@ sub without_the_archive {
     $s->start_postgres;
     ok($s->settle, 'the daemon empties the queue');
     is_nowhere('and so the words are nowhere');
+    ok($s->postgres_is_known, 'each process has it again');
     return;
 }
 

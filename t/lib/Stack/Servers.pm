@@ -127,6 +127,19 @@ sub start_postgres {
     return;
 }
 
+# Waits until each process has it (again): each tries for itself, some seconds apart at last. False: in vain.
+sub postgres_is_known {
+    my $self = shift;
+    return wait_for('PostgreSQL in each process', 30, sub {
+        for my $log (glob "$self->{dir}/logs/responder-*.log $self->{dir}/logs/daemon-*.log") {
+            open my $fh, '<', $log or die "$log: $!";
+            my @said = do { local $/; <$fh> =~ /"message":"PostgreSQL (is connected|cannot be reached)"/g };
+            return 0 if !@said || $said[-1] ne 'is connected';
+        }
+        return 1;
+    });
+}
+
 # With its children, as a power cut would.
 sub kill_postgres {
     my $self = shift;
