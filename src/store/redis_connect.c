@@ -311,6 +311,7 @@ static void start(struct redis_link *l)
 static void on_clock(void *arg)
 {
     struct redis_link *l = arg;
+    int64_t now_ms = clock_mono_ms(), late_ms = now_ms - l->clock_at_ms;
     l->clock_at_ms = INT64_MAX;
     switch (l->state) {
     case LINK_WAITING:
@@ -320,10 +321,13 @@ static void on_clock(void *arg)
         return;
     case LINK_CONNECTING:
     case LINK_GREETING:
-        link_lost(l, "no connection in time");
+        if (late_ms >= l->timeout_ms / 4) /* this process was held up: what it waits for may be there */
+            link_set_clock(l, now_ms + l->timeout_ms / 4);
+        else
+            link_lost(l, "no connection in time");
         return;
     case LINK_UP:
-        link_on_time(l);
+        link_on_time(l, late_ms);
         return;
     }
 }

@@ -76,6 +76,7 @@ struct redis_link {
     unsigned group_n;
     struct flight *flights; /* a ring */
     size_t flights_size, flights_head, flights_n;
+    size_t unsent; /* of them, the last ones: not gone out as a whole */
     struct buf out;
     uint64_t base, sent, began;
     int script; /* of the command that is being written */
@@ -90,7 +91,8 @@ void link_write_script(struct redis_link *l, size_t i);
 void link_flush(void *arg);
 void link_tell_lost(struct redis_link *l);
 void link_set_clock(struct redis_link *l, int64_t at_ms);
-void link_on_time(struct redis_link *l);
+/* late_ms: how much later than it was set to the clock has rung. */
+void link_on_time(struct redis_link *l, int64_t late_ms);
 void link_on_io(void *arg, int events);
 bool link_is_useless(struct sv error);
 
