@@ -215,6 +215,12 @@ static bool somebody_waits(void *arg)
     return strcmp(rig_query(arg, "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = 'contract'"), "t") == 0;
 }
 
+/* Whoever has given up on a statement may have left it to the server. */
+static bool nobody_works(void *arg)
+{
+    return strcmp(rig_query(arg, "SELECT count(*) = 0 FROM pg_stat_activity WHERE state <> 'idle' AND datname = 'contract' AND pid <> pg_backend_pid()"), "t") == 0;
+}
+
 /* A person changes a row and has not committed yet; an editor changes another one. */
 static void open_transaction(struct rig *r)
 {
@@ -236,6 +242,7 @@ static void open_transaction(struct rig *r)
     pgserver_commit(held);
     services_wait(r, &w.count);
     ok(w.status == ARCHIVE_DONE && w.edited == ARCHIVE_EDIT_DONE, "then the other one gets through");
+    ok(rig_until(r, nobody_works, r), "and the server has done with the one that was given up");
     struct polled p = services_poll(r, known);
     is_str(services_at(r, services_row(&p, ARCHIVE_BOTS, "one"), "name"), "\"person\"", "the person's change is noticed");
     is_str(services_at(r, services_row(&p, ARCHIVE_BOTS, "two"), "name"), "\"editor\"", "and the editor's");
