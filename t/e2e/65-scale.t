@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: MIT
 # What an administrator asks for, and what the daemon looks for, costs the same with 200,000 conversations as with 1,000: two installations
-# side by side, asked in turn, so that whatever else the machine does hits both; lower quartiles are compared, as other tests get in the way of
+# side by side, asked in turn, so that whatever else the machine does hits both; the lowest are compared, as other tests get in the way of
 # some of the requests, and what grows with the number of conversations would slow all of them. Conversations are copies of a real one, in
 # Redis' own keys.
 use strict;
@@ -121,11 +121,12 @@ sub cleanup_ten {
     return $answer->took;
 }
 
-sub quartile { my @sorted = sort { $a <=> $b } @_; return $sorted[@sorted / 4] }
+# What others on the machine take makes a call longer, never shorter; but how soon the daemon looks is chance.
+sub low { my ($what, @took) = @_; my @sorted = sort { $a <=> $b } @took; return $sorted[@sorted / ($what eq 'sweep' ? 4 : 20)] }
 
 sub compare {
     my ($what, $few, $many) = @_;
-    my ($a, $b) = (quartile(@$few), quartile(@$many));
+    my ($a, $b) = map { low($what, @$_) } $few, $many;
     note(sprintf '%-16s %6d: %.2f ms   %6d: %.2f ms   ratio %.2f', $what, $FEW, 1000 * $a, $MANY, 1000 * $b, $b / $a);
     cmp_ok($b, '<=', $RATIO * $a, "$what: no more than $RATIO times as long");
     return;
