@@ -18,6 +18,7 @@ struct http_options {
     int64_t connect_timeout_ms; /* 0: 3000 */
     size_t answer_max;          /* bytes of an answer's body; 0: 4 MiB */
     long connections_max;       /* kept and parallel, per host; 0: no bound but the descriptor limit */
+    bool ends_soon;             /* the program does, so that no end of a call waits for a name server */
 };
 
 enum http_outcome {
@@ -51,6 +52,8 @@ struct http_request {
     /* Never on the wire twice. Without it, a request whose kept connection was closed by the peer before a byte of an
      * answer came is repeated on a fresh one; the peer may then have seen it twice. */
     bool once;
+    /* Nothing is sent: once the connection is there, TLS included, the call ends as HTTP_TOO_LATE. */
+    bool connect_only;
     /* Only the status counts: it is the answer as soon as its head is whole, whatever becomes of the body, which is read
      * up to 64 KiB so that the peer can end in peace, and not kept. */
     bool status_only;
