@@ -222,9 +222,12 @@ void settings_adopt(struct settings *s, const struct settings_again *again, sett
     last = *s;
 }
 
+/* Defaults that depend on other settings are shown as they are in force. */
 void settings_dump(FILE *out)
 {
-    conf_dump(table, ARRAY_LEN(table), &last, sources, out);
+    struct settings shown = last;
+    shown.pancake_url = settings_pancake_url(&last);
+    conf_dump(table, ARRAY_LEN(table), &shown, sources, out);
 }
 
 void settings_example(FILE *out)
