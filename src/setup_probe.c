@@ -117,7 +117,7 @@ static void run(struct probe *probes, size_t n, struct loop *loop, struct http *
 
 void setup_probe(const struct settings *s, settings_finding_fn *fn, void *arg)
 {
-    const struct http_options o = { .ends_soon = true };
+    const struct http_options o = { 0 };
     struct probe probes[2];
     size_t n = choose(s, probes);
     struct err e;

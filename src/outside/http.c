@@ -5,7 +5,9 @@
  *    fresh one, even a POST that was sent as a whole. The pre-request callback runs before each of them; there a second
  *    one is refused for requests that go out once;
  *  - CURLINFO_REQUEST_SIZE counts the bytes of all these attempts that the kernel took, and is 0 while nothing left.
- *    Over TLS a failed write says nothing about records that have left, so there only the callback counts. */
+ *    Over TLS a failed write says nothing about records that have left, so there only the callback counts;
+ *  - a call that ends while its name is looked up joins the thread that does (lib/asyn-thread.c, Curl_resolver_kill): the loop stood still for as long as
+ *    a dead name server is waited for, 20 s. With CURLOPT_QUICK_EXIT the thread is detached, and frees what is its own when it comes back. */
 #include "config.h"
 
 #include <curl/curl.h>
@@ -162,9 +164,7 @@ static void prepare(struct http_call *c)
     curl_easy_setopt(e, CURLOPT_BUFFERSIZE, (long)READ_SIZE);
     curl_easy_setopt(e, CURLOPT_UPLOAD_BUFFERSIZE, 16384L);
     curl_easy_setopt(e, CURLOPT_MAXAGE_CONN, (long)IDLE_AGE_S);
-#if LIBCURL_VERSION_NUM >= 0x075700 /* 7.87.0 */
-    curl_easy_setopt(e, CURLOPT_QUICK_EXIT, (long)h->options.ends_soon);
-#endif
+    curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L);
     c->opened.lanes = h->lanes;
     http_lane_prepare(e, &c->opened);
 }

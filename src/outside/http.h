@@ -18,7 +18,6 @@ struct http_options {
     int64_t connect_timeout_ms; /* 0: 3000 */
     size_t answer_max;          /* bytes of an answer's body; 0: 4 MiB */
     long connections_max;       /* kept and parallel, per host; 0: no bound but the descriptor limit */
-    bool ends_soon;             /* the program does, so that no end of a call waits for a name server */
 };
 
 enum http_outcome {
