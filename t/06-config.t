@@ -136,6 +136,12 @@ for my $case (@doubts) {
     }
 }
 
+# A program that starts says the same in its log; this one finds no socket on descriptor 0 and goes no further.
+write_file($file, $good . $pages);
+like((run('turnkeeper.fcgi', {}, '-c', $file))[1], qr/^\{.*"level":"WARNING".*"why":"PANCAKE_WEBHOOK_SECRET is empty: [^"]*"\}$/m, 'a doubt in the log');
+write_file($file, $good);
+unlike((run('turnkeeper.fcgi', {}, '-c', $file))[1], qr/WARNING/, 'and none where there is none');
+
 # The address in force, of whichever provider.
 write_file($file, $good . $pages);
 like((run('turnkeeperd', {}, '-T', '-c', $file))[1], qr{^PANCAKE_BASE_URL=https://pages\.fm/api # default$}m, "the page API's address");
