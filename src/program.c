@@ -84,23 +84,40 @@ static int parse(const struct program *p, int argc, char **argv, struct asked *a
     return 0;
 }
 
-static int test(const struct program *p, const struct settings *s, const struct asked *asked,
-                int (*connect)(const struct settings *, struct err *))
+struct findings {
+    const char *program;
+    unsigned wrong, doubts;
+};
+
+static void tell(void *arg, bool wrong, const char *text)
 {
-    struct err e;
+    struct findings *f = arg;
+    fprintf(stderr, "%s: %s%s\n", f->program, wrong ? "" : "warning: ", text);
+    if (wrong)
+        f->wrong++;
+    else
+        f->doubts++;
+}
+
+static int test(const struct program *p, const struct settings *s, const struct asked *asked,
+                void (*connect)(const struct settings *, settings_finding_fn *, void *))
+{
+    struct findings f = { .program = p->name };
     if (asked->dump)
         settings_dump(stdout);
-    if (asked->test > 1 && connect != NULL && connect(s, &e) != 0) {
-        fprintf(stderr, "%s: %s\n", p->name, e.text);
-        return EXIT_UNREACHABLE;
-    }
     if (asked->test > 0)
-        printf("%s: the configuration is fine\n", p->name);
+        settings_doubts(s, tell, &f);
+    if (asked->test > 1 && connect != NULL)
+        connect(s, tell, &f);
+    if (f.wrong > 0)
+        return EXIT_UNREACHABLE;
+    if (asked->test > 0)
+        printf(f.doubts > 0 ? "%s: the configuration can be used, but for the warnings above\n" : "%s: the configuration is fine\n", p->name);
     return EXIT_FINE;
 }
 
 bool program_start(const struct program *p, int argc, char **argv, struct settings *s, struct arena *a, int *first, int *exit_code,
-                   int (*connect)(const struct settings *s, struct err *e))
+                   void (*connect)(const struct settings *s, settings_finding_fn *fn, void *arg))
 {
     struct asked asked = { 0 };
     struct err e;
@@ -126,6 +143,8 @@ bool program_start(const struct program *p, int argc, char **argv, struct settin
         *exit_code = EXIT_CONF;
         return false;
     }
+    if (!p->loose)
+        settings_doubts(s, settings_log_doubt, NULL);
     return true;
 }
 

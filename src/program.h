@@ -20,9 +20,9 @@ struct program {
 };
 
 /* Options, settings and log. Returns when the program is to run: settings filled, `first` the index of the first operand. Else it has done what
- * was asked (-h, -V, -t, -T) or said what is wrong, and the exit code is in *exit_code: returns false. connect: what -tt does besides. */
+ * was asked (-h, -V, -t, -T) or said what is wrong, and the exit code is in *exit_code: returns false. connect: what -tt does besides; it tells what it finds. */
 bool program_start(const struct program *p, int argc, char **argv, struct settings *s, struct arena *a, int *first, int *exit_code,
-                   int (*connect)(const struct settings *s, struct err *e));
+                   void (*connect)(const struct settings *s, settings_finding_fn *fn, void *arg));
 
 /* TERM and INT (USR1, too, where `usr1`) wait until there is somebody who drains: a program that starts would be killed by them. */
 void program_hold_signals(bool hold, bool usr1);

@@ -56,6 +56,7 @@ static int take(struct reload *r, const struct settings_again *again, struct err
     settings_adopt(r->settings, again, note, &changes);
     set_log(r->settings);
     tell(&changes);
+    settings_doubts(r->settings, settings_log_doubt, NULL);
     if (setup_change(r->setup, r->settings, &why) != 0) /* nothing but memory can be the reason */
         log_error("the addresses of AI and platform stay as they were", "error", why.text, NULL);
     return 0;

@@ -98,7 +98,7 @@ static const struct conf_option table[] = {
     TEXT("PANCAKE_ACTIONS_PATH", pancake_path, "/api/v1/actions", "its path for actions", RELOADS),
     SECRET("PANCAKE_OUTBOUND_TOKEN", pancake_token, "bearer token for the chat platform; pages_fm: the token of pages that PANCAKE_PAGE_TOKENS does not name", RELOADS),
     SECRET("PANCAKE_PAGE_TOKENS", pancake_page_tokens, "pages_fm: page=token, separated by commas", RELOADS),
-    SECRET("PANCAKE_WEBHOOK_SECRET", pancake_webhook_secret, "lets webhooks in as ?secret=, or signs them; several, separated by commas, while rotating; empty: only bearer tokens do", RELOADS),
+    SECRET("PANCAKE_WEBHOOK_SECRET", pancake_webhook_secret, "lets webhooks in as ?secret=, or signs them; several, separated by commas, while rotating; empty: only bearer tokens do, which Pancake does not send", RELOADS),
     NUMBER("PANCAKE_CALLS_PER_SECOND", pancake_calls_per_second, "5", 2, 1000, "pages_fm: calls that a page may get in a second from all hosts together", RELOADS),
     NUMBER("PANCAKE_WEBHOOK_DEADLINE_MS", pancake_webhook_deadline_ms, "2000", 100, 60000, "a webhook is answered by then, accepted or not", RELOADS),
     NUMBER("PANCAKE_SWEEP_MINUTES", pancake_sweep_minutes, "10", 0, 1440, "pages_fm: between two looks for messages whose webhook did not come; 0: only after outages", RELOADS),
@@ -222,9 +222,12 @@ void settings_adopt(struct settings *s, const struct settings_again *again, sett
     last = *s;
 }
 
+/* Defaults that depend on other settings are shown as they are in force. */
 void settings_dump(FILE *out)
 {
-    conf_dump(table, ARRAY_LEN(table), &last, sources, out);
+    struct settings shown = last;
+    shown.pancake_url = settings_pancake_url(&last);
+    conf_dump(table, ARRAY_LEN(table), &shown, sources, out);
 }
 
 void settings_example(FILE *out)

@@ -86,6 +86,11 @@ struct settings_again;
 #define PANCAKE_URL_DEFAULT "http://pancake:8000"
 const char *settings_pancake_url(const struct settings *s);
 
+/* What is allowed and yet hardly meant, each as a sentence that names the setting. */
+typedef void settings_finding_fn(void *arg, bool wrong, const char *text);
+void settings_doubts(const struct settings *s, settings_finding_fn *fn, void *arg);
+void settings_log_doubt(void *arg, bool wrong, const char *text); /* one such function, for programs that run: a warning in the log */
+
 struct settings_again *settings_again(struct arena *a, struct err *e) MUST_CHECK;
 const struct settings *settings_of(const struct settings_again *again);
 /* Takes over what the table marks as reloading (strings by pointer: the arena must live as long as s), and tells about each setting that

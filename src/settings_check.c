@@ -10,8 +10,12 @@
 #include "lib/buf.h"
 #include "lib/log.h"
 #include "outside/callback.h"
+#include "outside/http.h"
+#include "outside/openai_base.h"
 #include "outside/pages_tokens.h"
 #include "settings_check.h"
+
+#define BASE_SHOWN 100 /* bytes of a URL in an error */
 
 static const char *const sslmodes[] = { "disable", "allow", "prefer", "require", "verify-ca", "verify-full" };
 
@@ -20,6 +24,14 @@ static const char *const examples[] = {
     "your-secure-pancake-token-here", "your-secure-admin-token-here", "your-pancake-token-here", "your-admin-token-here",
     "change-me-platform-token", "change-me-admin-token",
 };
+
+static int check_word(const char *name, struct sv token, struct err *e)
+{
+    for (size_t i = 0; i < token.n; i++)
+        if (token.p[i] <= ' ' || token.p[i] > '~')
+            return err_set(e, ERR_RANGE, "%s holds a character that no token has", name);
+    return 0;
+}
 
 static int check_token(const struct settings *s, const char *name, const char *value, struct err *e)
 {
@@ -33,9 +45,8 @@ static int check_token(const struct settings *s, const char *name, const char *v
         for (size_t i = 0; s->environment == ENVIRONMENT_PRODUCTION && i < ARRAY_LEN(examples); i++)
             if (sv_eq(token, sv_from(examples[i])))
                 return err_set(e, ERR_RANGE, "%s is an example's token: ENVIRONMENT=production refuses it", name);
-        for (size_t i = 0; i < token.n; i++)
-            if (token.p[i] <= ' ' || token.p[i] > '~')
-                return err_set(e, ERR_RANGE, "%s holds a character that no token has", name);
+        if (check_word(name, token, e) != 0)
+            return -1;
     }
     return one ? 0 : err_set(e, ERR_RANGE, "%s is empty: nobody could be let in", name);
 }
@@ -58,7 +69,19 @@ static int check_url(const char *name, const char *url, struct err *e)
         return err_set(e, ERR_RANGE, "%s names no host", name);
     if (memchr(rest.p, '@', rest.n) != NULL) /* it would stand in logs and dumps */
         return err_set(e, ERR_RANGE, "%s must not hold a user or password: tokens have settings of their own", name);
-    return 0;
+    if (strpbrk(url, "?#") != NULL)
+        return err_set(e, ERR_RANGE, "%s must not have a query or a fragment: a path is put behind it", name);
+    return http_check_url(url, NULL) == 0 ? 0 : err_set(e, ERR_RANGE, "%s is no URL", name);
+}
+
+static int check_ai(const struct settings *s, struct err *e)
+{
+    if (check_url("AI_SERVICE_URL", s->ai_url, e) != 0)
+        return -1;
+    struct sv base = s->ai_provider == AI_PROVIDER_OPENAI ? openai_base(sv_from(s->ai_url)) : SV_NONE;
+    return base.p == NULL ? 0
+                          : err_set(e, ERR_RANGE, "AI_SERVICE_URL must be the base, to which AI_PROVIDER=openai adds /chat/completions: %.*s",
+                                    (int)(base.n < BASE_SHOWN ? base.n : BASE_SHOWN), base.p);
 }
 
 /* ---- the chat platform ---- */
@@ -285,6 +308,12 @@ static int check_names(const struct settings *s, const char **name, struct err *
     *name = "ADMIN_ACCESS_TOKEN";
     if (check_token(s, *name, s->admin_token, e) != 0)
         return -1;
+    *name = "PANCAKE_OUTBOUND_TOKEN";
+    if (check_word(*name, sv_from(s->pancake_token), e) != 0)
+        return -1;
+    *name = "AI_SERVICE_TOKEN";
+    if (check_word(*name, sv_from(s->ai_token), e) != 0)
+        return -1;
     *name = "PANCAKE_WEBHOOK_SECRET";
     if (check_secrets(s->pancake_webhook_secret, e) != 0)
         return -1;
@@ -326,13 +355,13 @@ int settings_check(const struct settings *s, const char **name, struct err *e)
     if (check_names(s, name, e) != 0)
         return -1;
     *name = "AI_SERVICE_URL";
-    if (s->ai_provider != AI_PROVIDER_SIMULATED && check_url(*name, s->ai_url, e) != 0)
+    if (s->ai_provider != AI_PROVIDER_SIMULATED && check_ai(s, e) != 0)
         return -1;
     *name = "AI_MODEL";
     if (check_model(s, e) != 0)
         return -1;
     *name = "PANCAKE_BASE_URL";
-    if (s->pancake_provider != PANCAKE_PROVIDER_LOG && check_url(*name, s->pancake_url, e) != 0)
+    if (s->pancake_provider != PANCAKE_PROVIDER_LOG && check_url(*name, settings_pancake_url(s), e) != 0)
         return -1;
     *name = "PANCAKE_PAGE_TOKENS";
     if (check_pages(s, e) != 0)

@@ -225,32 +225,41 @@ void setup_await_bots(struct setup *u)
     loop_timer_free(tick);
 }
 
-int setup_connect(const struct settings *s, struct err *e)
+static void await_servers(struct setup *u, settings_finding_fn *fn, void *arg)
+{
+    int64_t until_ms = clock_mono_ms() + CONNECT_PATIENCE_MS;
+    struct loop_timer *tick = loop_timer_new(u->loop, (loop_fn *)loop_stop, u->loop);
+    bool store_up = false, archive_up = false;
+    while (clock_mono_ms() < until_ms && !(store_up && archive_up)) {
+        loop_timer_set(tick, 50);
+        loop_run(u->loop);
+        store_up = store_is_up(u->store);
+        archive_up = u->archive == NULL || archive_is_up(u->archive);
+    }
+    if (!store_up)
+        fn(arg, true, "the store cannot be reached");
+    if (!archive_up)
+        fn(arg, true, "PostgreSQL cannot be reached");
+    loop_timer_free(tick);
+}
+
+void setup_connect(const struct settings *s, settings_finding_fn *fn, void *arg)
 {
     struct arena *a = arena_new(0, 1u << 20);
     struct setup u;
-    if (a == NULL)
-        return err_set(e, ERR_MEMORY, "no memory");
+    struct err e;
+    if (a == NULL) {
+        fn(arg, true, "no memory");
+        return;
+    }
     struct settings strict = *s;
     strict.store_fallback = FALLBACK_REJECT; /* the question is whether Redis is there, not what happens without it */
-    int rc = setup_open(&u, &strict, a, 0, e);
-    if (rc == 0) {
-        int64_t until_ms = clock_mono_ms() + CONNECT_PATIENCE_MS;
-        struct loop_timer *tick = loop_timer_new(u.loop, (loop_fn *)loop_stop, u.loop);
-        bool store_up = false, archive_up = false;
-        while (clock_mono_ms() < until_ms && !(store_up && archive_up)) {
-            loop_timer_set(tick, 50);
-            loop_run(u.loop);
-            store_up = store_is_up(u.store);
-            archive_up = u.archive == NULL || archive_is_up(u.archive);
-        }
-        if (!store_up)
-            rc = err_set(e, ERR_UNAVAILABLE, "the store cannot be reached");
-        else if (!archive_up)
-            rc = err_set(e, ERR_UNAVAILABLE, "PostgreSQL cannot be reached");
-        loop_timer_free(tick);
+    if (setup_open(&u, &strict, a, 0, &e) == 0) {
+        await_servers(&u, fn, arg);
         setup_close(&u);
+    } else {
+        fn(arg, true, e.text);
     }
+    setup_probe(s, fn, arg);
     arena_free(a);
-    return rc;
 }

@@ -21,6 +21,8 @@ void setup_close_pages(struct setup *u);
 struct platform *setup_open_page_platform(struct setup *u, struct err *e) MUST_CHECK;
 /* For a row of `platforms`. What belongs to it is closed with the platform. */
 struct platform *setup_open_page_row(struct setup *u, const struct bot_platform *p, struct err *e) MUST_CHECK;
+/* Tries the AI service and the chat platform, as setup_connect says, with a loop of its own. Nothing that costs money, no message. */
+void setup_probe(const struct settings *s, settings_finding_fn *fn, void *arg);
 struct policy setup_policy(const struct settings *s);
 /* As the settings have it; strings by pointer. */
 struct ai_openai_options setup_openai(const struct settings *s);

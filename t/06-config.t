@@ -1,12 +1,15 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: MIT
 # What -t and -T say about configurations: every mistake with file and line, or with the environment variable that holds it; where each value
-# is from; no secret. All programs say the same.
+# is from; no secret. What -tt finds behind the addresses. All programs say the same.
 use strict;
 use warnings;
 use Cwd qw(abs_path);
 use File::Temp qw(tempdir);
+use FindBin;
+use IO::Socket::INET;
 use Test::More;
+use Time::HiRes qw(time);
 
 my $build = abs_path($ENV{TK_BUILD} // $ENV{top_builddir} // '.');
 -x "$build/turnkeeperd" or plan skip_all => 'no programs are built';
@@ -56,6 +59,15 @@ my @bad = (
     ['AI without scheme',  "AI_SERVICE_URL=ai:8001\n",                        qr/\Q$file\E:4: AI_SERVICE_URL must begin with/m],
     ['no model',           "AI_PROVIDER=openai\n",                            qr/AI_MODEL is not set: AI_PROVIDER=openai needs the name of a model/],
     ['an unknown model',   "AI_PROVIDER=openai\nAI_MODEL=unknown\n",         qr/\Q$file\E:5: AI_MODEL is not set/m],
+    ['URL of a call',      "AI_PROVIDER=openai\nAI_MODEL=m\nAI_SERVICE_URL=https://api.example/v1/chat/completions\n", qr{\Q$file\E:6: AI_SERVICE_URL must be the base, .* adds /chat/completions: https://api\.example/v1$}m],
+    ['with a slash',       "AI_SERVICE_URL=http://127.0.0.1:1/chat/completions/\nAI_PROVIDER=openai\nAI_MODEL=m\n", qr{\Q$file\E:4: AI_SERVICE_URL must be the base, .*: http://127\.0\.0\.1:1$}m],
+    ['of an old call',     "AI_SERVICE_URL=https://api.example/v1/completions\nAI_PROVIDER=openai\nAI_MODEL=m\n", qr{AI_SERVICE_URL must be the base, .*: https://api\.example/v1$}m],
+    ['AI with a query',    "AI_SERVICE_URL=https://ai.example/?api-version=1\n", qr/\Q$file\E:4: AI_SERVICE_URL must not have a query/m],
+    ['no URL',             "AI_SERVICE_URL=https://ai.example:99999\n",       qr/\Q$file\E:4: AI_SERVICE_URL is no URL$/m],
+    ['platform, query',    "PANCAKE_BASE_URL=http://x/#a\n",                  qr/\Q$file\E:4: PANCAKE_BASE_URL must not have/m],
+    ['blank token',        "AI_SERVICE_TOKEN=\"hush key\"\n",                 qr/\Q$file\E:4: AI_SERVICE_TOKEN holds a character that no token has$/m],
+    ['pages, blank token', "PANCAKE_PROVIDER=pages_fm\nPANCAKE_OUTBOUND_TOKEN=\" \"\n", qr/\Q$file\E:5: PANCAKE_OUTBOUND_TOKEN holds/m],
+    ['pages, commas only', "PANCAKE_PROVIDER=pages_fm\nPANCAKE_PAGE_TOKENS=\" , \"\n", qr/PANCAKE_PAGE_TOKENS is empty, and so is PANCAKE_OUTBOUND_TOKEN/],
     ['password in a URL',  "API_PORT=1\nPANCAKE_BASE_URL=http://u:hush\@x/\n", qr/\Q$file\E:5: PANCAKE_BASE_URL must not hold/m],
     ['Redis port',         "REDIS_URL=redis://h:hush\n",                      qr/\Q$file\E:4: REDIS_URL: the port/m],
     ['database',           "DATABASE_URL=mysql://hush\n",                     qr/\Q$file\E:4: DATABASE_URL must begin/m],
@@ -99,4 +111,125 @@ for my $program (qw(turnkeeper.fcgi turnkeeperd)) {
     unlike($said, qr/hush|secret-1/, 'secrets are masked');
     is((run($program, {}, '-t', '-c', $file))[0], 0, 'and it is fine');
 }
+
+# What is allowed and hardly meant: said, and no reason to fail.
+my $pages = "PANCAKE_PROVIDER=pages_fm\nPANCAKE_PAGE_TOKENS=1=hush-a\n";
+my @doubts = (
+    ['nothing',             '',                                                          undef],
+    ['a secret',            $pages . "PANCAKE_WEBHOOK_SECRET=hush-b\n",                  undef],
+    ['none',                $pages,                                                      qr/warning: PANCAKE_WEBHOOK_SECRET is empty: .*\(401\).*only every PANCAKE_SWEEP_MINUTES/],
+    ['none, no sweep',      $pages . "PANCAKE_SWEEP_MINUTES=0\n",                        qr/warning: PANCAKE_WEBHOOK_SECRET is empty: .*no message comes then/],
+    ['none, unknown pages', "PANCAKE_PROVIDER=pages_fm\nPANCAKE_OUTBOUND_TOKEN=hush-a\n", qr/warning: PANCAKE_WEBHOOK_SECRET is empty: .*no message comes then/],
+    ['a secret with +',     $pages . "PANCAKE_WEBHOOK_SECRET=hush+b=\n",                 qr/warning: PANCAKE_WEBHOOK_SECRET has a character .*percent-encoded/],
+    ['AI, path twice',      "AI_SERVICE_URL=http://ai:1/process/\n",                     qr/warning: AI_SERVICE_URL ends in AI_SERVICE_PATH/],
+    ['platform, path twice', "PANCAKE_BASE_URL=http://p/api/v1/actions\n",               qr/warning: PANCAKE_BASE_URL ends in PANCAKE_ACTIONS_PATH/],
+);
+for my $case (@doubts) {
+    my ($name, $text, $wanted) = @$case;
+    write_file($file, $good . $text);
+    for my $program (qw(turnkeeper.fcgi turnkeeperd)) {
+        my ($code, $said) = run($program, {}, '-t', '-c', $file);
+        is($code, 0, "doubts, $name: $program takes it");
+        if (defined $wanted) { like($said, qr/^\Q$program\E: $wanted/m, 'and warns') }
+        else { is($said, "$program: the configuration is fine\n", 'without a word more') }
+        unlike($said, qr/hush|secret-1|is fine/, 'no value of a secret') if defined $wanted;
+    }
+}
+
+# A program that starts says the same in its log; this one finds no socket on descriptor 0 and goes no further.
+write_file($file, $good . $pages);
+like((run('turnkeeper.fcgi', {}, '-c', $file))[1], qr/^\{.*"level":"WARNING".*"why":"PANCAKE_WEBHOOK_SECRET is empty: [^"]*"\}$/m, 'a doubt in the log');
+write_file($file, $good);
+unlike((run('turnkeeper.fcgi', {}, '-c', $file))[1], qr/WARNING/, 'and none where there is none');
+
+# The address in force, of whichever provider.
+write_file($file, $good . $pages);
+like((run('turnkeeperd', {}, '-T', '-c', $file))[1], qr{^PANCAKE_BASE_URL=https://pages\.fm/api # default$}m, "the page API's address");
+write_file($file, $good . $pages . "PANCAKE_BASE_URL=http://127.0.0.1:1/api\n");
+like((run('turnkeeperd', {}, '-T', '-c', $file))[1], qr{^PANCAKE_BASE_URL=http://127\.0\.0\.1:1/api # \Q$file\E:6$}m, 'another one');
+write_file($file, $good);
+like((run('turnkeeperd', {}, '-T', '-c', $file))[1], qr{^PANCAKE_BASE_URL=http://pancake:8000 # default$}m, "the other provider's");
+
+# ---- -tt ----
+
+# A server that answers with the status that the path begins with, or not at all ("/hang"), and writes down what it was asked.
+my $listen = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 20) or die "listen: $!";
+my $port = $listen->sockport;
+my $dead = do { my $s = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1) or die "listen: $!"; $s->sockport };
+my $server = fork // die "fork: $!";
+if (!$server) {
+    my @hanging;
+    while (my $client = $listen->accept) {
+        my $head = '';
+        while ($head !~ /\r\n\r\n/) { sysread($client, $head, 4096, length $head) or last }
+        open my $out, '>>', "$dir/asked" or die $!;
+        print $out $head eq '' ? "nothing\n" : $head;
+        close $out;
+        if ($head =~ m{^GET /hang}) { push @hanging, $client; next }
+        my ($status) = $head =~ m{^GET /(\d+)/};
+        syswrite $client, "HTTP/1.1 $status X\r\nLocation: http://127.0.0.1:$dead/\r\nContent-Length: 2\r\n\r\n{}" if $status;
+        close $client;
+    }
+    exit 0;
+}
+END { if ($server) { my $code = $?; kill 'KILL', $server; waitpid $server, 0; $? = $code } }
+
+# (exit code, what it wrote, what the server was asked)
+sub connects {
+    my ($program, %env) = @_;
+    unlink "$dir/asked";
+    my ($code, $said) = run($program, {STATE_FILE => "$dir/state.db", RUN_DIR => "$dir/run", SQL_DIR => ($ENV{top_srcdir} // "$FindBin::Bin/..") . '/sql', LOG_LEVEL => 'ERROR',
+        AI_PROVIDER => 'simulated', PANCAKE_PROVIDER => 'log', %env}, '-tt', '-c', $file);
+    my $asked = '';
+    if (open my $fh, '<', "$dir/asked") { local $/; $asked = <$fh> }
+    return ($code, $said, $asked);
+}
+sub openai { my $path = shift; return (AI_PROVIDER => 'openai', AI_MODEL => 'm', AI_SERVICE_TOKEN => 'hush-key', AI_SERVICE_URL => "http://127.0.0.1:$port$path", @_) }
+
+my ($code, $said, $asked) = connects('turnkeeperd');
+is($said, "turnkeeperd: the configuration is fine\n", '-tt with nobody to ask');
+for my $status (200, 404, 429) {
+    ($code, $said, $asked) = connects('turnkeeperd', openai("/$status/v1/"));
+    is("$code $said", "0 turnkeeperd: the configuration is fine\n", "an AI service that answers $status is there");
+    like($asked, qr{\AGET /$status/v1/models HTTP/1\.1\r\n}, 'it was asked for its models');
+    like($asked, qr{^Authorization: Bearer hush-key\r$}m, 'with the token');
+    is(scalar(() = $asked =~ / HTTP\/1\.1\r\n/g), 1, 'and nothing else, once');
+}
+for my $status (401, 403) {
+    ($code, $said) = connects('turnkeeper.fcgi', openai("/$status/v1"));
+    is($code, 69, "$status: 69");
+    like($said, qr{^turnkeeper\.fcgi: the AI service \(AI_SERVICE_URL\) refuses AI_SERVICE_TOKEN: status $status for GET http://127\.0\.0\.1:$port/$status/v1/models$}m, 'the token is refused');
+    unlike($said, qr/hush|is fine/, 'and not shown');
+}
+($code, $said, $asked) = connects('turnkeeperd', openai('/401/v1', AI_SERVICE_TOKEN => ''));
+is($code, 69, 'without a token: 69');
+like($said, qr/wants a token, and AI_SERVICE_TOKEN is empty: status 401/, 'which is wanted');
+unlike($asked, qr/Authorization/, 'none was shown');
+for my $case ([500, qr/warning: the AI service .*is in trouble: status 500/], [503, qr/warning: .*status 503/], [308, qr/warning: .*redirects are not followed: status 308/]) {
+    ($code, $said) = connects('turnkeeperd', openai("/$case->[0]/v1"));
+    is($code, 0, "$case->[0]: a server that answers");
+    like($said, $case->[1], 'with a warning');
+}
+my $begun = time;
+($code, $said) = connects('turnkeeperd', openai('/hang'));
+is($code, 69, 'one that never answers: 69');
+like($said, qr{the AI service \(AI_SERVICE_URL\) does not answer GET http://\S+/hang/models: }, 'which is said');
+cmp_ok(time - $begun, '<', 30, 'before long');
+
+# Others are connected to, and asked nothing.
+($code, $said, $asked) = connects('turnkeeperd', AI_PROVIDER => 'native', AI_SERVICE_URL => "http://127.0.0.1:$port", PANCAKE_PROVIDER => 'pages_fm', PANCAKE_PAGE_TOKENS => '1=hush-a',
+    PANCAKE_WEBHOOK_SECRET => 'hush-b', PANCAKE_BASE_URL => "http://127.0.0.1:$port/api");
+is("$code $said", "0 turnkeeperd: the configuration is fine\n", 'an AI service and a platform that are there');
+unlike($asked, qr/HTTP|hush/, 'nothing was sent');
+($code, $said) = connects('turnkeeperd', AI_PROVIDER => 'native', AI_SERVICE_URL => "http://127.0.0.1:$dead", PANCAKE_PROVIDER => 'pages_fm', PANCAKE_PAGE_TOKENS => '1=hush-a',
+    PANCAKE_BASE_URL => "http://127.0.0.1:$dead/api", REDIS_URL => "redis://127.0.0.1:$dead");
+is($code, 69, 'nobody is there: 69');
+like($said, qr/^turnkeeperd: the store cannot be reached$/m, 'the store');
+like($said, qr{^turnkeeperd: the AI service \(AI_SERVICE_URL\) cannot be reached at http://127\.0\.0\.1:$dead: }m, 'the AI service');
+like($said, qr{^turnkeeperd: the chat platform \(PANCAKE_BASE_URL\) cannot be reached at http://127\.0\.0\.1:$dead/api: }m, 'the platform: all of them are told');
+like($said, qr/^turnkeeperd: warning: PANCAKE_WEBHOOK_SECRET is empty/m, 'with what -t warns of');
+unlike($said, qr/hush|is fine/, 'and no secret');
+($code, $said) = connects('turnkeeperd', PANCAKE_PROVIDER => 'actions', PANCAKE_BASE_URL => "https://127.0.0.1:$port");
+is($code, 69, 'no TLS there: 69');
+like($said, qr/the chat platform \(PANCAKE_BASE_URL\) cannot be reached at https:/, 'a connection that cannot be used is none');
 done_testing;

@@ -3,6 +3,7 @@
  * decided what the platform is told, which switches a webhook off that fails too often. */
 #include "config.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -141,8 +142,22 @@ static struct waiting *waiting_new(struct request *r, struct sv page_id)
 
 /* ---- the door ---- */
 
+static void warn_of_stranger(struct request *r)
+{
+    char page_id[MESSAGE_ID_MAX + 1], more[24];
+    const char *name = request_page(r, page_id);
+    uint64_t untold;
+
+    if (!webhook_strangers_tell(&r->api->webhooks.strangers, name != NULL ? sv_from(name) : SV_NONE, clock_mono_ms(), &untold))
+        return;
+    (void)snprintf(more, sizeof(more), "%" PRIu64, untold);
+    log_warning("a webhook is for a page that nobody answers here: PANCAKE_PAGE_TOKENS (with PANCAKE_PROVIDER=pages_fm) does not have it, nor does a row of platforms",
+                "request_id", r->id, "page_id", name, "#not_logged", untold > 0 ? more : NULL, NULL);
+}
+
 static void unknown_page(struct request *r)
 {
+    warn_of_stranger(r);
     request_error(r, &(struct request_error){ .status = 404, .code = SV("unknown_page"), .text = SV("No page of this id is configured.") });
 }
 
@@ -158,6 +173,7 @@ static void refuse(struct request *r, const char *why)
 {
     struct buf detail = { 0 };
     struct json_out o = { .b = &detail };
+    char page_id[MESSAGE_ID_MAX + 1];
 
     json_arr(&o);
     json_obj(&o);
@@ -169,7 +185,7 @@ static void refuse(struct request *r, const char *why)
     json_kstr(&o, "type", SV("webhook"));
     json_obj_end(&o);
     json_arr_end(&o);
-    log_warning("a webhook is not what the page API sends", "request_id", r->id, "why", why, NULL);
+    log_warning("a webhook is not what the page API sends", "request_id", r->id, "page_id", request_page(r, page_id), "why", why, NULL);
     if (buf_ok(&detail))
         request_error(r, &(struct request_error){ .status = problem_status(PROBLEM_FIELDS), .code = sv_from(problem_code(PROBLEM_FIELDS)),
                                                   .text = SV("This is no webhook of the page API."), .detail = buf_sv(&detail) });

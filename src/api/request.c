@@ -28,11 +28,23 @@ static bool refuse(struct request *r, enum problem p)
     return false;
 }
 
+const char *request_page(const struct request *r, char out[MESSAGE_ID_MAX + 1])
+{
+    struct sv id = r->args[0];
+
+    if (r->route->access != ACCESS_WEBHOOK || id.n == 0 || id.n > MESSAGE_ID_MAX || sv_has_control(id))
+        return NULL;
+    memcpy(out, id.p, id.n);
+    out[id.n] = '\0';
+    return out;
+}
+
 /* Failed credentials are logged, but nobody may fill a disk with them. */
 static void log_refusal(struct request *r, const char *why)
 {
     struct api *a = r->api;
     long long now = clock_mono_ms() / 1000;
+    char page_id[MESSAGE_ID_MAX + 1];
 
     atomic_fetch_add(&a->refused, 1);
     if (atomic_exchange(&a->log_second, now) != now)
@@ -40,7 +52,7 @@ static void log_refusal(struct request *r, const char *why)
     if (atomic_fetch_add(&a->log_count, 1) < REFUSALS_LOGGED)
         log_warning("a request was refused", "request_id", r->id, "code", problem_code(r->problem), "route",
                     r->route->path, "method", cgi_method_name(r->method), "role", auth_role_name(r->role),
-                    "reason", why != NULL ? why : "-", NULL);
+                    "page_id", request_page(r, page_id), "reason", why != NULL ? why : "-", NULL);
 }
 
 /* The browser's origin when it is on the list. */

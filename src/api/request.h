@@ -15,6 +15,7 @@
 #include "api/webhook_guard.h"
 #include "api/webhook_keys.h"
 #include "api/webhook_pages.h"
+#include "api/webhook_strangers.h"
 #include "turn/auth.h"
 
 /* What a reload replaces: read under api.lock by readers. */
@@ -56,6 +57,7 @@ struct api {
     struct {
         struct webhook_guard guard;
         struct webhook_pages *pages;
+        struct webhook_strangers strangers;
     } webhooks; /* endpoint_webhook.c's */
 };
 
@@ -130,6 +132,8 @@ void request_on_closed(struct request *r, loop_fn *fn, void *arg);
 /* An empty buffer for the answer's body; good until the request is answered. */
 struct buf *request_body(struct request *r);
 double request_took_ms(const struct request *r);
+/* The page that a webhook names in its path, for logs: `out`, or NULL where it is no id, or the request no webhook. Any thread. */
+const char *request_page(const struct request *r, char out[MESSAGE_ID_MAX + 1]);
 
 /* ---- an answer of server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html), on the loop ---- */
 

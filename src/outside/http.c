@@ -5,7 +5,9 @@
  *    fresh one, even a POST that was sent as a whole. The pre-request callback runs before each of them; there a second
  *    one is refused for requests that go out once;
  *  - CURLINFO_REQUEST_SIZE counts the bytes of all these attempts that the kernel took, and is 0 while nothing left.
- *    Over TLS a failed write says nothing about records that have left, so there only the callback counts. */
+ *    Over TLS a failed write says nothing about records that have left, so there only the callback counts;
+ *  - a call that ends while its name is looked up joins the thread that does (lib/asyn-thread.c, Curl_resolver_kill): the loop stood still for as long as
+ *    a dead name server is waited for, 20 s. With CURLOPT_QUICK_EXIT the thread is detached, and frees what is its own when it comes back. */
 #include "config.h"
 
 #include <curl/curl.h>
@@ -51,7 +53,7 @@ struct http_call {
     int64_t begun_ms, send_before_ms;
     struct http_opened opened;
     unsigned tries; /* of the request that may have put bytes on the wire */
-    bool once, get, tls, late, refused, aborted, alone;
+    bool once, get, tls, late, refused, aborted, alone, connect_only;
     struct http_answer early; /* of a call that ends before curl sees it */
     struct http_in in;
     struct http_wait wait;
@@ -109,7 +111,7 @@ static int on_ready_to_send(void *arg, char *remote_ip, char *local_ip, int remo
         c->refused = true;
         return CURL_PREREQFUNC_ABORT;
     }
-    if (c->send_before_ms != 0 && clock_mono_ms() >= c->send_before_ms) {
+    if (c->connect_only || (c->send_before_ms != 0 && clock_mono_ms() >= c->send_before_ms)) {
         c->late = true;
         return CURL_PREREQFUNC_ABORT;
     }
@@ -162,6 +164,7 @@ static void prepare(struct http_call *c)
     curl_easy_setopt(e, CURLOPT_BUFFERSIZE, (long)READ_SIZE);
     curl_easy_setopt(e, CURLOPT_UPLOAD_BUFFERSIZE, 16384L);
     curl_easy_setopt(e, CURLOPT_MAXAGE_CONN, (long)IDLE_AGE_S);
+    curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L);
     c->opened.lanes = h->lanes;
     http_lane_prepare(e, &c->opened);
 }
@@ -468,6 +471,7 @@ struct http_call *http_post(struct http *h, const struct http_request *r, http_f
     c->arg = arg;
     c->begun_ms = clock_mono_ms();
     c->send_before_ms = r->send_before_ms;
+    c->connect_only = r->connect_only;
     c->opened.n = 0;
     c->opened.may_connect = r->may_connect;
     c->opened.may_connect_arg = r->may_connect_arg;

@@ -51,6 +51,8 @@ struct http_request {
     /* Never on the wire twice. Without it, a request whose kept connection was closed by the peer before a byte of an
      * answer came is repeated on a fresh one; the peer may then have seen it twice. */
     bool once;
+    /* Nothing is sent: once the connection is there, TLS included, the call ends as HTTP_TOO_LATE. */
+    bool connect_only;
     /* Only the status counts: it is the answer as soon as its head is whole, whatever becomes of the body, which is read
      * up to 64 KiB so that the peer can end in peace, and not kept. */
     bool status_only;

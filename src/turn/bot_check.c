@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "outside/http.h"
+#include "outside/openai_base.h"
 #include "turn/bot_row_own.h"
 #include "turn/message.h"
 
@@ -240,11 +241,22 @@ static bool is_among(const char *const *names, const char *name)
     return *names != NULL;
 }
 
+/* The path of a call is put behind it. */
+static void check_base(struct check *c, const char *provider, const json_t *row)
+{
+    if (c->kind != ARCHIVE_AI_CORES || provider == NULL || strcmp(provider, "openai") != 0 || openai_base(json_sv(row, "base_url")).p == NULL)
+        return;
+    enter(c, "base_url");
+    wrong(c, "url_parsing", "URL should be the base, to which /chat/completions is added");
+    leave(c);
+}
+
 /* What no field can say alone. */
 static void check_address(struct check *c, const json_t *row)
 {
     const char *const *needs = row_kinds[c->kind].address;
     const char *provider = json_string_value(json_object_get(row, "provider"));
+    check_base(c, provider, row);
     if (needs == NULL || provider == NULL || !is_among(needs, provider) || json_is_string(json_object_get(row, "base_url")))
         return;
     if (json_object_get(row, "base_url") != NULL && !json_is_null(json_object_get(row, "base_url")))

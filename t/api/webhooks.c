@@ -7,9 +7,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "api/webhook_strangers.h"
 #include "lib/clock.h"
 #include "lib/digest.h"
 #include "lib/json.h"
+#include "lib/log.h"
 #include "t/lib/api_rig.h"
 #include "t/lib/fcgi_client.h"
 #include "t/lib/webhook_double.h"
@@ -136,6 +138,86 @@ static void signatures(void)
         answer_fini(&a);
     }
     is_int(atomic_load(&webhook_submits), before + 2, "only those that were right arrived");
+}
+
+/* How many lines of the log so far have all of these. */
+static int lines_with(const char *path, const char *const *parts)
+{
+    char line[8192];
+    int n = 0;
+    FILE *f = fopen(path, "r");
+
+    while (f != NULL && fgets(line, sizeof(line), f) != NULL) {
+        bool all = true;
+        for (size_t i = 0; parts[i] != NULL; i++)
+            all = all && strstr(line, parts[i]) != NULL;
+        n += all;
+    }
+    if (f != NULL)
+        (void)fclose(f);
+    return n;
+}
+
+#define LINES(path, ...) lines_with(path, (const char *const[]){ "\"level\":\"WARNING\"", __VA_ARGS__, NULL })
+#define STRANGER "for a page that nobody answers here"
+#define REFUSAL "a request was refused"
+#define NO_WEBHOOK "not what the page API sends"
+
+static void post(const char *uri, const char *body, int status)
+{
+    struct fcgi_answer a;
+
+    ask("POST", uri, NULL, body, &a);
+    is_int(a.status, status, "%.60s", uri);
+    answer_fini(&a);
+}
+
+/* What an administrator finds who has mistyped an id, and what a scanner can make of the log. */
+static void logs(void)
+{
+    struct api_options o = options();
+    char log[128], uri[2048];
+    struct err e;
+
+    rig_start(&rig, &o);
+    (void)snprintf(log, sizeof(log), "%s/log", rig.dir);
+    if (!ok(log_open("t", log, LOG_INFO, &e) == 0, "a log"))
+        return;
+    for (int i = 0; i < 5; i++)
+        post("/webhooks/pancake/1o1?secret=" SECRET, BODY, 404);
+    is_int(LINES(log, STRANGER, "\"page_id\":\"1o1\"", "\"request_id\":\""), 1, "a page without a token is told once a minute");
+    post("/webhooks/pancake/a%22%C2%A0b?secret=" SECRET, BODY, 404);
+    is_int(LINES(log, STRANGER, "\"page_id\":\"a\\\"\xc2\xa0" "b\"", "\"not_logged\":4"), 1, "another one too, and how often there was silence");
+    post("/webhooks/pancake/a%0Ab?secret=" SECRET, BODY, 400);
+    (void)snprintf(uri, sizeof(uri), "/webhooks/pancake/%0300d?secret=" SECRET, 7);
+    post(uri, BODY, 404);
+    is_int(LINES(log, STRANGER, "0000"), 0, "one that is no id is not repeated");
+    is_int(LINES(log, STRANGER), 3, "but told");
+    for (int i = 0; i < 100; i++) {
+        (void)snprintf(uri, sizeof(uri), "/webhooks/pancake/scan-%d?secret=" SECRET, i);
+        post(uri, BODY, 404);
+    }
+    is_int(LINES(log, STRANGER), WEBHOOK_STRANGERS_MAX, "whoever invents ids fills no log");
+
+    post("/webhooks/pancake/p7?secret=" SECRET "x", BODY, 401);
+    is_int(LINES(log, REFUSAL, "\"page_id\":\"p7\""), 1, "a refused credential, with the page");
+    const char *const wrong[] = { "HTTP_X_PANCAKE_SIGNATURE", "sha256=00", NULL };
+    struct fcgi_answer a;
+    ask("POST", "/webhooks/pancake/p8", wrong, BODY, &a);
+    is_int(a.status, 401, "a wrong signature");
+    answer_fini(&a);
+    is_int(LINES(log, REFUSAL, "\"page_id\":\"p8\"", "a wrong signature"), 1, "the same");
+    (void)snprintf(uri, sizeof(uri), "/webhooks/pancake/%0300d", 8);
+    post(uri, BODY, 401);
+    is_int(LINES(log, REFUSAL, "0000"), 0, "where it is no id, without");
+    post("/api/v1/enhanced-handle-message", BODY, 401);
+    is_int(LINES(log, REFUSAL, "enhanced-handle-message") - LINES(log, REFUSAL, "enhanced-handle-message", "page_id"), 1, "other routes have none");
+    post(PATH "?secret=" SECRET, "[]", 422);
+    is_int(LINES(log, NO_WEBHOOK, "\"page_id\":\"100\"", "it should be an object"), 1, "what is no webhook, with the page");
+    is_int(LINES(log, SECRET), 0, "the secret is nowhere");
+    log_close();
+    (void)unlink(log);
+    rig_stop(&rig);
 }
 
 static void forms(void)
@@ -442,6 +524,7 @@ int main(void)
     signatures();
     forms();
     rig_stop(&rig);
+    logs();
     results();
     not_now();
     deadline();

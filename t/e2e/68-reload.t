@@ -114,9 +114,11 @@ sub all {
     like($said, qr/\Q$file\E:$line: RESTART_MAX/, 'and says why');
     configure({PANCAKE_ACCESS_TOKEN => 'token-two', CORS_ORIGINS => 'nonsense'});
     hup($s, 'refused.*CORS_ORIGINS');
+    configure({CORS_ORIGINS => undef, PANCAKE_WEBHOOK_SECRET => 'a+b'});
+    hup($s, 'hardly meant so.*PANCAKE_WEBHOOK_SECRET has a character');
 
     # what needs a restart
-    configure({CORS_ORIGINS => undef, PROCESSING_LOCK_TTL => 7, REDIS_DB => 3});
+    configure({PANCAKE_WEBHOOK_SECRET => undef, PROCESSING_LOCK_TTL => 7, REDIS_DB => 3});
     hup($s, 'need a restart","settings":"REDIS_DB PROCESSING_LOCK_TTL"');
     is($s->post_message('big', 'm2', 'x' x 4000)->status, 200, 'the rest is taken over');
     configure({PROCESSING_LOCK_TTL => undef, REDIS_DB => undef, RESTART_MAX => 5});

@@ -268,6 +268,16 @@ sub removals {
 
 # ---- who may, and what else comes ----
 
+# What the responders have logged so far at level WARNING, decoded.
+sub warnings_logged {
+    my @lines;
+    for my $log (glob "$s->{dir}/logs/responder-*.log") {
+        open my $fh, '<', $log or next;
+        push @lines, map { Stack::Client->decode($_) } grep { /^\{.*"level":"WARNING".*\}$/ } <$fh>;
+    }
+    return @lines;
+}
+
 sub admission {
     my $hook = $s->customer('auth', 'hello');
     my %refused = (
@@ -283,6 +293,9 @@ sub admission {
         my $answer = $s->deliver($hook, %o);
         is($answer->status, $status, "$what: $status") or diag($answer->text);
     }
+    my @warnings = warnings_logged();
+    is(scalar(grep { $_->{message} =~ /page that nobody answers here/ && $_->{page_id} eq 'p999' } @warnings), 1, 'a page without a token stands in the log, as a warning');
+    is(scalar(grep { $_->{message} eq 'a request was refused' && ($_->{page_id} // '') eq 'p1' } @warnings), 9, 'and the page of each that was refused');
     is($s->quiet(1, 'sends'), '', 'none of it is answered');
     my @good = ([auth => 'secret'], [auth => 'signature'], [auth => 'bearer'], [secret => 'another-secret'], [auth => 'signature', secret => 'another-secret']);
     for my $n (0 .. $#good) {

@@ -292,6 +292,32 @@ static void test_too_late(struct rig *r)
     heard_free(&h);
 }
 
+static void test_connect_only(struct rig *r)
+{
+    static const struct peer_step step = { .answer = PEER_OK(2, "{}") };
+    struct peer *p = peer_start(&step, 1);
+    struct heard h = { 0 };
+    struct http_request q = { .url = rig_url(peer_port(p), "/"), .get = true, .timeout_ms = PLENTY_MS, .connect_only = true };
+    for (int i = 0; i < 2; i++) {
+        rig_post(r, &q, &h);
+        is_str(http_outcomes[h.answer.outcome], "too late", "a connection is all that was wanted");
+        heard_free(&h);
+    }
+    is_int(peer_requests(p), 0, "nothing was sent");
+    q.connect_only = false;
+    rig_post(r, &q, &h);
+    is_str(http_outcomes[h.answer.outcome], "answered", "the next call sends");
+    is_int(peer_requests(p), 1, "once");
+    is_int(peer_connections(p), 3, "those of before were made, and are not used again");
+    heard_free(&h);
+    q = (struct http_request){ .url = rig_url(peer_dead_port(), "/"), .get = true, .timeout_ms = PLENTY_MS, .connect_only = true };
+    rig_post(r, &q, &h);
+    is_str(http_outcomes[h.answer.outcome], "not sent", "nobody listens there: %s", h.answer.err.text);
+    heard_free(&h);
+    peer_stop(p);
+    heard_free(&h);
+}
+
 static void test_retry_after(struct rig *r)
 {
     static const struct {
@@ -479,6 +505,7 @@ int main(void)
     test_unreachable(&r);
     test_proxy_of_environment();
     test_too_late(&r);
+    test_connect_only(&r);
     test_retry_after(&r);
     test_request(&r);
     test_guard(&r);

@@ -279,6 +279,11 @@ static void what_is_refused(void)
         { __LINE__, ARCHIVE_AI_CORES, "{\"name\":\"c\",\"provider\":\"openai\",\"model\":\"m\"}", "[" D(",\"base_url\"", "Field required", "missing") "]" },
         { __LINE__, ARCHIVE_AI_CORES, "{\"name\":\"c\",\"provider\":\"actions\"}",
           "[" D(",\"provider\"", "Input should be 'native', 'openai' or 'simulated'", "enum") "]" },
+        { __LINE__, ARCHIVE_AI_CORES, "{\"name\":\"c\",\"provider\":\"openai\",\"model\":\"m\",\"base_url\":\"http://x/v1/chat/completions\"}",
+          "[" D(",\"base_url\"", "URL should be the base, to which /chat/completions is added", "url_parsing") "]" },
+        { __LINE__, ARCHIVE_AI_CORES, "{\"name\":\"c\",\"provider\":\"native\",\"base_url\":\"http://x/chat/completions\",\"environments\":{\"test\":{"
+                                      "\"provider\":\"openai\",\"model\":\"m\"}}}",
+          "[" D(",\"environments\",\"test\",\"base_url\"", "URL should be the base, to which /chat/completions is added", "url_parsing") "]" },
         { __LINE__, ARCHIVE_AI_CORES, "{\"name\":\"c\",\"provider\":\"native\"}", "[" D(",\"base_url\"", "Field required", "missing") "]" },
         { __LINE__, ARCHIVE_AI_CORES, "{\"name\":\"c\",\"provider\":\"native\",\"base_url\":\"ftp://x\"}",
           "[" D(",\"base_url\"", "Input should be a valid URL that begins with http:// or https://", "url_parsing") "]" },
