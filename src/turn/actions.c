@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "lib/plain.h"
+#include "outside/ai.h"
 #include "turn/action_kinds.h"
 #include "turn/actions.h"
 
@@ -23,6 +24,8 @@ static void add_plain(struct lists *l, const json_t *action, const json_t *data)
         why = "too_many_actions";
     else if (!json_is_object(action) || !json_is_string(type))
         why = "not_an_action";
+    else if (sv_eq(json_sv(action, "type"), SV(AI_BLOCK)))
+        why = "unreadable";
     else
         why = action_fault_at(index, data);
     if (why != NULL && l->reply->dropped_n >= ACTIONS_MAX)

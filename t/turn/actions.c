@@ -2,6 +2,7 @@
  * What of an AI's answer is to be executed, said and dropped; and that no control character gets to a platform. */
 #include "config.h"
 
+#include "outside/ai.h"
 #include "t/tap.h"
 #include "turn/actions.h"
 
@@ -20,6 +21,8 @@ static const struct row {
       "[{\"type\":\"x\",\"data\":{\"a\":1},\"reason\":\"unknown_type\"},{\"type\":\"unknown\",\"data\":{},\"reason\":\"not_an_action\"}]", "Hi", NULL },
     { "a block", "{\"response_text\":\"Hi\\n" BLOCK("[{\\\"type\\\":\\\"end_conversation\\\"}]") "\"}", NULL, "[{\"type\":\"end_conversation\",\"data\":{}}," MESSAGE("Hi") "]", "[]", "Hi",
       "{\"response_text\":\"Hi\"}" },
+    { "a block that could not be read", "{\"response_text\":\"Hi\"}", "[" MESSAGE("Hi") ",{\"type\":\"" AI_BLOCK "\",\"data\":{\"text\":\"{\"}}]", "[" MESSAGE("Hi") "]",
+      "[{\"type\":\"json_block\",\"data\":{\"text\":\"{\"},\"reason\":\"unreadable\"}]", "Hi", NULL },
 
     /* controls */
     { "controls in a text", "{\"response_text\":\"a\\u0007b\\r\\nc\\u0085\\u2028d\\u007f\",\"intent\":\"x\"}", NULL, "[" MESSAGE("ab\\nc\\n\\nd") "]", "[]", "ab\nc\n\nd",
