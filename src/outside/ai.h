@@ -23,7 +23,8 @@ struct ai_message {
     struct sv message_id_json; /* SV_NONE: none */
 };
 
-/* All that the answer says so far, as text for the customer. It may grow, or begin anew when the question is asked again. */
+/* All that the answer says so far, as text for the customer. It may grow, or begin anew: when the question is asked again, or when what was told turns out
+ * to be what the model thought before its answer. */
 typedef void ai_partial_fn(void *arg, struct sv text);
 
 /* Why an action may not be executed: one word (see turn/actions.h); NULL: it may. data NULL: it has none. */
@@ -43,6 +44,9 @@ struct ai_request {
     ai_partial_fn *partial;   /* comes with the argument of fn, never from inside the call; NULL: nobody wants to see the answer grow */
     int64_t timeout_ms;
 };
+
+/* Type of what stands among an answer's actions for a JSON block that could not be read: never to be executed, but kept with its text as what was dropped. */
+#define AI_BLOCK "json_block"
 
 enum ai_outcome {
     AI_ANSWERED,

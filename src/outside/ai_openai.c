@@ -10,6 +10,7 @@
 
 #include "lib/backoff.h"
 #include "lib/clock.h"
+#include "lib/log.h"
 #include "lib/loop.h"
 #include "outside/calls.h"
 #include "outside/chat_prompt.h"
@@ -36,6 +37,7 @@ struct openai {
     struct endpoint at;
     struct ai_openai_options o; /* its numbers */
     enum completion_bound bound; /* the name that this service and model took last */
+    bool hides; /* this model's thoughts begin before its answer's first byte: as far as its last answer shows, else as its name has it */
     struct call_link *calls;
 };
 
@@ -53,7 +55,7 @@ struct ai_call {
     struct http_call *post;      /* NULL: between two tries */
     struct loop_timer *again;    /* between two tries the next one; during one, that its answer is whole although it goes on */
     struct loop_timer *grown;    /* the text has grown; NULL: nobody wants to know */
-    size_t shown;                /* bytes of it that were told */
+    size_t shown_at, shown;      /* where what is told of it begins; bytes that were told */
     int64_t begun_ms, deadline_ms;
     int failures, answers; /* tries that failed; answers that came whole, each of which makes the next try another question */
     unsigned changes;      /* of the endpoint, when it was asked */
@@ -87,6 +89,8 @@ static void end_with_reply(struct ai_call *c)
 {
     struct ai_answer a = { .outcome = AI_ANSWERED, .retry_after_ms = -1 };
     json_t *response, *actions;
+    if (openai_reply_is_broken(&c->reply))
+        log_warning("a JSON block in the AI's answer cannot be read, it is dropped", "request_id", c->request_id.p, "turn_id", c->turn_id.p, NULL);
     if (openai_reply_make(&c->reply, clock_mono_ms() - c->begun_ms, c->ai->at.model.p, &response, &actions) != 0) {
         a.outcome = AI_INVALID;
         (void)err_set(&a.err, ERR_MEMORY, "no memory for the answer");
@@ -139,7 +143,12 @@ static void round_is_over(struct ai_call *c)
         end(c, &a);
     } else if (openai_reply_has_wrong(&c->reply) && c->reply.rounds < (size_t)c->ai->o.rounds && clock_mono_ms() < c->deadline_ms) {
         chat_prompt_add_round(&c->prompt, &c->read.completion, openai_reply_verdict, &c->reply);
+        if (openai_reply_is_broken(&c->reply))
+            chat_prompt_add_unreadable(&c->prompt);
         go_on(c);
+    } else if (openai_reply_is_broken(&c->reply) && !openai_reply_is_some(&c->reply)) {
+        (void)err_set(&a.err, ERR_INVALID, "the answer is a JSON block that cannot be read");
+        end(c, &a);
     } else {
         end_with_reply(c);
     }
@@ -233,6 +242,19 @@ static bool rename_bound(struct ai_call *c, const struct http_answer *h)
     return true;
 }
 
+/* What a good answer tells of how others of this service and model will be. */
+static void learn(struct ai_call *c, bool whole, enum completion_state state)
+{
+    struct openai *ai = c->ai;
+    enum thoughts how;
+    if (!whole || c->changes != ai->at.changes)
+        return;
+    ai->bound = c->prompt.bound;
+    (void)completion_said(&c->read.completion, &how);
+    if (state == COMPLETION_GOOD && c->read.completion.text.n > 0)
+        ai->hides = how == THOUGHTS_UNOPENED;
+}
+
 /* h NULL: the answer went on behind its end. */
 static void judge(struct ai_call *c, const struct http_answer *h)
 {
@@ -240,9 +262,8 @@ static void judge(struct ai_call *c, const struct http_answer *h)
     bool whole = h == NULL || (h->outcome == HTTP_ANSWERED && h->status >= 200 && h->status < 300);
     if (!whole && rename_bound(c, h))
         return;
-    if (whole && c->changes == c->ai->at.changes)
-        c->ai->bound = c->prompt.bound;
     enum completion_state state = whole || c->read.bytes > 0 ? completion_read_end(&c->read, &e) : COMPLETION_CUT;
+    learn(c, whole, state);
     bool cut = state == COMPLETION_CUT || state == COMPLETION_BROKEN || state == COMPLETION_EMPTY;
     struct failure f = !whole && cut ? failure_of_http(h) : failure_of_state(state, &e);
     c->answers += whole;
@@ -281,12 +302,24 @@ static void again(void *arg)
 
 /* ---- a text that grows ---- */
 
+/* SV(""): there is nothing new to tell. */
+static struct sv growth(struct ai_call *c)
+{
+    struct sv text = completion_shown(&c->read.completion);
+    size_t at = text.n > 0 ? (size_t)(text.p - c->read.completion.text.p) : 0;
+    if (text.n > 0 && at != c->shown_at) {
+        c->shown_at = at;
+        c->shown = 0;
+    }
+    return text.n > c->shown ? text : SV("");
+}
+
 static bool take_piece(void *arg, struct sv content_type, struct sv piece)
 {
     struct ai_call *c = arg;
     const struct completion *now = &c->read.completion;
     bool more = completion_read_add(&c->read, content_type, piece);
-    if (completion_shown(now).n > c->shown && !loop_timer_is_set(c->grown))
+    if (growth(c).n > 0 && !loop_timer_is_set(c->grown))
         loop_timer_set(c->grown, 0);
     if (now->done || now->finish.n > 0)
         loop_timer_set(c->again, now->done ? AFTER_DONE_MS : AFTER_FINISH_MS);
@@ -297,8 +330,8 @@ static bool take_piece(void *arg, struct sv content_type, struct sv piece)
 static void tell_growth(void *arg)
 {
     struct ai_call *c = arg;
-    struct sv text = completion_shown(&c->read.completion);
-    if (text.n <= c->shown)
+    struct sv text = growth(c);
+    if (text.n == 0)
         return;
     c->shown = text.n;
     c->partial(c->arg, text);
@@ -324,7 +357,8 @@ static int post(struct ai_call *c)
     int64_t left_ms = c->deadline_ms - clock_mono_ms();
     completion_read_fini(&c->read);
     completion_read_init(&c->read);
-    c->shown = 0;
+    c->read.completion.hides = ai->hides;
+    c->shown_at = c->shown = 0;
     if (render_question(c) != 0)
         return -1;
     const struct http_header wanted[HEADERS] = {
@@ -428,8 +462,10 @@ int ai_openai_set(struct ai *ai, const struct ai_openai_options *o, struct err *
     unsigned changes = to->at.changes;
     if (endpoint_set(&to->at, &at, e) != 0)
         return -1;
-    if (to->at.changes != changes)
+    if (to->at.changes != changes) {
         to->bound = COMPLETION_OLDER_BOUND;
+        to->hides = thoughts_are_likely(buf_sv(&to->at.model));
+    }
     to->o = *o;
     to->o.url = to->o.path = to->o.token = to->o.model = to->o.system_prompt = NULL; /* these are copied */
     return 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * See answer_block.h. A block is taken only when something known is in it: customers may ask for JSON, and it is theirs then. */
+ * See answer_block.h. */
 #include "config.h"
 
 #include "outside/answer_block.h"
@@ -8,82 +8,272 @@
 enum { CLOSINGS_MAX = 8 }; /* a string in the block may hold backticks */
 
 static const char fence[] = "```";
+static const size_t fence_n = sizeof(fence) - 1;
+static const char *const members[] = { "actions", "response_text", "intent", "confidence", "entities" };
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
 
 static struct sv trimmed(struct sv s)
 {
-    while (s.n > 0 && strchr(" \t\r\n", s.p[0]) != NULL)
+    while (s.n > 0 && is_blank(s.p[0]))
         s.p++, s.n--;
-    while (s.n > 0 && strchr(" \t\r\n", s.p[s.n - 1]) != NULL)
+    while (s.n > 0 && is_blank(s.p[s.n - 1]))
         s.n--;
     return s;
 }
 
-/* NULL: it is no such object. */
-static json_t *known(struct sv text)
+/* ---- is it ours? ---- */
+
+static bool is_word(char c)
 {
-    json_t *j = text.n > 0 && text.p[0] == '{' ? json_read(text, false, NULL) : NULL;
-    if (j == NULL || !completion_is_flat(j)) {
-        json_decref(j);
-        return NULL;
-    }
-    if (json_is_array(json_object_get(j, "actions")) || json_is_string(json_object_get(j, "intent")) || json_is_number(json_object_get(j, "confidence")) ||
-        json_is_object(json_object_get(j, "entities")) || json_is_string(json_object_get(j, "response_text")))
-        return j;
-    json_decref(j);
-    return NULL;
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.' || c == '$';
 }
+
+/* Also as those write it who do not know JSON: in other quotation marks, with backslashes; bare: or in none. */
+static bool has_name(struct sv s, const char *name, bool bare)
+{
+    const char *end = s.p + s.n;
+    size_t n = strlen(name);
+    for (const char *at = s.p; (at = memmem(at, (size_t)(end - at), name, n)) != NULL; at += n) {
+        const char *to = at + n;
+        while (to < end && strchr("\\\"'\xe2\x80\x9c\x9d\x98\x99", *to) != NULL)
+            to++;
+        bool quoted = to > at + n;
+        while (to < end && is_blank(*to))
+            to++;
+        if (to < end && *to == ':' && (quoted || bare) && (at == s.p || !is_word(at[-1])))
+            return true;
+    }
+    return false;
+}
+
+static bool has_our_names(struct sv s, bool bare)
+{
+    bool has = has_name(s, "type", false) && has_name(s, "data", false);
+    for (size_t i = 0; !has && i < ARRAY_LEN(members); i++)
+        has = has_name(s, members[i], bare);
+    return has;
+}
+
+static bool is_right(const json_t *value, const char *name)
+{
+    if (strcmp(name, "actions") == 0)
+        return json_is_array(value);
+    if (strcmp(name, "confidence") == 0)
+        return json_is_number(value);
+    return strcmp(name, "entities") == 0 ? json_is_object(value) : json_is_string(value);
+}
+
+enum kind { THEIRS, KNOWN, BROKEN };
+
+static enum kind kind_of_object(const json_t *j)
+{
+    bool ours = false, right = false, wrong = false, said = false; /* said: something is there that is not null */
+    for (size_t i = 0; i < ARRAY_LEN(members); i++) {
+        const json_t *value = json_object_get(j, members[i]);
+        bool fits = is_right(value, members[i]);
+        ours |= value != NULL;
+        said |= value != NULL && !json_is_null(value);
+        right |= fits;
+        wrong |= i < 2 && value != NULL && !json_is_null(value) && !fits; /* what is to be done or said would be lost */
+    }
+    if (!ours)
+        return THEIRS;
+    return !wrong && (right || !said) && completion_is_flat(j) ? KNOWN : BROKEN;
+}
+
+/* named: it is said to be JSON. *j: of a KNOWN one. */
+static enum kind kind_of(struct sv text, bool named, json_t **j)
+{
+    *j = NULL;
+    if (text.n == 0 || (text.p[0] != '{' && text.p[0] != '['))
+        return THEIRS;
+    json_t *value = json_read(text, false, NULL);
+    enum kind kind = value != NULL ? kind_of_object(value) : has_our_names(text, named) ? BROKEN : THEIRS;
+    if (kind == KNOWN)
+        *j = value;
+    else
+        json_decref(value);
+    return kind;
+}
+
+/* ---- fences ---- */
 
 static const char *find(const char *from, const char *end)
 {
-    return memmem(from, (size_t)(end - from), fence, sizeof(fence) - 1);
+    return memmem(from, (size_t)(end - from), fence, fence_n);
 }
 
-/* Behind ```, and the word json after it or nothing. */
-static const char *content_of(const char *at, const char *end)
+/* Behind ```, and a word for JSON after it or nothing. */
+static const char *content_of(const char *at, const char *end, bool *named)
 {
-    at += sizeof(fence) - 1;
-    if (end - at >= 4 && sv_eq_nocase((struct sv){ at, 4 }, SV("json")))
+    at += fence_n;
+    *named = end - at >= 4 && sv_eq_nocase((struct sv){ at, 4 }, SV("json"));
+    if (*named)
         at += 4;
+    if (*named && end - at >= 2 && (*at == 'c' || *at == '5') && is_blank(at[1]))
+        at++;
     return at;
 }
 
-/* *before and *after are what stands around it. */
-static json_t *fenced(struct sv text, struct sv *before, struct sv *after)
+/* Where what does not parse ends: at the first fence that no string holds, as far as can be told; else at one that begins a line. */
+static const char *broken_end(const char *from, const char *end)
 {
-    const char *end = text.p + text.n;
-    for (const char *at = find(text.p, end); at != NULL; at = find(at + 1, end)) {
-        const char *from = content_of(at, end), *to = from;
-        for (int i = 0; to != end && i < CLOSINGS_MAX; i++) {
-            const char *closing = find(i == 0 ? to : to + 1, end);
-            to = closing != NULL ? closing : end; /* the last fence may be forgotten */
-            json_t *j = known(trimmed((struct sv){ from, (size_t)(to - from) }));
-            if (j == NULL)
-                continue;
-            size_t left = (size_t)(end - to), of_fence = left < sizeof(fence) - 1 ? left : sizeof(fence) - 1;
-            *before = trimmed((struct sv){ text.p, (size_t)(at - text.p) });
-            *after = trimmed((struct sv){ to + of_fence, left - of_fence });
-            return j;
-        }
+    const char *of_line = end;
+    bool in_string = false;
+    for (const char *at = from; at < end; at++) {
+        bool here = (size_t)(end - at) >= fence_n && memcmp(at, fence, fence_n) == 0;
+        if (here && !in_string)
+            return at;
+        if (here && at[-1] == '\n' && of_line == end)
+            of_line = at;
+        if (*at == '\\')
+            at++;
+        else if (*at == '"')
+            in_string = !in_string;
     }
-    return NULL;
+    return of_line;
 }
 
-json_t *answer_block_take(struct sv text, struct buf *rest)
+struct found {
+    enum kind kind;
+    struct sv before, content, after;
+    json_t *known;
+};
+
+static void place(struct found *f, struct sv text, const char *at, const char *from, const char *to)
 {
-    struct sv all = trimmed(text), before = SV(""), after = SV("");
-    json_t *j = all.n == 0 ? NULL : known(all);
-    if (j == NULL && all.n > 0)
-        j = fenced(all, &before, &after);
-    struct sv said = json_sv(j, "response_text");
-    if (j == NULL)
-        buf_add(rest, text);
-    else if (said.p != NULL)
-        buf_add(rest, said);
-    else {
-        buf_add(rest, before);
-        if (before.n > 0 && after.n > 0)
-            buf_addc(rest, '\n');
-        buf_add(rest, after);
+    const char *end = text.p + text.n;
+    size_t left = (size_t)(end - to), of_fence = left < fence_n ? left : fence_n;
+    f->before = trimmed((struct sv){ text.p, (size_t)(at - text.p) });
+    f->content = trimmed((struct sv){ from, (size_t)(to - from) });
+    f->after = trimmed((struct sv){ to + of_fence, left - of_fence });
+}
+
+/* The fence at `at`. */
+static bool look(struct found *f, struct sv text, const char *at)
+{
+    const char *end = text.p + text.n, *to;
+    bool named;
+    const char *from = content_of(at, end, &named);
+    to = from;
+    for (int i = 0; to != end && i < CLOSINGS_MAX; i++) {
+        const char *closing = find(i == 0 ? to : to + 1, end);
+        to = closing != NULL ? closing : end; /* the last fence may be forgotten */
+        place(f, text, at, from, to);
+        f->kind = kind_of(f->content, named, &f->known);
+        if (f->kind == KNOWN)
+            return true;
     }
-    return j;
+    to = broken_end(from, end);
+    place(f, text, at, from, to);
+    f->kind = kind_of(f->content, named, &f->known);
+    bool begun = f->content.n == 0 || ((f->content.p[0] == '{' || f->content.p[0] == '[') && memchr(f->content.p, ':', f->content.n) == NULL);
+    if (f->kind == THEIRS && named && to == end && begun)
+        f->kind = BROKEN;
+    return f->kind != THEIRS;
+}
+
+/* The first one that is ours. False: there is none. */
+static bool fenced(struct sv text, struct found *f)
+{
+    const char *end = text.p + text.n;
+    for (const char *at = find(text.p, end); at != NULL; at = find(at + 1, end))
+        if (look(f, text, at))
+            return true;
+    return false;
+}
+
+/* ---- all of them ---- */
+
+static void add_line(struct buf *to, struct sv line)
+{
+    if (line.n == 0)
+        return;
+    if (to->n > 0)
+        buf_addc(to, '\n');
+    buf_add(to, line);
+}
+
+/* j is taken. */
+static int merge(struct answer_block *b, json_t *j)
+{
+    json_t *actions = json_object_get(b->known, "actions"), *more = json_object_get(j, "actions");
+    int failed = 0;
+    if (b->known == NULL) {
+        b->known = j;
+        return 0;
+    }
+    if (json_is_array(actions) && json_is_array(more))
+        failed = json_array_extend(actions, more);
+    else if (json_is_array(more))
+        failed = json_object_set(b->known, "actions", more);
+    failed |= json_object_update_missing(b->known, j);
+    json_decref(j);
+    return failed;
+}
+
+static int take(struct answer_block *b, enum kind kind, struct sv content, json_t *known)
+{
+    if (kind == KNOWN)
+        return merge(b, known);
+    add_line(&b->broken, content);
+    return 0;
+}
+
+/* A member's name stands first in it. */
+static bool begins_as_object(struct sv s)
+{
+    size_t i = 1;
+    if (s.n == 0 || s.p[0] != '{')
+        return false;
+    while (i < s.n && (is_blank(s.p[i]) || strchr("\"'\\", s.p[i]) != NULL))
+        i++;
+    while (i < s.n && is_word(s.p[i]))
+        i++;
+    while (i < s.n && (is_blank(s.p[i]) || strchr("\"'\\", s.p[i]) != NULL))
+        i++;
+    return i < s.n && s.p[i] == ':';
+}
+
+static int read_all(struct sv text, struct answer_block *b)
+{
+    struct sv left = trimmed(text);
+    struct found f = { 0 };
+    f.kind = begins_as_object(left) ? kind_of(left, false, &f.known) : THEIRS;
+    if (f.kind != THEIRS)
+        return take(b, f.kind, left, f.known);
+    while (left.n > 0 && fenced(left, &f)) {
+        add_line(&b->rest, f.before);
+        left = f.after;
+        if (take(b, f.kind, f.content, f.known) != 0)
+            return -1;
+    }
+    if (b->known == NULL && b->broken.n == 0)
+        buf_add(&b->rest, text);
+    else
+        add_line(&b->rest, left);
+    return 0;
+}
+
+int answer_block_read(struct sv text, struct answer_block *out)
+{
+    int failed = read_all(text, out);
+    struct sv said = json_sv(out->known, "response_text");
+    if (said.p != NULL) {
+        buf_clear(&out->rest);
+        buf_add(&out->rest, said);
+    }
+    return failed == 0 && buf_ok(&out->rest) && buf_ok(&out->broken) ? 0 : -1;
+}
+
+void answer_block_fini(struct answer_block *b)
+{
+    json_decref(b->known);
+    buf_fini(&b->rest);
+    buf_fini(&b->broken);
+    *b = (struct answer_block){ 0 };
 }

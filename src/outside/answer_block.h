@@ -1,12 +1,29 @@
 /* SPDX-License-Identifier: MIT
- * The JSON that an answer's text may hold: a fenced json block, or all of it. Pure. */
+ * The JSON that an answer's text may hold for us and not for the customer: fenced blocks, or all of it. Pure.
+ *
+ *   place    what stands in a fence (```, with or without `json`, `jsonc`, `json5`; the last one may be forgotten); or all of the text, where it begins with { and
+ *            a member's name
+ *   ours     it parses, and has a member actions, intent, confidence, entities or response_text; or it begins with { or [, does not parse, and one of these
+ *            names stands in it in any quotation marks (in a fence `json` also in none) with a colon behind it, or `type` and `data` do, in quotation marks;
+ *            or it is a fence `json` that ends with the text before the first colon
+ *   known    ours, and it can be used: actions, if there, is a list, response_text a string; and one of the five is of its type, or all of them are null
+ *   broken   ours, and not known: no JSON, a key twice, nested too deeply, actions that are no list
+ *
+ * Everything else is the customer's: code in any language, JSON that he asked for, broken or not. What is broken is not guessed at. */
 #ifndef OUTSIDE_ANSWER_BLOCK_H
 #define OUTSIDE_ANSWER_BLOCK_H
 
 #include "lib/json.h"
 
-/* The object with actions, intent, confidence, entities or response_text, a new reference, and *rest the text without it (appended); where the object
- * has a response_text, that one. NULL: there is none, or memory is short; *rest is the text as it is. */
-json_t *answer_block_take(struct sv text, struct buf *rest) MUST_CHECK;
+/* Zeroed is an empty one. */
+struct answer_block {
+    json_t *known;     /* of several: all of their actions, of other members the first; NULL: there is none */
+    struct buf rest;   /* the text without any of them; where a known one has a response_text, that instead */
+    struct buf broken; /* the broken ones, as they stand there; "" none */
+};
+
+/* out: empty. -1: memory. Whatever comes out is the caller's (answer_block_fini). */
+int answer_block_read(struct sv text, struct answer_block *out) MUST_CHECK;
+void answer_block_fini(struct answer_block *b);
 
 #endif

@@ -21,6 +21,10 @@ static const char actions_in_block[] =
     " Where more than a text is to be done, that block also has \"actions\", a list of {\"type\": \"...\", \"data\": {...}}; these are the types, each with the schema of "
     "its data:\n";
 
+static const char unreadable[] =
+    "[The JSON in your answer cannot be read, so nobody was told anything. Write all of the answer again: the customer's text first, then, where it is needed, one "
+    "block ```json ... ``` that is valid JSON.]";
+
 /* ---- costs ---- */
 
 static struct sv inside(struct sv json_string)
@@ -249,6 +253,15 @@ void chat_prompt_add_round(struct chat_prompt *p, const struct completion *c, ch
     }
     p->messages.failed |= !buf_ok(&id);
     buf_fini(&id);
+}
+
+void chat_prompt_add_unreadable(struct chat_prompt *p)
+{
+    struct json_out o = { .b = &p->messages, .comma = true };
+    json_obj(&o);
+    json_kstr(&o, "role", SV("user"));
+    json_kstr(&o, "content", sv_from(unreadable));
+    json_obj_end(&o);
 }
 
 void chat_prompt_render(struct buf *b, const struct chat_prompt *p)

@@ -27,6 +27,8 @@ typedef const char *chat_prompt_verdict_fn(void *arg, size_t call);
 void chat_prompt_init(struct chat_prompt *p, const struct chat_prompt_options *o, const struct ai_request *r);
 /* The model's answer and what is to be said of its calls, behind what there is. */
 void chat_prompt_add_round(struct chat_prompt *p, const struct completion *c, chat_prompt_verdict_fn *verdict, void *arg);
+/* The same of a JSON block in it: behind chat_prompt_add_round, that it cannot be read. Said as the user, since not all models know another who may speak now. */
+void chat_prompt_add_unreadable(struct chat_prompt *p);
 /* The body of a request; appended. */
 void chat_prompt_render(struct buf *b, const struct chat_prompt *p);
 bool chat_prompt_ok(const struct chat_prompt *p);

@@ -3,6 +3,7 @@
  * are looked at. What an error says is kept as its code, type and parameter alone: its message may repeat a token or what a customer wrote. */
 #include "config.h"
 
+#include "lib/plain.h"
 #include "outside/completion.h"
 #include "outside/completion_calls.h"
 
@@ -296,7 +297,7 @@ enum completion_state completion_judge(const struct completion *c, struct err *e
 {
     static const char *const good[] = { "stop", "tool_calls", "function_call", NULL };
     struct sv finish = buf_sv(&c->finish);
-    bool ended = is_among(finish, good), something = c->text.n > 0 || c->calls_n > 0;
+    bool ended = is_among(finish, good), something = !plain_is_blank(completion_said(c, NULL)) || c->calls_n > 0;
     if (!fits(c))
         return (void)err_set(e, ERR_RANGE, "the AI service's answer is too large"), COMPLETION_LARGE;
     if (c->error.code != ERR_NONE) {
@@ -320,13 +321,23 @@ enum completion_state completion_judge(const struct completion *c, struct err *e
     return (void)err_set(e, ERR_UNAVAILABLE, "the AI service's answer ends before its end"), COMPLETION_CUT;
 }
 
+struct sv completion_said(const struct completion *c, enum thoughts *how)
+{
+    struct sv said;
+    enum thoughts found = thoughts_in(buf_sv(&c->text), &said);
+    if (how != NULL)
+        *how = found;
+    return said;
+}
+
 struct sv completion_shown(const struct completion *c)
 {
-    struct sv text = buf_sv(&c->text);
+    enum thoughts how;
+    struct sv text = completion_said(c, &how);
     size_t first = 0;
     while (first < text.n && strchr(" \t\r\n", text.p[first]) != NULL)
         first++;
-    if (first == text.n || text.p[first] == '{')
+    if (first == text.n || text.p[first] == '{' || how == THOUGHTS_MAYBE || (how == THOUGHTS_NONE && c->hides))
         return SV("");
     const char *block = memmem(text.p, text.n, "```", 3);
     if (block != NULL)

@@ -6,6 +6,7 @@
 #define OUTSIDE_COMPLETION_H
 
 #include "lib/json.h"
+#include "outside/thoughts.h"
 
 #define COMPLETION_CALLS_MAX 64                 /* further calls of tools are left out */
 #define COMPLETION_MAX ((size_t)4 * 1024 * 1024) /* bytes of a text */
@@ -19,12 +20,13 @@ struct completion_call {
 };
 
 struct completion {
-    struct buf text, refusal, model, finish; /* finish: finish_reason, "" as long as there is none */
+    struct buf text, refusal, model, finish; /* text: with its thoughts; finish: finish_reason, "" as long as there is none */
     json_t *extras;                          /* members of the message that are not known here; NULL: none */
     struct completion_call *calls;
     size_t calls_n, calls_size;
     int64_t prompt_tokens, completion_tokens, total_tokens; /* -1: not said */
     struct err error;                                       /* what the service said instead of an answer; ERR_REFUSED: asking again will not help */
+    bool hides;                                             /* the caller's: its thoughts are taken to have begun before its first byte (completion_shown) */
     bool done;                                              /* [DONE], or one object */
     bool broken;                                            /* something was no JSON, or had another shape */
 };
@@ -37,7 +39,7 @@ enum completion_state {
     COMPLETION_ERROR,   /* an error object instead of an answer */
     COMPLETION_DENIED,  /* the same, and asking again will not help */
     COMPLETION_BROKEN,  /* no such thing as an answer */
-    COMPLETION_EMPTY,   /* neither a text nor a call */
+    COMPLETION_EMPTY,   /* neither something said nor a call */
     COMPLETION_LARGE,
 };
 
@@ -49,7 +51,10 @@ void completion_add(struct completion *c, struct sv data);
 void completion_add_whole(struct completion *c, struct sv body);
 /* What has come, once nothing more will. *e says why when it is not GOOD; it quotes no text of the answer. */
 enum completion_state completion_judge(const struct completion *c, struct err *e) MUST_CHECK;
-/* What may be shown of the text while it grows: not what may become a JSON block, or is one. */
+/* What of the text is for the customer (thoughts.h); *how (may be NULL): what stood before it. */
+struct sv completion_said(const struct completion *c, enum thoughts *how);
+/* What may be shown of that while it grows: not what may become a JSON block, or is one; nothing as long as the model may still be thinking. Where that
+ * shows too late, since a tag ends what had no beginning, it begins anew behind the tag: the first byte is another one then. */
 struct sv completion_shown(const struct completion *c);
 /* An error of the service that asking again will not help with, by the body of an answer with `status` (200 for an error inside an answer). */
 bool completion_is_denied(int status, struct sv body, struct err *e);
@@ -64,7 +69,8 @@ bool completion_is_misnamed(int status, struct sv body, enum completion_bound sa
 bool completion_is_flat(const json_t *value);
 /* A call's arguments as an object, a new reference: empty ones are {}. NULL with *e: they are no JSON, no object, have a key twice, or are not flat. */
 json_t *completion_arguments(const struct completion_call *call, struct err *e) MUST_CHECK;
-/* The message as it came, for the next question: every call has an id of its own there (completion_call_id). */
+/* The message as it came, for the next question, but for its thoughts: models are made to be asked without. Every call has an id of its own there
+ * (completion_call_id). */
 void completion_render(struct json_out *o, const struct completion *c);
 /* The id of the n-th call in completion_render. out is cleared first. */
 void completion_call_id(struct buf *out, const struct completion *c, size_t n);

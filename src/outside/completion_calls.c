@@ -220,9 +220,10 @@ void completion_render(struct json_out *o, const struct completion *c)
 {
     static const char *const own[] = { NULL };
     struct buf id = { 0 };
+    struct sv said = completion_said(c, NULL);
     json_obj(o);
     json_kstr(o, "role", SV("assistant"));
-    json_kstr(o, "content", c->text.n > 0 ? buf_sv(&c->text) : SV_NONE);
+    json_kstr(o, "content", said.n > 0 ? said : SV_NONE);
     if (c->calls_n > 0) {
         json_key(o, "tool_calls");
         json_arr(o);

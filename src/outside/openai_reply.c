@@ -3,8 +3,9 @@
  * at the end with its reason. */
 #include "config.h"
 
-#include "outside/answer_block.h"
 #include "outside/openai_reply.h"
+
+enum { BROKEN_MAX = 1024 }; /* bytes that are kept of what cannot be read, for who looks why */
 
 static struct sv trimmed(struct sv s)
 {
@@ -70,11 +71,27 @@ static int add_usage(struct openai_reply *r, const char *name, int64_t tokens)
     return json_object_set_new(r->usage, name, json_integer(json_i64(r->usage, name, 0) + tokens));
 }
 
+/* A text that was nothing but blocks that cannot be read leaves what was said before. */
+static int add_text(struct openai_reply *r, struct sv said)
+{
+    struct answer_block b = { 0 };
+    int failed = answer_block_read(said, &b);
+    buf_clear(&r->broken);
+    buf_add(&r->broken, buf_sv(&b.broken));
+    if (failed == 0 && (trimmed(buf_sv(&b.rest)).n > 0 || b.known != NULL)) {
+        buf_clear(&r->text);
+        buf_add(&r->text, buf_sv(&b.rest));
+        json_decref(r->block);
+        r->block = json_incref(b.known);
+    }
+    answer_block_fini(&b);
+    return failed == 0 && buf_ok(&r->text) && buf_ok(&r->broken) ? 0 : -1;
+}
+
 int openai_reply_add(struct openai_reply *r, const struct completion *c, ai_fault_fn *fault)
 {
-    int failed = 0;
+    int failed = add_text(r, completion_said(c, NULL));
     r->rounds++;
-    keep(&r->text, &c->text);
     keep(&r->finish, &c->finish);
     keep(&r->model, &c->model);
     json_decref(r->wrong);
@@ -87,12 +104,17 @@ int openai_reply_add(struct openai_reply *r, const struct completion *c, ai_faul
         failed = add_call(r, &c->calls[i], fault);
     failed |= add_usage(r, "prompt_tokens", c->prompt_tokens) | add_usage(r, "completion_tokens", c->completion_tokens) |
               add_usage(r, "total_tokens", c->total_tokens);
-    return failed == 0 && buf_ok(&r->text) && buf_ok(&r->finish) && buf_ok(&r->model) ? 0 : -1;
+    return failed == 0 && buf_ok(&r->finish) && buf_ok(&r->model) ? 0 : -1;
 }
 
 bool openai_reply_has_wrong(const struct openai_reply *r)
 {
-    return json_array_size(r->wrong) > 0;
+    return json_array_size(r->wrong) > 0 || (openai_reply_is_broken(r) && !openai_reply_is_some(r));
+}
+
+bool openai_reply_is_broken(const struct openai_reply *r)
+{
+    return r->broken.n > 0;
 }
 
 const char *openai_reply_verdict(void *arg, size_t call)
@@ -103,14 +125,16 @@ const char *openai_reply_verdict(void *arg, size_t call)
 
 bool openai_reply_is_some(const struct openai_reply *r)
 {
-    return trimmed(buf_sv(&r->text)).n > 0 || json_array_size(r->right) > 0;
+    return trimmed(buf_sv(&r->text)).n > 0 || r->block != NULL || json_array_size(r->right) > 0;
 }
 
 void openai_reply_fini(struct openai_reply *r)
 {
     buf_fini(&r->text);
+    buf_fini(&r->broken);
     buf_fini(&r->finish);
     buf_fini(&r->model);
+    json_decref(r->block);
     json_decref(r->right);
     json_decref(r->wrong);
     json_decref(r->verdicts);
@@ -133,6 +157,12 @@ static bool is_said(const json_t *actions, struct sv text)
     return false;
 }
 
+static int append_broken(json_t *list, const struct openai_reply *r)
+{
+    struct sv text = sv_cut_utf8(buf_sv(&r->broken), BROKEN_MAX);
+    return text.n == 0 ? 0 : json_array_append_new(list, json_pack("{s:s,s:{s:s%}}", "type", AI_BLOCK, "data", "text", text.p, text.n));
+}
+
 /* NULL: memory. */
 static json_t *all_actions(const struct openai_reply *r, struct sv text)
 {
@@ -140,7 +170,7 @@ static json_t *all_actions(const struct openai_reply *r, struct sv text)
     int failed = all == NULL ? -1 : 0;
     if (failed == 0 && text.n > 0 && !is_said(r->right, text))
         failed = json_array_append_new(all, json_pack("{s:s,s:{s:s%}}", "type", "send_message", "data", "message", text.p, text.n));
-    failed = failed == 0 ? json_array_extend(all, r->right) | json_array_extend(all, r->wrong) : failed;
+    failed = failed == 0 ? json_array_extend(all, r->right) | json_array_extend(all, r->wrong) | append_broken(all, r) : failed;
     if (failed == 0)
         return all;
     json_decref(all);
@@ -163,10 +193,20 @@ static void add_block(struct buf *text, const json_t *actions)
     buf_fini(&list);
 }
 
-static json_t *response_of(const struct openai_reply *r, struct sv text, json_t *block, int64_t took_ms, const char *model)
+/* What blocks want done, NULL: memory. */
+static json_t *block_actions(const struct openai_reply *r)
 {
-    json_t *response = json_object(), *intent = json_object_get(block, "intent"), *confidence = json_object_get(block, "confidence"),
-           *entities = json_object_get(block, "entities");
+    json_t *of_block = json_object_get(r->block, "actions"), *all = json_array();
+    if (all == NULL || ((of_block == NULL || json_array_extend(all, of_block) == 0) && append_broken(all, r) == 0))
+        return all;
+    json_decref(all);
+    return NULL;
+}
+
+static json_t *response_of(const struct openai_reply *r, struct sv text, int64_t took_ms, const char *model)
+{
+    json_t *response = json_object(), *intent = json_object_get(r->block, "intent"), *confidence = json_object_get(r->block, "confidence"),
+           *entities = json_object_get(r->block, "entities");
     int failed = json_object_set_new(response, "response_text", json_stringn(text.n > 0 ? text.p : "", text.n));
     failed |= json_is_string(intent) ? json_object_set(response, "intent", intent) : 0;
     failed |= json_is_number(confidence) ? json_object_set(response, "confidence", confidence) : 0;
@@ -185,19 +225,16 @@ int openai_reply_make(const struct openai_reply *r, int64_t took_ms, const char 
 {
     struct buf text = { 0 };
     bool calls = json_array_size(r->right) > 0 || json_array_size(r->wrong) > 0;
-    json_t *block = answer_block_take(buf_sv(&r->text), &text), *list = json_object_get(block, "actions");
+    json_t *list = calls ? all_actions(r, trimmed(buf_sv(&r->text))) : block_actions(r);
     *response = *actions = NULL;
-    if (calls)
-        *actions = all_actions(r, trimmed(buf_sv(&text)));
-    else if (json_array_size(list) > 0)
+    buf_add(&text, buf_sv(&r->text));
+    if (!calls && json_array_size(list) > 0)
         add_block(&text, list);
-    if (buf_ok(&text) && (!calls || *actions != NULL))
-        *response = response_of(r, buf_sv(&text), block, took_ms, model);
-    json_decref(block);
+    if (buf_ok(&text) && list != NULL)
+        *response = response_of(r, buf_sv(&text), took_ms, model);
     buf_fini(&text);
-    if (*response != NULL)
-        return 0;
-    json_decref(*actions);
-    *actions = NULL;
-    return -1;
+    if (*response != NULL && calls)
+        *actions = json_incref(list);
+    json_decref(list);
+    return *response != NULL ? 0 : -1;
 }

@@ -4,11 +4,14 @@
 #define OUTSIDE_OPENAI_REPLY_H
 
 #include "outside/ai.h"
+#include "outside/answer_block.h"
 #include "outside/completion.h"
 
 /* Zeroed is a new one. */
 struct openai_reply {
-    struct buf text;    /* the newest that is not empty */
+    struct buf text;    /* the newest that is not empty, without thoughts and blocks */
+    json_t *block;      /* what was known of the blocks that stood in it; NULL: none */
+    struct buf broken;  /* blocks of the last round that cannot be read */
     struct buf finish, model;
     json_t *right;      /* actions, in the order in which they were called, each once */
     json_t *wrong;      /* actions of the last round that may not be executed */
@@ -17,15 +20,18 @@ struct openai_reply {
     size_t rounds;
 };
 
-/* The calls that are right are kept, the others wait for what comes. -1: memory. */
+/* The calls that are right are kept, as is what is said or stands in blocks that can be read; the others wait for what comes. -1: memory. */
 int openai_reply_add(struct openai_reply *r, const struct completion *c, ai_fault_fn *fault) MUST_CHECK;
-/* Whether the model has to be told of a call of its last answer. */
+/* Whether the model has to be told of its last answer what is wrong with it: with a call, or that its block cannot be read where nothing else is left. */
 bool openai_reply_has_wrong(const struct openai_reply *r);
+/* A block of the last answer cannot be read. */
+bool openai_reply_is_broken(const struct openai_reply *r);
 /* A chat_prompt_verdict_fn; arg is the reply. */
 const char *openai_reply_verdict(void *arg, size_t call);
 /* Something can be said or done already. */
 bool openai_reply_is_some(const struct openai_reply *r);
-/* Both are new references; *actions NULL: there were no calls. -1: memory. */
+/* Both are new references; *actions NULL: there were no calls. Blocks that could not be read are among the actions, as AI_BLOCK, where there are calls, else
+ * in the block at the end of the text that the turn takes actions from. -1: memory. */
 int openai_reply_make(const struct openai_reply *r, int64_t took_ms, const char *model, json_t **response, json_t **actions) MUST_CHECK;
 void openai_reply_fini(struct openai_reply *r);
 

@@ -2,6 +2,8 @@
  * Extraction and validation of actions. Knows their shapes, not what becomes of them. */
 #include "config.h"
 
+#include "lib/plain.h"
+#include "outside/ai.h"
 #include "turn/action_kinds.h"
 #include "turn/actions.h"
 
@@ -10,18 +12,20 @@ struct lists {
     struct json_out good_out, bad_out;
     struct reply *reply;
     bool speaks; /* one of the actions says something to the customer */
+    bool failed; /* memory */
 };
 
-static void add_one(struct lists *l, const json_t *action)
+static void add_plain(struct lists *l, const json_t *action, const json_t *data)
 {
     const json_t *type = json_object_get(action, "type");
-    const json_t *data = json_object_get(action, "data");
     int index = action_index(json_sv(action, "type"));
     const char *why = NULL;
     if (l->reply->actions_n >= ACTIONS_MAX)
         why = "too_many_actions";
     else if (!json_is_object(action) || !json_is_string(type))
         why = "not_an_action";
+    else if (sv_eq(json_sv(action, "type"), SV(AI_BLOCK)))
+        why = "unreadable";
     else
         why = action_fault_at(index, data);
     if (why != NULL && l->reply->dropped_n >= ACTIONS_MAX)
@@ -45,6 +49,15 @@ static void add_one(struct lists *l, const json_t *action)
     l->reply->transfers |= index == ACTION_TRANSFER;
     l->reply->ends |= index == ACTION_END;
     l->speaks |= index < ACTION_TRANSFER;
+}
+
+static void add_one(struct lists *l, const json_t *action)
+{
+    const json_t *data = json_object_get(action, "data");
+    json_t *plain = data != NULL ? plain_json(data) : NULL;
+    l->failed |= data != NULL && plain == NULL;
+    add_plain(l, action, plain);
+    json_decref(plain);
 }
 
 static void add_text(struct lists *l, struct sv text)
@@ -97,6 +110,33 @@ static struct sv keep(struct arena *a, struct buf *b)
     return s;
 }
 
+/* The same text where there is nothing to be left out. */
+static struct sv plain_text(struct arena *a, struct sv text, bool *failed)
+{
+    struct buf b = { 0 };
+    plain_add(&b, text);
+    struct sv plain = b.n > 0 ? buf_sv(&b) : SV("");
+    plain = text.p == NULL || (buf_ok(&b) && sv_eq(plain, text)) ? text : arena_sv(a, plain);
+    *failed |= !buf_ok(&b) || (text.p != NULL && plain.p == NULL);
+    buf_fini(&b);
+    return plain;
+}
+
+/* With `text` for its own, which is `before`. */
+static struct sv response_json(struct arena *a, const json_t *response, struct sv before, struct sv text)
+{
+    struct buf b = { 0 };
+    if (text.p != before.p) {
+        json_t *copy = json_copy((json_t *)(uintptr_t)response);
+        b.failed = json_object_set_new(copy, "response_text", json_stringn(text.p, text.n)) != 0;
+        json_dump_to(&b, copy);
+        json_decref(copy);
+    } else {
+        json_dump_to(&b, response);
+    }
+    return keep(a, &b);
+}
+
 /* A block's actions come in front of the text in the model's own order; the text is still said when none of them says anything. */
 static void add_list(struct lists *l, const json_t *list, struct sv text_if_silent)
 {
@@ -109,13 +149,14 @@ static void add_list(struct lists *l, const json_t *list, struct sv text_if_sile
 
 int actions_extract(struct arena *a, const json_t *response, const json_t *actions, struct reply *out, struct err *e)
 {
-    *out = (struct reply){ .text = json_sv(response, "response_text") };
+    const struct sv own = json_sv(response, "response_text");
+    *out = (struct reply){ 0 };
     struct lists l = { .reply = out };
     l.good_out.b = &l.good;
     l.bad_out.b = &l.bad;
     json_arr(&l.good_out);
     json_arr(&l.bad_out);
-    struct sv text = out->text, rest;
+    struct sv text = plain_text(a, own, &l.failed), rest;
     json_t *fenced = json_is_array(actions) || text.p == NULL ? NULL : fenced_actions(a, text, &rest);
     if (json_is_array(actions)) {
         add_list(&l, actions, SV_NONE);
@@ -132,18 +173,8 @@ int actions_extract(struct arena *a, const json_t *response, const json_t *actio
     out->actions = keep(a, &l.good);
     out->dropped = keep(a, &l.bad);
     out->text = arena_sv(a, text);
-
-    struct buf b = { 0 };
-    if (fenced != NULL) {
-        json_t *copy = json_copy((json_t *)(uintptr_t)response);
-        json_object_set_new(copy, "response_text", json_stringn(text.p, text.n));
-        json_dump_to(&b, copy);
-        json_decref(copy);
-    } else {
-        json_dump_to(&b, response);
-    }
-    out->response = keep(a, &b);
-    if (out->actions.p == NULL || out->dropped.p == NULL || out->response.p == NULL || (text.p != NULL && out->text.p == NULL))
+    out->response = response_json(a, response, own, text);
+    if (l.failed || out->actions.p == NULL || out->dropped.p == NULL || out->response.p == NULL || (text.p != NULL && out->text.p == NULL))
         return err_set(e, ERR_MEMORY, "the reply is larger than a turn may be");
     return 0;
 }

@@ -18,7 +18,8 @@ struct reply {
     int64_t ai_ms;
 };
 
-/* From `actions` (may be NULL) of the AI's reply; else from a fenced json block with "actions" in response_text; else one
+/* Without control characters (lib/plain.h): response_text, and every string in the data of what is to be executed, whoever answered.
+ * From `actions` (may be NULL) of the AI's reply; else from a fenced json block with "actions" in response_text; else one
  * send_message with the text (none when the text is empty). Everything lives in the arena. */
 int actions_extract(struct arena *a, const json_t *response, const json_t *actions, struct reply *out, struct err *e) MUST_CHECK;
 /* NULL-terminated: the types that there are, in the order of the seed's health answer. */

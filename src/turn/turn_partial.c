@@ -10,8 +10,8 @@
 
 #include <stdlib.h>
 
-#include "lib/buf.h"
 #include "lib/clock.h"
+#include "lib/plain.h"
 #include "store/store_session.h"
 #include "turn/listening.h"
 #include "turn/running.h"
@@ -126,7 +126,7 @@ void turn_partial(void *arg, struct sv text)
     if (p == NULL || p->over)
         return;
     buf_clear(&p->text);
-    buf_add(&p->text, text);
+    plain_add(&p->text, text);
     p->news = buf_ok(&p->text);
     tell_later(p);
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: MIT
 # AI_PROVIDER=openai against a service that others have written (t/npm/README), through the whole stack: a plain answer, calls of tools, a call that is
-# wrong at first, and an answer that is streamed to those who listen, by A, B and C.
+# wrong at first, what in an answer is not for the customer, and an answer that is streamed to those who listen, by A, B and C.
 use strict;
 use warnings;
 use FindBin;
@@ -20,6 +20,9 @@ if (my $why = Stack::ChatMock->absent) { plan skip_all => $why }
 my $STORY = join ' ', 'Once upon a time', map({ "there was the teller of story number $_," } 1 .. 6), 'and that is all.';
 sub call { my ($name, %arguments) = @_; return {name => $name, arguments => Stack::Client->encode(\%arguments)} }
 
+my $TRAILING = '{"actions": [{"type": "transfer_to_agent",}]}';
+my $THOUGHTS = join '', map { "The customer wants a riddle, says thought number $_.\n" } 1 .. 6;
+
 my $mock = Stack::ChatMock->start(
     {match => {userMessage => 'opening hours'}, response => {content => 'We open at nine.'}},
     {match => {userMessage => 'which size'},
@@ -28,6 +31,12 @@ my $mock = Stack::ChatMock->start(
     {match => {userMessage => 'carousel', hasToolResult => JSON::PP::false}, response => {toolCalls => [call('send_carousel', cards => [])]}},
     {match => {userMessage => 'carousel', hasToolResult => JSON::PP::true}, response => {toolCalls => [call('send_carousel', elements => [{title => 'A red one'}])]}},
     {match => {userMessage => 'a story'}, response => {content => $STORY}, chunkSize => 8, latency => 60},
+    {match => {userMessage => 'odd block'}, response => {content => "Of course.\n```json\n$TRAILING\n```"}},
+    {match => {userMessage => 'block alone'}, response => {content => $TRAILING}},
+    {match => {userMessage => 'cannot be read'}, response => {content => "I see.\n```json\n{\"actions\": [{\"type\": \"end_conversation\"}]}\n```"}},
+    {match => {userMessage => 'controls'}, response => {content => "A\a bell\r\nand\x{85}more\x1b."}},
+    {match => {userMessage => 'a riddle'}, response => {content => "<think>\n$THOUGHTS</think>\n\n$STORY"}, chunkSize => 8, latency => 60},
+    {match => {userMessage => 'hard to answer'}, response => {content => "${THOUGHTS}</think>\n\nIt is simple.", reasoning => 'Another thought.'}},
     {match => {userMessage => 'refused'}, response => {error => {message => 'no such model', type => 'invalid_request_error', code => 'model_not_found'}, status => 404}},
 );
 my $s;
@@ -108,6 +117,40 @@ sub tools {
     return;
 }
 
+# A: what in an answer is not for the customer.
+sub not_said {
+    my $result = $s->post_message('odd', 'm1', 'an odd block, please')->json->{result};
+    is($result->{ai_response}{response_text}, 'Of course.', 'a block that cannot be read is no part of the text');
+    is(types($result->{extracted_actions}), 'send_message', 'nor of what is done');
+    is_deeply($result->{dropped_actions}, [{type => 'json_block', data => {text => $TRAILING}, reason => 'unreadable'}], 'but is known as what was dropped');
+    is(scalar(my @once = $mock->asked('odd block')), 1, 'it was asked once');
+    is_deeply([map { $_->{data}{message} } @{($s->replies('odd'))[0]{actions}}], ['Of course.'], 'the platform sees the text alone');
+    my $logged = join '', map { open my $fh, '<', $_ or die $!; local $/; <$fh> } glob "$s->{dir}/logs/responder*.log";
+    like($logged, qr/JSON block in the AI's answer cannot be read/, 'the log says so');
+    unlike($logged, qr/transfer_to_agent/, 'but not what was in it');
+
+    $result = $s->post_message('alone', 'm1', 'a block alone')->json->{result};
+    is(types($result->{extracted_actions}), 'end_conversation send_message', 'one that is all of the answer is put right') or diag(Stack::Client->encode($result));
+    is($result->{ai_response}{response_text}, 'I see.', 'with a text');
+    is($result->{dropped_actions}, undef, 'and nothing was dropped');
+    my ($asked) = $mock->asked('cannot be read');
+    is_deeply([map { $_->{role} } @{$asked->{messages}}[-2, -1]], [qw(assistant user)], 'after the model was told');
+    is($asked->{messages}[-2]{content}, $TRAILING, 'what it had said');
+
+    $result = $s->post_message('controls', 'm1', 'controls, please')->json->{result};
+    is($result->{ai_response}{response_text}, "A bell\nand\nmore.", 'control characters are left out');
+    is_deeply([map { $_->{data}{message} } @{($s->replies('controls'))[0]{actions}}], ["A bell\nand\nmore."], 'for the platform, too');
+    return;
+}
+
+# A: thoughts whose first tag stands in the model's template, and others in a member of their own.
+sub thought_before {
+    my $result = $s->post_message('hard', 'm1', 'this is hard to answer')->json->{result};
+    is($result->{ai_response}{response_text}, 'It is simple.', 'what the model thought is not said') or diag(Stack::Client->encode($result));
+    is_deeply([map { $_->{data}{message} } @{($s->replies('hard'))[0]{actions}}], ['It is simple.'], 'for the platform, too');
+    return;
+}
+
 # B: accepted, done by the daemon.
 sub as_job {
     my $accepted = $s->chat('job', ['u what are the opening hours']);
@@ -183,6 +226,20 @@ sub streamed {
     return;
 }
 
+# C: a model that thinks first.
+sub thinks_first {
+    my $sse = $s->listen_to('riddle', after => 0);
+    wait_for('the stream', 20, sub { $sse->read; $sse->status });
+    $s->say('riddle', 'tell me a riddle', message_id => 'm1');
+    $s->hears($sse, 'job') or return;
+    my @heard = $s->heard($sse);
+    is_streamed(\@heard, 'stream');
+    unlike(Stack::Client->encode(\@heard), qr/thought number|think>/, 'nothing of its thoughts is in an event');
+    is(($s->replies('riddle'))[0]{ai_response}{response_text}, $STORY, 'nor in the reply');
+    $sse->hang_up;
+    return;
+}
+
 # A and C at once: who listens sees the answer of A grow, and A's caller gets it whole.
 sub through_a {
     my $sse = $s->listen_to('both', after => 0);
@@ -198,9 +255,12 @@ sub through_a {
 $s = begin(store => 'redis', postgres => 0);
 subtest 'a plain answer' => \&plain;
 subtest 'tools'          => \&tools;
+subtest 'what is not said' => \&not_said;
 subtest 'a job'          => \&as_job;
 subtest 'streamed'       => sub { streamed('story') };
+subtest 'thoughts'       => \&thinks_first;
 subtest 'streamed to others' => \&through_a;
+subtest 'thoughts without a tag' => \&thought_before;
 $s->end_well;
 $s = begin(store => 'sqlite');
 subtest 'streamed, on SQLite' => sub { streamed('story') };

@@ -2,7 +2,6 @@
  * Answers of services that call themselves OpenAI-compatible, as they are seen in the wild, cut at every byte: what each comes to. */
 #include "config.h"
 
-#include "outside/answer_block.h"
 #include "outside/completion_read.h"
 #include "t/tap.h"
 
@@ -24,7 +23,7 @@ static const char *const states[] = {
 struct row {
     const char *name, *body;
     enum completion_state state;
-    const char *text;
+    const char *text;  /* that is said */
     const char *calls; /* id name(arguments) of each, as they are told back */
     const char *type;  /* NULL: text/event-stream */
     const char *error; /* part of the error's text */
@@ -63,6 +62,15 @@ static const struct row rows[] = {
       "Hi there", ""),
     ROW("reasoning beside it", DELTA("{\"reasoning_content\":\"hm\"}") DELTA("{\"reasoning\":\"hm\",\"reasoning_details\":[{\"type\":\"x\"}]}") HI FINISH("stop"),
       COMPLETION_GOOD, "Hi there", ""),
+    ROW("thoughts before it", DELTA("{\"content\":\"<think>\\nhm\"}") DELTA("{\"content\":\" </think>\\n\\n\"}") HI FINISH("stop"), COMPLETION_GOOD, "Hi there", ""),
+    ROW("thoughts that were begun in the template", DELTA("{\"content\":\"hm </th\"}") DELTA("{\"content\":\"ink>\"}") HI DONE, COMPLETION_GOOD, "Hi there", ""),
+    ROW("thoughts alone", DELTA("{\"content\":\"<think>hm</think>\\n\"}") FINISH("stop"), COMPLETION_EMPTY, "", ""),
+    ROW("thoughts without end", DELTA("{\"content\":\"<think>hm\"}") HI FINISH("stop") DONE, COMPLETION_EMPTY, "", ""),
+    ROW("thoughts cut by the bound", DELTA("{\"content\":\"<think>hm\"}") FINISH("length") DONE, COMPLETION_LENGTH, "", ""),
+    ROW("thoughts beside a call", DELTA("{\"content\":\"<think>hm\"}") CALLS("{\"index\":0,\"id\":\"a\"," F("\"name\":\"f\"") "}") FINISH("tool_calls"), COMPLETION_GOOD, "", "a f({}) "),
+    ROW("a tag within the text", DELTA("{\"content\":\"A <think>b</think> c\"}") FINISH("stop"), COMPLETION_GOOD, "A <think>b</think> c", ""),
+    ROW("white space alone", DELTA("{\"content\":\" \\n\\t\"}") FINISH("stop"), COMPLETION_EMPTY, " \n\t", ""),
+    ROW("nothing but controls", DELTA("{\"content\":\" \\u0007\\u0085\"}") FINISH("stop"), COMPLETION_EMPTY, " \a\xc2\x85", ""),
     ROW("parts of text", DELTA("{\"content\":[{\"type\":\"thinking\",\"thinking\":[]},{\"type\":\"text\",\"text\":\"Hi\"}]}") FINISH("stop"), COMPLETION_GOOD, "Hi", ""),
     ROW("another choice beside it", DATA("{\"choices\":[{\"index\":1,\"delta\":{\"content\":\"no\"}},{\"index\":0,\"delta\":{\"content\":\"yes\"}}]}") FINISH("stop"),
       COMPLETION_GOOD, "yes", ""),
@@ -184,7 +192,7 @@ static void test_rows(void)
         enum completion_state state = completion_read_end(&r, &e);
         show_calls(&calls, &r.completion);
         is_str(states[state], states[row->state], "%s, %zu bytes a piece (%s)", row->name, pieces[i % ARRAY_LEN(pieces)], e.text);
-        is_str(r.completion.text.n > 0 ? r.completion.text.p : "", row->text, "%s: text", row->name);
+        is_sv(completion_said(&r.completion, NULL), sv_from(row->text), "%s: text", row->name);
         is_str(calls.n > 0 ? calls.p : "", row->calls, "%s: calls", row->name);
         ok((e.text[0] != '\0') == (state != COMPLETION_GOOD), "%s: a reason when it is not good", row->name);
         if (row->error != NULL)
@@ -198,7 +206,7 @@ static void test_rows(void)
 /* What is not known here survives, with the call and with the message. */
 static void test_render(void)
 {
-    static const char body[] = DELTA("{\"content\":\"a\",\"reasoning_content\":\"x\",\"audio\":null}") DELTA("{\"reasoning_content\":\"y\",\"details\":[1]}") DELTA("{\"details\":[2]}")
+    static const char body[] = DELTA("{\"content\":\"<think>t</think>a\",\"reasoning_content\":\"x\",\"audio\":null}") DELTA("{\"reasoning_content\":\"y\",\"details\":[1]}") DELTA("{\"details\":[2]}")
         CALLS("{\"index\":0," F("\"name\":\"f\",\"strict\":true,\"arguments\":\"{\"") ",\"extra_content\":{\"google\":{\"thought_signature\":\"s\"}}}")
             CALLS("{\"index\":0," F("\"arguments\":\"\\\"\"") "}") FINISH("tool_calls");
     struct completion_read r;
@@ -211,7 +219,7 @@ static void test_render(void)
     is_str(out.p,
            "{\"role\":\"assistant\",\"content\":\"a\",\"tool_calls\":[{\"id\":\"call_1\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{\\\"\",\"strict\":true},"
            "\"extra_content\":{\"google\":{\"thought_signature\":\"s\"}}}],\"reasoning_content\":\"xy\",\"details\":[1,2]}",
-           "the message as it came");
+           "the message as it came, without what was thought");
     buf_fini(&out);
     completion_read_fini(&r);
 }
@@ -287,15 +295,22 @@ static void test_shown(void)
 {
     static const struct {
         const char *text, *shown;
+        const char *hidden; /* when the model is taken to think before its first byte; NULL: the same as shown */
     } all[] = {
-        { "", "" }, { "Hi", "Hi" }, { " Hi ", " Hi" }, { "Hi `", "Hi" }, { "Hi ``", "Hi" }, { "Hi ```json", "Hi" }, { "Hi `x` there", "Hi `x` there" },
-        { "{\"intent\"", "" }, { " \n{", "" }, { "\n", "" }, { "a ``` b ``` c", "a" }, { "```json", "" },
+        { "", "", NULL }, { "Hi", "Hi", "" }, { " Hi ", " Hi", "" }, { "Hi `", "Hi", "" }, { "Hi ``", "Hi", "" }, { "Hi ```json", "Hi", "" },
+        { "Hi `x` there", "Hi `x` there", "" }, { "{\"intent\"", "", NULL }, { " \n{", "", NULL }, { "\n", "", NULL }, { "a ``` b ``` c", "a", "" }, { "```json", "", NULL },
+        { "<", "", NULL }, { "\n<thi", "", NULL }, { "<think>a", "", NULL }, { "<think>a</think", "", NULL }, { "<think>a</think>", "", NULL }, { "<think>a</think>\n\nHi ``", "Hi", NULL },
+        { "<think>a</think> <thi", "", NULL }, { "<thin air", "<thin air", "" }, { "hm</thin", "hm</thin", "" }, { "hm</think>", "", NULL }, { "hm</think> Hi", "Hi", NULL },
+        { "hm</think>{", "", NULL }, { "a <think>b", "a <think>b", "" },
     };
-    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+    for (size_t i = 0; i < 2 * ARRAY_LEN(all); i++) {
         struct completion c;
+        bool hides = i % 2 == 1;
+        const char *want = hides && all[i / 2].hidden != NULL ? all[i / 2].hidden : all[i / 2].shown;
         completion_init(&c);
-        buf_add(&c.text, sv_from(all[i].text));
-        is_sv(completion_shown(&c), sv_from(all[i].shown), "shown of \"%s\"", all[i].text);
+        c.hides = hides;
+        buf_add(&c.text, sv_from(all[i / 2].text));
+        is_sv(completion_shown(&c), sv_from(want), "shown of \"%s\"%s", all[i / 2].text, hides ? ", hidden" : "");
         completion_fini(&c);
     }
 }
@@ -363,39 +378,6 @@ static void test_misnamed(void)
     }
 }
 
-static void test_block(void)
-{
-    static const struct {
-        const char *text, *block, *rest; /* block NULL: none */
-    } all[] = {
-        { "Hi", NULL, "Hi" },
-        { "Hi\n```json\n{\"intent\":\"x\"}\n```", "{\"intent\":\"x\"}", "Hi" },
-        { "Hi\n```json\n{\"intent\":\"x\"}\n```\nBye", "{\"intent\":\"x\"}", "Hi\nBye" },
-        { "Hi\n```json\n{\"intent\":\"x\"}", "{\"intent\":\"x\"}", "Hi" },
-        { "Hi ```\n{\"entities\":{}}``` ", "{\"entities\":{}}", "Hi" },
-        { "```json\n{\"actions\":[],\"response_text\":\"Yes\"}\n```", "{\"actions\":[],\"response_text\":\"Yes\"}", "Yes" },
-        { " {\"response_text\":\"Yes\",\"confidence\":0.5}\n", "{\"response_text\":\"Yes\",\"confidence\":0.5}", "Yes" },
-        { "{\"intent\":\"x\"}", "{\"intent\":\"x\"}", "" },
-        { "{\"a\":1}", NULL, "{\"a\":1}" },
-        { "```json\n{\"a\":1}\n```", NULL, "```json\n{\"a\":1}\n```" },
-        { "```json\n{\"a\":1}\n``` ```json {\"intent\":\"```\"} ```", "{\"intent\":\"```\"}", "```json\n{\"a\":1}\n```" },
-        { "```c\nint i;\n``` and ```json\n{\"intent\":\"x\"}```", "{\"intent\":\"x\"}", "```c\nint i;\n``` and" },
-        { "{\"intent\":\"x\",\"intent\":\"y\"}", NULL, "{\"intent\":\"x\",\"intent\":\"y\"}" },
-        { "", NULL, "" }, { "```", NULL, "```" }, { "``````", NULL, "``````" }, { "{", NULL, "{" },
-    };
-    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
-        struct buf rest = { 0 }, block = { 0 };
-        json_t *j = answer_block_take(sv_from(all[i].text), &rest);
-        if (j != NULL)
-            json_dump_to(&block, j);
-        is_str(j != NULL ? block.p : NULL, all[i].block, "block of \"%s\"", all[i].text);
-        is_str(rest.n > 0 ? rest.p : "", all[i].rest, "the rest of \"%s\"", all[i].text);
-        json_decref(j);
-        buf_fini(&block);
-        buf_fini(&rest);
-    }
-}
-
 int main(void)
 {
     test_rows();
@@ -405,6 +387,5 @@ int main(void)
     test_shown();
     test_denied();
     test_misnamed();
-    test_block();
     return done_testing();
 }

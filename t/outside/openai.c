@@ -6,34 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/clock.h"
 #include "outside/ai.h"
-#include "t/outside/openai_rig.h"
+#include "t/outside/openai_rows.h"
 #include "t/tap.h"
-#include "turn/actions.h"
 
 /* ---- what becomes of answers ---- */
 
-struct row {
-    const char *name;
-    struct peer_step steps[4];
-    enum ai_outcome outcome;
-    int requests;
-    const char *actions;   /* as the turn takes them */
-    const char *dropped;   /* NULL: [] */
-    const char *error;     /* part of the error's text */
-    const char *response;  /* part of ai_response */
-    int64_t first_byte_ms, silence_ms, timeout_ms;
-    int64_t retry_after_ms; /* at least; 0: none is said */
-    int retries; /* 0: 2; -1: none */
-    bool whole;  /* nobody listens: no stream is asked for */
-};
-
-#define ROW(n, first, rest, o, r, ...) { .name = (n), .steps = { first, UNPACK rest }, .outcome = (o), .requests = (r), .actions = __VA_ARGS__ }
-#define UNPACK(...) __VA_ARGS__
-#define RAW(...) { __VA_ARGS__ }
-
-static const struct row rows[] = {
+static const struct openai_row rows[] = {
     /* good ones */
     ROW("a stream", GOOD, (), AI_ANSWERED, 1, SAID("ok")),
     ROW("a whole completion", WHOLE(ONE("{\"content\":\"ok\"}", "\"stop\"")), (), AI_ANSWERED, 1, SAID("ok"), .whole = true,
@@ -142,98 +121,6 @@ static const struct row rows[] = {
     ROW("a block beside a call", WHOLE(ONE("{\"content\":\"Bye\\n```json\\n{\\\"intent\\\":\\\"x\\\"}\\n```\",\"tool_calls\":[" CALL("a", "end_conversation", "{}") "]}", "\"tool_calls\"")), (),
         AI_ANSWERED, 1, "[{\"type\":\"send_message\",\"data\":{\"message\":\"Bye\"}},{\"type\":\"end_conversation\",\"data\":{}}]", .response = "\"response_text\":\"Bye\",\"intent\":\"x\"", .whole = true),
 };
-
-static void check_reply(const struct row *c, const struct told *t, int pieces)
-{
-    struct reply reply;
-    struct err e = { 0 };
-    if (t->answer.response == NULL)
-        return;
-    struct arena *a = arena_new(0, 1 << 24);
-    if (actions_extract(a, t->answer.response, t->answer.actions, &reply, &e) != 0)
-        bail_out("%s", e.text);
-    is_sv(reply.actions, sv_from(c->actions), "%s, %d pieces: actions", c->name, pieces);
-    is_sv(reply.dropped, sv_from(c->dropped != NULL ? c->dropped : "[]"), "%s: dropped", c->name);
-    if (c->response != NULL)
-        has_str(reply.response.p, c->response, "%s: response", c->name);
-    arena_free(a);
-}
-
-/* A row that is under way. */
-struct run {
-    const struct row *row;
-    struct peer_step steps[ARRAY_LEN(rows[0].steps)];
-    struct peer *peer;
-    struct ai *ai;
-    struct told told;
-};
-
-static void begin_row(struct rig *r, struct run *u, const struct row *c, int pieces)
-{
-    int n = 0;
-    *u = (struct run){ .row = c };
-    for (; n < (int)ARRAY_LEN(u->steps) && (c->steps[n].answer != NULL || c->steps[n].then != PEER_KEEP); n++) {
-        u->steps[n] = c->steps[n];
-        if (c->steps[n].pieces == 0)
-            u->steps[n].pieces = u->steps[n].repeat > 0 ? 0 : pieces;
-    }
-    u->peer = peer_start(u->steps, n);
-    struct ai_openai_options o = openai_options(peer_port(u->peer));
-    o.retries = c->retries < 0 ? 0 : 2;
-    o.first_byte_ms = c->first_byte_ms;
-    o.silence_ms = c->silence_ms;
-    u->ai = openai_opened(r, &o);
-    struct ai_request q = openai_question(!c->whole);
-    if (c->timeout_ms != 0)
-        q.timeout_ms = c->timeout_ms;
-    if (ai_ask(u->ai, &q, tell, &u->told) == NULL || u->told.times != 0 || u->told.partials != 0)
-        bail_out("an answer from inside the call");
-}
-
-static void end_row(struct rig *r, struct run *u, int pieces)
-{
-    const struct row *c = u->row;
-    struct told *t = &u->told;
-    rig_until(r, was_told, t);
-    is_str(ai_outcomes[t->answer.outcome], ai_outcomes[c->outcome], "%s (%s)", c->name, t->answer.err.text);
-    is_int(peer_requests(u->peer), c->requests, "%s: requests", c->name);
-    ok((t->answer.response != NULL) == (c->outcome == AI_ANSWERED), "%s: a response with an answer only", c->name);
-    ok((t->answer.err.text[0] != '\0') == (c->outcome != AI_ANSWERED), "%s: a reason without one only", c->name);
-    if (c->error != NULL)
-        has_str(t->answer.err.text, c->error, "%s: which", c->name);
-    ok(c->retry_after_ms > 0 ? t->answer.retry_after_ms >= c->retry_after_ms : t->answer.retry_after_ms <= 0, "%s: Retry-After", c->name);
-    ok(strstr(t->answer.err.text, "sk-") == NULL, "%s: no token in it", c->name);
-    ok(!c->whole || t->partials == 0, "%s: no partial texts unasked", c->name);
-    check_reply(c, t, pieces);
-    rig_settle(r);
-    is_int(t->times, 1, "%s: answered once", c->name);
-    ai_close(u->ai);
-    peer_stop(u->peer);
-    told_free(t);
-}
-
-static bool has_limit(const struct row *c)
-{
-    return c->first_byte_ms > 0 || c->silence_ms > 0 || c->timeout_ms > 0;
-}
-
-/* Side by side, but for those where a short time matters. */
-static void test_rows(struct rig *r, int pieces)
-{
-    static struct run runs[ARRAY_LEN(rows)];
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-        if (!has_limit(&rows[i]))
-            begin_row(r, &runs[i], &rows[i], pieces);
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-        if (!has_limit(&rows[i]))
-            end_row(r, &runs[i], pieces);
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        if (!has_limit(&rows[i]) || pieces > 1)
-            continue;
-        begin_row(r, &runs[i], &rows[i], pieces);
-        end_row(r, &runs[i], pieces);
-    }
-}
 
 /* ---- what is asked ---- */
 
@@ -404,8 +291,8 @@ int main(void)
 {
     struct rig r;
     rig_open(&r, NULL);
-    test_rows(&r, 1);
-    test_rows(&r, 13);
+    openai_rows(&r, rows, ARRAY_LEN(rows), 1);
+    openai_rows(&r, rows, ARRAY_LEN(rows), 13);
     test_request(&r);
     test_partial(&r);
     test_abort(&r);

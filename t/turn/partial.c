@@ -214,7 +214,7 @@ static void grows(void)
     rig_send(&r, "c", "m1", "hello", "user", &a);
     until_asked(&r);
     ok(r.ai.partial != NULL, "where somebody listens, the AI is asked to show it");
-    say(&r, "Good");
+    say(&r, "Go\aod\x7f");
     ok(until_said(&r, 1), "what it says first is told");
     is_sv(sv_from(look(&r)->text), SV("Good"), "with its text");
     is_sv(sv_from(seen.types), SV("message typing partial "), "after it is known that it is asked");
@@ -432,7 +432,7 @@ static void lost(void)
     listen(&r, "listening:c");
     rig_send(&r, "c", "m1", "hello", "user", &a);
     until_asked(&r);
-    say(&r, "Good");
+    say(&r, "Go\aod\x7f");
     (void)until_said(&r, 1);
     cut_lock(&r);
     uint64_t last = look(&r)->last;
