@@ -42,6 +42,9 @@ my %cases = (
     timeout_408  => {rules => [{do => 'status', status => 408, store => $true, times => 1}], sends => 1, reads => 1},
     garbage      => {rules => [{do => 'body', body => 'it <is> not', times => 1}], sends => 1, reads => 1},
     html         => {rules => [{do => 'body', body => '<html><body>502 Bad Gateway</body></html>', times => 1}], sends => 1, reads => 1},
+    success_null => {rules => [{do => 'body', body => '{"success":null}', times => 1}], sends => 1, reads => 1},
+    success_null_lost => {rules => [{do => 'body', body => '{"success":null}', store => $false, times => 1}], sends => 2, reads => 2},
+    refused_0    => {rules => [{do => 'body', body => '{"success":0}', store => $false, times => 1}], seen => '', sends => 1, reads => 0, most_reads => 0},
     empty        => {rules => [{do => 'body', body => '', times => 1}], sends => 1, reads => 1},
     slow         => {rules => [{do => 'slow', slow_ms => 1000, times => 1}], sends => 1, reads => 0, most_reads => 0},
     busy_503     => {rules => [{do => 'status', status => 503, times => 2}], sends => 3, reads => 0, most_reads => 0},
@@ -116,7 +119,7 @@ sub archived {
     my %of = map { /^(.*?)\|(.*)/ ? ($1 => $2) : () } $s->psql(q{SELECT conversation_id, (array_agg(status ORDER BY created_at))[1] FROM message_actions GROUP BY conversation_id});
     is(join(' ', map { "$_:" . ($of{$_} // '?') } grep { ($of{$_} // '') ne 'executed' } sort grep { !defined $cases{$_}{seen} || $cases{$_}{seen} ne '' } keys %cases),
         '', 'what people see was executed, says the archive');
-    is(join(' ', map { "$_:" . ($of{$_} // '?') } grep { ($of{$_} // '') eq 'executed' || ($of{$_} // '') eq 'unknown' } qw(refused refused_400 refused_403)),
+    is(join(' ', map { "$_:" . ($of{$_} // '?') } grep { ($of{$_} // '') eq 'executed' || ($of{$_} // '') eq 'unknown' } qw(refused refused_0 refused_400 refused_403)),
         '', 'what was refused was not, and that is known');
     return;
 }

@@ -105,11 +105,15 @@ static void test_limited(void)
 
 static void test_refused(void)
 {
-    static const struct peer_step first[] = { SAYS(NO) }, second[] = { SAYS(YES), SAYS(STATUS("400 X")) };
+    static const struct peer_step first[] = { SAYS(NO) }, as_number[] = { SAYS(NO_AS_NUMBER) }, second[] = { SAYS(YES), SAYS(STATUS("400 X")) };
     page_begin(first, 1);
     struct page_told t = page_say("[" M("a") "," M("b") "]", false);
     is_outcome(&t, PLATFORM_FAILED, "refused");
     is_asked("POST a|", "the rest is not sent");
+    page_end();
+    page_begin(as_number, 1);
+    t = page_say("[" M("a") "]", false);
+    is_outcome(&t, PLATFORM_FAILED, "refused by a 0");
     page_end();
     page_begin(second, 2);
     t = page_say("[" M("a") "," M("b") ",{\"type\":\"transfer_to_agent\"}]", false);
