@@ -139,7 +139,7 @@ static void limit_told(void *arg, enum store_status status)
     row_moved(arg, status, SV_NONE);
 }
 
-/* All processes leave the page alone for as long as it said. */
+/* All processes leave the page alone for as long as it said, within reason. */
 static void leave_alone(struct swept_page *p, int64_t said_ms)
 {
     struct sweep_run *r = &p->run;
@@ -149,7 +149,10 @@ static void leave_alone(struct swept_page *p, int64_t said_ms)
         return;
     }
     int64_t ms = LIMITED_FIRST_MS << (r->limited - 1);
-    r->wait_ms = said_ms >= 1 ? said_ms : ms > LIMITED_MAX_MS ? LIMITED_MAX_MS : ms;
+    if (said_ms >= 1)
+        r->wait_ms = said_ms < PAGE_LIMITED_MAX_MS ? said_ms : PAGE_LIMITED_MAX_MS;
+    else
+        r->wait_ms = ms < LIMITED_MAX_MS ? ms : LIMITED_MAX_MS;
     r->row = PAGE_ROW_SEND;
     sweep_ask(p);
     store_put(p->all->o.store, sweep_name(name, p, "limited"), SV("1"), r->wait_ms, limit_told, p);

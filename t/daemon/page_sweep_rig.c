@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "lib/clock.h"
+#include "store/store_count.h"
 #include "t/daemon/page_sweep_rig.h"
 #include "t/lib/double_calls.h"
 #include "t/lib/double_pages.h"
@@ -153,6 +154,18 @@ const char *stage_value(const char *what)
     while (!g.there)
         stage_turn();
     return g.text;
+}
+
+int64_t stage_row_ms(const char *row)
+{
+    struct got g = { 0 };
+    char name[64];
+    int64_t ms = 0;
+    (void)snprintf(name, sizeof name, "place:page:" PAGE ":%s", row);
+    store_place(stage.r.store, &(struct store_place){ .name = sv_from(name), .every_ms = 1, .n = 1 }, got, &g);
+    while (!g.there)
+        stage_turn();
+    return sv_to_i64(sv_from(g.text), &ms) ? -ms : 0;
 }
 
 void stage_put(const char *what, int64_t ago_ms)

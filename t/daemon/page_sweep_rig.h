@@ -55,6 +55,8 @@ int stage_calls(const char *which); /* lists, reads, calls */
 const char *stage_value(const char *what);
 /* So long ago; < 0: removed. */
 void stage_put(const char *what, int64_t ago_ms);
+/* How far the next place of this row (send, read) is; none is taken. */
+int64_t stage_row_ms(const char *row);
 void stage_ignore(void *arg, enum store_status status);
 /* The ids of what waits for an answer, in its order. Until the next call. */
 const char *stage_waits(const char *conversation);
