@@ -18,7 +18,6 @@
 
 #define LIST_FULL 60
 #define READ_FULL 30
-#define READ_MOST 20000 /* messages of one conversation */
 #define PASSES_MOST 5
 #define PAGES_MOST 1000
 #define FUTURE_MS 3600000
@@ -289,7 +288,7 @@ static void read_answered(void *arg, const struct pages_answer *a)
     const json_t *messages = json_object_get(a->body, "messages");
     r->read_n += (unsigned)keep_all(p, messages, &old, &full);
     r->read_more = full || (!old && json_array_size(messages) >= READ_FULL);
-    if (r->read_more && r->read_n > READ_MOST) {
+    if (r->read_more && r->read_n >= p->all->o.read_most) {
         log_warning("a conversation has too many new messages, or the page API gives the same ones again and again: the rest of it is not read", "page_id", p->id, "conversation_id",
                     r->listed[r->at].id.p, NULL);
         r->found.unread++;

@@ -19,6 +19,7 @@ struct stage {
     struct page_peer peer;
     struct page_sweep *sweep[2];
     bool in_rows; /* places are waited for as they are given */
+    unsigned read_most; /* of the daemons that are started from then on */
     char url[64];
 };
 extern struct stage stage;
