@@ -124,6 +124,25 @@ sub archived {
     return;
 }
 
+# An answer of nothing but what no page can do: the page is not asked, and nobody is told that it has refused.
+sub impossible {
+    $s->control(conversation_id => 'impossible', ai => {text => 'wait', actions => [{type => 'execute_api', data => {name => 'book_a_table'}}]});
+    my $said = $s->customer('impossible', 'a table for two', page => 'page-none');
+    $s->deliver($said);
+    my $path = '/api/v1/admin/messages/' . $said->{data}{message}{id} . '?conversation_id=impossible';
+    my $fate = wait_for('the end of a reply that no page can do', 30, sub { my $f = $s->admin($path)->json; $f->{ended_at} && $f }) || $s->admin($path)->json;
+    is("$fate->{status} $fate->{reason} $fate->{steps}[-1]{step}", 'completed no_executable_action skipped', 'its reason is its own') or diag(explain($fate));
+    is(scalar(() = calls_of('impossible', 'send')), 0, 'the page was not asked');
+    if ($s->{postgres}) {
+        my $sql = q{SELECT string_agg(action_type || ' ' || status, ', ') FROM message_actions WHERE conversation_id = 'impossible'};
+        ok(wait_for('its actions in the archive', 40, sub { (($s->psql_try($sql) || [])->[0] // '') eq 'execute_api dropped' }), 'the archive has the action as dropped');
+    }
+    $s->control(conversation_id => 'impossible', ai => {text => undef, actions => undef});
+    $s->deliver($s->customer('impossible', 'hello', page => 'page-none'));
+    ok(wait_for('the next reply', 30, sub { heads('impossible') eq 'R' }), 'the next message is answered');
+    return;
+}
+
 # ---- what is read comes late, or as other things ----
 
 # Each in a conversation and, where it is about reading, a time of its own; whoever would send again has done it by the end.
@@ -302,6 +321,7 @@ for my $store (qw(redis sqlite)) {
         ok($s->swept, 'the sweeps of the start are over');
         each_case();
         archived() if $s->{postgres};
+        impossible();
         found();
         reads_never_work();
         too_many();

@@ -51,10 +51,14 @@ static void test_no_call(void)
     is_int(t.answer.actions_executed, 2, "both done");
     t = page_say("[{\"type\":\"execute_api\",\"data\":{\"name\":\"n\"}}]", false);
     is_outcome(&t, PLATFORM_FAILED, "nothing that could be done");
+    ok(t.answer.impossible, "for which nobody is asked");
+    t = page_say("[{\"type\":\"execute_api\",\"data\":{\"name\":\"n\"}}]", true);
+    ok(t.answer.outcome == PLATFORM_FAILED && t.answer.impossible && t.answer.settled, "nor was anything sent by an earlier try");
     struct platform_request q = page_request("[" M("a") "]", false);
     q.metadata = SV("{\"page_id\":\"p9\"}");
     t = page_deliver(&q);
     is_outcome(&t, PLATFORM_FAILED, "a page without a token");
+    ok(!t.answer.impossible, "which is another matter");
     q.metadata = SV("{\"channel\":\"COMMENT\"}");
     t = page_deliver(&q);
     is_outcome(&t, PLATFORM_FAILED, "no comment to answer");
@@ -154,6 +158,7 @@ static void test_refused(void)
     page_begin(first, 1);
     struct page_told t = page_say("[" M("a") "," M("b") "]", false);
     is_outcome(&t, PLATFORM_FAILED, "refused");
+    ok(!t.answer.impossible, "by the page");
     is_asked("POST a|", "the rest is not sent");
     page_end();
     page_begin(as_number, 1);
