@@ -17,6 +17,7 @@ static const struct {
     { "completed", REASON_ANSWERED, "It was answered." },
     { "completed", REASON_PLATFORM_REFUSED, "Its reply went to the platform, which refused it." },
     { "completed", REASON_NO_ACTIONS, "The AI was asked and had nothing to say." },
+    { "completed", REASON_NO_EXECUTABLE_ACTION, "The AI proposed nothing but actions that its platform cannot do; nothing was sent, and the platform was not asked." },
     { "completed", REASON_NOT_DELIVERED, "It was answered; the reply is there for whoever asks for the job, its bot delivers nothing to the platform." },
     { "completed", NULL, "It was answered." },
     { "recorded", REASON_AGENT_MESSAGE, "It is a person's message: the bot does not answer those, and stays silent for a while." },

@@ -19,6 +19,7 @@
 
 #define TICK_MS 1000
 #define LOOK_MS 5000
+#define READ_MOST 20000
 #define RETRY_MS 2000
 #define RETRY_MAX_MS 300000
 #define LEASE_MS 60000
@@ -505,6 +506,8 @@ struct page_sweep *page_sweep_new(const struct page_sweep_options *o)
         s->o.look_ms = LOOK_MS;
     if (s->o.retry_ms <= 0)
         s->o.retry_ms = RETRY_MS;
+    if (s->o.read_most == 0)
+        s->o.read_most = READ_MOST;
     if (s->pages == NULL || s->tick == NULL) {
         page_sweep_free(s);
         return NULL;

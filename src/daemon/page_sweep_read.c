@@ -18,7 +18,6 @@
 
 #define LIST_FULL 60
 #define READ_FULL 30
-#define READ_MOST 20000 /* messages of one conversation */
 #define PASSES_MOST 5
 #define PAGES_MOST 1000
 #define FUTURE_MS 3600000
@@ -139,7 +138,7 @@ static void limit_told(void *arg, enum store_status status)
     row_moved(arg, status, SV_NONE);
 }
 
-/* All processes leave the page alone for as long as it said. */
+/* All processes leave the page alone for as long as it said, within reason. */
 static void leave_alone(struct swept_page *p, int64_t said_ms)
 {
     struct sweep_run *r = &p->run;
@@ -149,7 +148,10 @@ static void leave_alone(struct swept_page *p, int64_t said_ms)
         return;
     }
     int64_t ms = LIMITED_FIRST_MS << (r->limited - 1);
-    r->wait_ms = said_ms >= 1 ? said_ms : ms > LIMITED_MAX_MS ? LIMITED_MAX_MS : ms;
+    if (said_ms >= 1)
+        r->wait_ms = said_ms < PAGE_LIMITED_MAX_MS ? said_ms : PAGE_LIMITED_MAX_MS;
+    else
+        r->wait_ms = ms < LIMITED_MAX_MS ? ms : LIMITED_MAX_MS;
     r->row = PAGE_ROW_SEND;
     sweep_ask(p);
     store_put(p->all->o.store, sweep_name(name, p, "limited"), SV("1"), r->wait_ms, limit_told, p);
@@ -286,7 +288,7 @@ static void read_answered(void *arg, const struct pages_answer *a)
     const json_t *messages = json_object_get(a->body, "messages");
     r->read_n += (unsigned)keep_all(p, messages, &old, &full);
     r->read_more = full || (!old && json_array_size(messages) >= READ_FULL);
-    if (r->read_more && r->read_n > READ_MOST) {
+    if (r->read_more && r->read_n >= p->all->o.read_most) {
         log_warning("a conversation has too many new messages, or the page API gives the same ones again and again: the rest of it is not read", "page_id", p->id, "conversation_id",
                     r->listed[r->at].id.p, NULL);
         r->found.unread++;

@@ -39,17 +39,47 @@ static void call_free(struct pages_call *c)
 
 /* ---- what an answer means ---- */
 
+enum success { SUCCESS_UNSAID, SUCCESS_YES, SUCCESS_NO, SUCCESS_STRANGE };
+
+/* The member `success`: true or false, as whatever services write for them. Null, and what is neither, is STRANGE. */
+static enum success success_of(const json_t *body)
+{
+    const json_t *v = json_object_get(body, "success");
+    struct sv text = json_sv(body, "success");
+    if (v == NULL)
+        return SUCCESS_UNSAID;
+    if (json_is_true(v) || (json_is_number(v) && json_number_value(v) == 1) || sv_eq_nocase(text, SV("true")) || sv_eq(text, SV("1")))
+        return SUCCESS_YES;
+    if (json_is_false(v) || (json_is_number(v) && json_number_value(v) == 0) || sv_eq_nocase(text, SV("false")) || sv_eq(text, SV("0")))
+        return SUCCESS_NO;
+    return SUCCESS_STRANGE;
+}
+
+/* Of a 2xx. Who cannot tell yes from no reads back, or reads again. */
+static enum pages_outcome taken(const struct pages_call *c, const json_t *body)
+{
+    bool whole = body != NULL && (c->list == NULL || json_is_array(json_object_get(body, c->list)));
+    switch (success_of(body)) {
+    case SUCCESS_UNSAID:
+    case SUCCESS_YES:
+        return whole ? PAGES_DONE : PAGES_UNKNOWN;
+    case SUCCESS_NO:
+        return PAGES_REFUSED;
+    case SUCCESS_STRANGE:
+        return PAGES_UNKNOWN;
+    }
+    return PAGES_UNKNOWN;
+}
+
+/* What a body says counts behind a 2xx alone: a server that has failed denies, too, what it did before. */
 static enum pages_outcome outcome_of(const struct pages_call *c, int status, const json_t *body)
 {
-    bool denied = json_is_false(json_object_get(body, "success")); /* a server that has failed says that, too, of what it did before */
     if (status == 429)
         return PAGES_LIMITED;
     if (status == 503 || status == 401) /* a token can be put right: what waits for it is not lost */
         return PAGES_UNREACHABLE;
-    if (denied && status < 300)
-        return PAGES_REFUSED;
     if (status >= 200 && status < 300)
-        return body != NULL && (c->list == NULL || json_is_array(json_object_get(body, c->list))) ? PAGES_DONE : PAGES_UNKNOWN;
+        return taken(c, body);
     return status >= 300 && status < 500 && status != 408 ? PAGES_REFUSED : PAGES_UNKNOWN;
 }
 

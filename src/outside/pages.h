@@ -31,12 +31,12 @@ typedef void pages_each_fn(void *arg, struct sv page_id);
 void pages_each(const struct pages *p, pages_each_fn *fn, void *arg);
 
 enum pages_outcome {
-    PAGES_DONE,        /* 2xx and not "success": false */
-    PAGES_REFUSED,     /* understood and refused (4xx but 408/429, or a 2xx with success: false) */
+    PAGES_DONE,        /* 2xx, and "success" is true, 1, "true", "1", or is not there */
+    PAGES_REFUSED,     /* understood and refused (4xx but 408/429, or a 2xx whose "success" is false, 0, "false", "0") */
     PAGES_LIMITED,     /* 429: not done; retry_after_ms as it was said */
     PAGES_UNREACHABLE, /* proved not done (no connection, 503; 401: the token) */
     PAGES_TOO_LATE,    /* not one byte left */
-    PAGES_UNKNOWN,     /* it may have been done (timeout, cut, 408, other 5xx, an answer that cannot be read) */
+    PAGES_UNKNOWN,     /* it may have been done (timeout, cut, 408, other 5xx, an answer that cannot be read, or whose "success" is null or anything else) */
 };
 
 /* Borrowed until the callback returns. */

@@ -44,6 +44,7 @@ struct platform_answer {
     int64_t took_ms;
     int http_status;        /* 0: there was none */
     bool settled;           /* FAILED, UNREACHABLE, TOO_LATE of a request with `again`: the earlier attempts have not been applied either */
+    bool impossible;        /* FAILED, and nobody was asked: none of its actions can be done on this platform */
     bool circuit_open;      /* UNREACHABLE, and nobody was asked; retry_after_ms is how long that lasts at least */
     struct err err;
 };

@@ -68,7 +68,10 @@ static void answered(void *arg, const struct platform_answer *a)
     switch (a->outcome) {
     case PLATFORM_SENT:
     case PLATFORM_FAILED:
-        breaker_good(c->platform->breaker, &c->pass);
+        if (a->impossible) /* nobody was asked */
+            breaker_gone(c->platform->breaker, &c->pass);
+        else
+            breaker_good(c->platform->breaker, &c->pass);
         break;
     case PLATFORM_UNREACHABLE:
     case PLATFORM_UNKNOWN:

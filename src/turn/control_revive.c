@@ -305,7 +305,7 @@ static bool read_letter(struct revival *q)
                                 .received_ms = m.received_ms };
         if (to->id.n == 0 || to->id.n > STORE_ID_MAX || content.p == NULL)
             return false;
-        digest_hex(content, 8, to->hash);
+        message_hash_of(content, json_raw_member(item, "metadata"), to->hash);
     }
     return true;
 }

@@ -54,7 +54,7 @@ void ending_result(struct buf *b, struct turns *t, const char *turn_id, const st
 /* ---- marks ---- */
 
 struct covered {
-    struct sv id, content;
+    struct sv id, content, metadata;
     uint64_t seq;
     int64_t received_ms;
 };
@@ -80,7 +80,7 @@ static void put_superseded(struct json_out *o, const struct conversation *before
 static void put_mark(struct json_out *o, struct transact *x, const struct ending *end, const struct covered *item, size_t i)
 {
     char hash[17];
-    digest_hex(item->content, 8, hash);
+    message_hash_of(item->content, item->metadata, hash);
     json_obj(o);
     json_kint(o, "seq", (int64_t)item->seq);
     json_kstr(o, "turn", sv_from(x->decision.turn_id));
@@ -388,8 +388,8 @@ int ending_fill(struct transact *x, struct store_change *c, const struct ending 
         struct err e;
         if (message_look(end->covered[i], &m, &e) != 0)
             return -1;
-        items[i] = (struct covered){ message_text(x->scratch, m.message_id_json), message_text(x->scratch, m.content_json), m.seq,
-                                      m.received_ms };
+        items[i] = (struct covered){ message_text(x->scratch, m.message_id_json), message_text(x->scratch, m.content_json),
+                                      json_raw_member(end->covered[i], "metadata"), m.seq, m.received_ms };
         if (items[i].id.p == NULL || items[i].content.p == NULL)
             return -1;
     }

@@ -16,6 +16,7 @@ static const struct {
     { "completed", REASON_OUTCOME_UNKNOWN, "unknown", "unknown" },
     { "completed", REASON_OWNER_LOST, "unknown", "unknown" },
     { "completed", REASON_NO_ACTIONS, "completed", "skipped" },
+    { "completed", REASON_NO_EXECUTABLE_ACTION, "completed", "skipped" },
     { "completed", REASON_NOT_DELIVERED, "completed", "skipped" },
     { "completed", NULL, "completed", "sent" },
     { "cancelled", NULL, "cancelled", "cancelled" },

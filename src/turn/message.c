@@ -2,6 +2,8 @@
  * Messages and the items that they are kept as. Knows nothing of turns. */
 #include "config.h"
 
+#include <stdio.h>
+
 #include "lib/digest.h"
 #include "turn/message.h"
 
@@ -143,7 +145,24 @@ void message_sort(struct message_item *items, size_t n)
     }
 }
 
+int64_t message_edit_number(struct sv metadata)
+{
+    int64_t n = 0;
+    return sv_to_i64(json_raw_member(metadata, "edit_number"), &n) && n > 1 ? n : 0;
+}
+
+void message_hash_of(struct sv content, struct sv metadata, char out[17])
+{
+    int64_t number = message_edit_number(metadata);
+    char text[48];
+    digest_hex(content, 8, out);
+    if (number == 0)
+        return;
+    (void)snprintf(text, sizeof(text), "%s %lld", out, (long long)number);
+    digest_hex(sv_from(text), 8, out);
+}
+
 void message_hash(const struct message *m, char out[17])
 {
-    digest_hex(m->content, 8, out);
+    message_hash_of(m->content, m->metadata, out);
 }

@@ -51,7 +51,10 @@ int message_look(struct sv item, struct message_item *out, struct err *e) MUST_C
 struct sv message_text(struct arena *a, struct sv json_string_text) MUST_CHECK;
 /* By timestamp; equal ones keep their order. */
 void message_sort(struct message_item *items, size_t n);
-/* Whether the same message came with another content: 16 hex digits of its SHA-256. */
+/* Which edit of a message this is, by its metadata (edit_number), from the second on; 0: it is none, the first, or nobody says. SV_NONE is allowed. */
+int64_t message_edit_number(struct sv metadata);
+/* Whether the same message came with another content: 16 hex digits of its SHA-256. From the second edit on the number counts, too: a wording may come back. */
 void message_hash(const struct message *m, char out[17]);
+void message_hash_of(struct sv content, struct sv metadata, char out[17]);
 
 #endif

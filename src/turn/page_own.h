@@ -97,7 +97,7 @@ bool page_heard(struct platform_call *c);
 void page_written(void *arg, enum store_status status);
 /* Takes the places that were given to this conversation by platform_place. */
 void page_take_held(struct platform_call *c);
-/* For how long a page is left alone that said "too many"; said_ms < 0: it did not say. Told to all processes. c->then when that is done. */
+/* For how long a page is left alone that said "too many": as long as it said, PAGE_LIMITED_MAX_MS at most; said_ms < 0: it did not say. Told to all processes. c->then when that is done. */
 void page_leave_alone(struct platform_call *c, int64_t said_ms);
 void page_was_good(struct platform_call *c);
 

@@ -104,13 +104,14 @@ static void moved(void *arg, enum store_status status, struct sv value)
 void page_leave_alone(struct platform_call *c, int64_t said_ms)
 {
     unsigned char *waits = waits_of(c);
-    int64_t ms = said_ms;
+    int64_t ms = said_ms, most_ms = PAGE_LIMITED_MAX_MS;
     if (ms < 0) {
         ms = WAIT_FIRST_MS << *waits;
+        most_ms = WAIT_MOST_MS;
         if (ms < WAIT_MOST_MS)
             (*waits)++;
     }
-    ms = ms < 1 ? 1 : ms > WAIT_MOST_MS && said_ms < 0 ? WAIT_MOST_MS : ms;
+    ms = ms < 1 ? 1 : ms > most_ms ? most_ms : ms;
     c->retry_after_ms = ms;
     page_ask(c);
     store_put(c->p->o.store, sv_from(c->limit), SV("1"), ms, page_written, c);

@@ -38,6 +38,9 @@ void page_echo_id(char out[PAGE_ECHO_SIZE], struct sv page_id, struct sv message
 
 /* What a send, or something that reads, asks store_place for. name lives in the arena; SV_NONE name: memory. */
 enum page_row { PAGE_ROW_SEND, PAGE_ROW_READ };
+/* The longest that a page is left alone which has said "too many", whatever it asked for: a time that is wrong must not keep it silent for hours. It is tried again
+ * then, and may say so again. */
+#define PAGE_LIMITED_MAX_MS 300000
 struct store_place page_place(struct arena *a, struct sv page_id, enum page_row row, unsigned n, int64_t calls_per_second);
 
 #endif

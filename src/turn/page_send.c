@@ -47,6 +47,14 @@ static int64_t executed(const struct platform_call *c)
     return n;
 }
 
+/* Nor was anything sent by an earlier try. */
+static void impossible(struct platform_call *c)
+{
+    struct platform_answer a = { .outcome = PLATFORM_FAILED, .impossible = true, .settled = true, .retry_after_ms = -1 };
+    (void)err_set(&a.err, ERR_REFUSED, "not sent: none of the reply's actions can be done by messages of a page");
+    page_answer(c, &a);
+}
+
 static void refused(struct platform_call *c)
 {
     if (arrived(c) == 0) {
@@ -353,8 +361,7 @@ void page_send_begin(struct platform_call *c)
     } else if (c->text.n == 0 && c->text.executed > 0) {
         end(c, PLATFORM_SENT, (int64_t)c->text.executed);
     } else if (c->text.n == 0) {
-        (void)err_set(&c->err, ERR_REFUSED, "not sent: none of the reply's actions can be done by messages of a page");
-        end(c, PLATFORM_FAILED, 0);
+        impossible(c);
     } else if (!make_plain(c)) {
         (void)err_set(&c->err, ERR_MEMORY, "not sent: memory is short");
         end(c, PLATFORM_TOO_LATE, 0);

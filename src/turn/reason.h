@@ -37,6 +37,7 @@
 #define REASON_SUPERSEDED "superseded"
 #define REASON_CANCELLED "cancelled"
 #define REASON_ERASED "erased"
+#define REASON_NO_EXECUTABLE_ACTION "no_executable_action"
 #define REASON_PLATFORM_REFUSED "platform_refused"
 #define REASON_OUTCOME_UNKNOWN "outcome_unknown"
 #define REASON_OWNER_LOST "owner_lost"

@@ -69,6 +69,7 @@ struct turn {
     char failure[160];           /* reason of AI_FAILED, SENT */
     int64_t retry_after_ms;      /* how long the peer is not to be tried again; 0: it did not say */
     bool settled;                /* of a repeated send that was not made: nor was any before it */
+    bool impossible;             /* none of the reply's actions can be done on its platform, which was not asked */
     bool not_asked;              /* nobody was: a circuit was open, or the bot is unusable */
     enum event_kind closing; /* the event that ends it, for the next try */
     unsigned finish_tries;

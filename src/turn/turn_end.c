@@ -149,6 +149,10 @@ static struct ending ending_of(const struct turn *turn, enum verdict v, const ch
         end.send = "skipped";
         end.action_status = "proposed";
         end.reason = REASON_NOT_DELIVERED;
+    } else if (turn->impossible) {
+        end.send = "skipped";
+        end.action_status = "dropped";
+        end.reason = REASON_NO_EXECUTABLE_ACTION;
     } else {
         bool ok = turn->sent == SENT_OK;
         end.send = ok ? "success" : "failed";

@@ -145,7 +145,7 @@ struct ending {
     const char *status; /* completed, recorded, cancelled, failed */
     const char *reason; /* NULL: none */
     const char *send;   /* pancake_result.status; NULL: none */
-    const char *action_status; /* executed, failed, withheld, unknown */
+    const char *action_status; /* executed, failed, withheld, unknown, proposed, dropped */
     int64_t executed;
     const struct reply *reply; /* NULL: none */
     const struct sv *covered;

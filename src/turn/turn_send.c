@@ -99,6 +99,21 @@ void turn_gate(struct turn *turn, bool interrupted)
 
 /* ---- the delivery ---- */
 
+/* In figures and log. What nobody was asked for is no send. */
+static void tell_delivery(const struct turn *turn, const struct platform_answer *answer, int64_t out_us)
+{
+    bool asked = !answer->circuit_open && !answer->impossible;
+    if (asked) {
+        turns_time(turn->t, FIGURE_SEND_TIME, out_us);
+        turns_count(turn->t, FIGURE_SENDS);
+        if (answer->outcome != PLATFORM_SENT)
+            turns_count(turn->t, FIGURE_SEND_FAILURES);
+    }
+    if (answer->outcome != PLATFORM_SENT && !answer->circuit_open)
+        log_warning(asked ? "the platform did not take a reply" : "a reply has no action that its platform can do", "request_id", turn->client.request_id.p, "conversation_id", turn->id.p, "turn_id",
+                    turn->record.turn_id, "error", answer->err.text, NULL);
+}
+
 static void delivered(void *arg, const struct platform_answer *answer)
 {
     static const enum sent sents[] = {
@@ -111,17 +126,10 @@ static void delivered(void *arg, const struct platform_answer *answer)
     int64_t out_us = turn_came_back(turn);
     turn->settled = answer->settled;
     turn->not_asked = answer->circuit_open; /* which was logged when it opened */
+    turn->impossible = answer->impossible;
     turn->retry_after_ms = answer->retry_after_ms > 0 ? answer->retry_after_ms : 0;
-    if (!turn->not_asked) {
-        turns_time(turn->t, FIGURE_SEND_TIME, out_us);
-        turns_count(turn->t, FIGURE_SENDS);
-        if (answer->outcome != PLATFORM_SENT)
-            turns_count(turn->t, FIGURE_SEND_FAILURES);
-    }
     turn->executed = answer->actions_executed;
-    if (answer->outcome != PLATFORM_SENT && !turn->not_asked)
-        log_warning("the platform did not take a reply", "request_id", turn->client.request_id.p, "conversation_id", turn->id.p, "turn_id", turn->record.turn_id, "error",
-                    answer->err.text, NULL);
+    tell_delivery(turn, answer, out_us);
     turn_finish(turn, sents[answer->outcome]);
 }
 

@@ -12,7 +12,6 @@
 #include "turn/webhook.h"
 
 #define ECHO_MARGIN_MS 3600000 /* marks are written a little before the message, by another clock */
-#define CHANGE_BYTES 4         /* of a text's digest, in the id of an edit */
 #define CHANGE_SUFFIX_MAX 9    /* "~removed", "~<8 hex>" */
 #define LONG_ID_BYTES 16       /* of the digest in the id of a change of a message whose own id leaves no room */
 
@@ -90,19 +89,19 @@ static struct sv metadata_with(struct submission *s, const char *key)
     return metadata;
 }
 
-/* The id of the change, the same for each way in which its text is told. Which message it is of stands in the metadata, so that an overlong id may be a digest
+/* The id of the change, the same for each way in which its text is told; where the platform counts edits, another one for a wording that comes back. Which message it is of stands in the metadata, so that an overlong id may be a digest
  * here. */
 static struct sv changed_id(struct submission *s)
 {
-    char hex[2 * CHANGE_BYTES + 1], all[2 * LONG_ID_BYTES + 1];
+    char hash[17], all[2 * LONG_ID_BYTES + 1];
     struct sv id = s->id;
 
-    digest_hex(s->plain.n > 0 ? s->plain : s->m.content, CHANGE_BYTES, hex);
+    message_hash_of(s->plain.n > 0 ? s->plain : s->m.content, s->m.metadata, hash);
     if (id.n > MESSAGE_ID_MAX - CHANGE_SUFFIX_MAX) {
         digest_hex(id, LONG_ID_BYTES, all);
         id = sv_from(all);
     }
-    return s->removed ? arena_printf(s->a, "%.*s~removed", SV_FMT(id)) : arena_printf(s->a, "%.*s~%s", SV_FMT(id), hex);
+    return s->removed ? arena_printf(s->a, "%.*s~removed", SV_FMT(id)) : arena_printf(s->a, "%.*s~%.8s", SV_FMT(id), hash);
 }
 
 static void change_answered(void *arg, const struct turn_answer *answer)

@@ -183,7 +183,8 @@ static struct sv channel(const struct reading *r)
     return type.n > 0 && type.n <= CHANNEL_MAX && !sv_has_control(type) ? type : SV("INBOX");
 }
 
-static struct sv metadata(struct reading *r, bool page)
+/* edits: how often it was edited. */
+static struct sv metadata(struct reading *r, bool page, size_t edits)
 {
     struct sv post = post_id(r), name = json_sv(r->from, page ? "admin_name" : "name");
     struct buf b = { 0 };
@@ -198,6 +199,8 @@ static struct sv metadata(struct reading *r, bool page)
         json_kstr(&o, "post_id", post);
     if (name.n > 0)
         json_kstr(&o, page ? "agent_name" : "customer_name", sv_cut_utf8(name, NAME_MAX_BYTES));
+    if (edits > 1)
+        json_kint(&o, "edit_number", (int64_t)edits);
     json_obj_end(&o);
     struct sv s = buf_ok(&b) ? arena_sv(r->a, buf_sv(&b)) : SV_NONE;
     r->short_of_memory = r->short_of_memory || s.p == NULL;
@@ -262,7 +265,7 @@ static int read_message(struct reading *r)
         w->kind = WEBHOOK_OTHER;
         return 0;
     }
-    w->message.metadata = metadata(r, page);
+    w->message.metadata = metadata(r, page, w->removed ? 0 : json_array_size(history));
     w->plain = plain(r, w->message.content);
     w->kind = page ? WEBHOOK_PAGE : WEBHOOK_CUSTOMER;
     return 0;

@@ -8,6 +8,7 @@
 struct item {
     struct sv id, about; /* SV_NONE: none */
     bool edits, removes;
+    int64_t number;  /* of the edit that it is; 0: the first, or it does not say */
     size_t answered; /* replies that stand before it */
 };
 
@@ -18,6 +19,7 @@ static bool read_about(struct arena *a, struct sv raw, struct item *item)
     struct sv edits = json_raw_member(metadata, "edits"), removes = json_raw_member(metadata, "removes");
     struct sv about = removes.p != NULL ? removes : edits;
 
+    item->number = message_edit_number(metadata);
     if (about.n < 2 || about.p[0] != '"')
         return true;
     item->about = message_text(a, about);
@@ -34,13 +36,22 @@ static bool is_reply(struct sv raw)
     return message_look(raw, &m, &e) == 0 && sv_eq(m.role, SV("assistant"));
 }
 
+/* The message that it is, or is an edit of. */
+static struct sv subject(const struct item *item)
+{
+    return item->edits ? item->about : item->id;
+}
+
 /* By the one at k: the i-th, which stands in the same stretch. */
 static bool withdraws(const struct item *items, size_t k, size_t i)
 {
     const struct item *by = &items[k], *of = &items[i];
-    bool same = sv_eq(of->id, by->about) || (of->edits && sv_eq(of->about, by->about));
 
-    return i != k && same && of->answered == by->answered && (by->removes || (by->edits && i < k));
+    if (i == k || of->answered != by->answered)
+        return false;
+    if (by->removes)
+        return sv_eq(of->id, by->about) || sv_eq(subject(of), by->about);
+    return subject(by).n > 0 && sv_eq(subject(of), subject(by)) && (by->number > of->number || (by->edits && by->number == of->number && i < k));
 }
 
 bool withdrawn_select(struct arena *a, const struct sv *items, size_t n, bool *left)
@@ -65,7 +76,7 @@ bool withdrawn_select(struct arena *a, const struct sv *items, size_t n, bool *l
             return false;
     }
     for (size_t k = 0; about > 0 && k < n; k++) {
-        if (list[k].about.p == NULL)
+        if (list[k].about.p == NULL && list[k].number == 0)
             continue;
         for (size_t i = 0; i < n; i++)
             left[i] = left[i] && !withdraws(list, k, i);

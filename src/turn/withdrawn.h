@@ -7,7 +7,7 @@
 #include "lib/arena.h"
 
 /* Items (turn/message.h) in the order of their arrival, replies among them. left[i]: whether the question to the AI has the i-th. Without it are:
- *   - what a later one edits, and earlier edits of the same message;
+ *   - of a message and its edits all but the newest: by their number, where they say one (message_edit_number), else by their arrival;
  *   - what one removes, wherever it stands, and edits of it;
  *   - removals themselves;
  * as long as no reply stands between the two: what was answered stays as it was. False: memory is short. */

@@ -157,6 +157,29 @@ static void test_limited(void)
     stage_end();
 }
 
+static bool is_limited(void)
+{
+    return *stage_value("limited") != '\0';
+}
+
+/* A time that is wrong keeps the page silent for minutes, not for hours; other processes see the rows. */
+static void test_limited_for_hours(void)
+{
+    stage_begin();
+    stage.in_rows = true;
+    stage_say_many(1);
+    stage_put("seen", 60000);
+    stage_control("{\"rules\":[{\"call\":\"list\",\"do\":\"status\",\"status\":429,\"retry_after\":7200,\"times\":1}]}");
+    stage_daemon_start(0, 0);
+    ok(stage_until(is_limited), "a page asks for two hours");
+    stage_turn_for(SOON_MS);
+    int64_t send_ms = stage_row_ms("send"), read_ms = stage_row_ms("read");
+    ok(send_ms > 200000 && send_ms <= 300000, "replies wait five minutes: %lld ms", (long long)send_ms);
+    ok(read_ms > 200000 && read_ms <= 300000, "so do reads: %lld ms", (long long)read_ms);
+    is_int(stage_calls("lists"), 1, "it is not called meanwhile");
+    stage_end();
+}
+
 static bool is_behind(void)
 {
     return *stage_value("behind") != '\0' && *stage_value("deferred") == '\0' && *stage_value("sweeper") == '\0';
@@ -315,6 +338,7 @@ int main(void)
     test_moving();
     test_who_answers();
     test_limited();
+    test_limited_for_hours();
     test_failing();
     test_refused();
     test_two();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * A sweep in which one conversation cannot be had: the others are, and it is looked at again until it can be. */
+ * A sweep in which one conversation cannot be had: the others are, and it is looked at again until it can be. One that is too long is had in part. */
 #include "config.h"
 
 #include <stdio.h>
@@ -149,8 +149,60 @@ static void test_known(void)
     stage_end();
 }
 
+/* The newest are taken. What is older is left for good, and holds up nobody. */
+static void test_too_long(void)
+{
+    enum { MOST = 60, ALL = 150 };
+    struct page_sweep_stat stat;
+    char want[1024], id[16];
+    size_t n = 0;
+    begin_with(500, ALL);
+    for (int i = ALL - MOST; i < ALL; i++)
+        n += (size_t)snprintf(want + n, sizeof want - n, "x%d ", i);
+    stage.read_most = MOST;
+    stage_daemon_start(0, 0);
+    ok(stage_until(stage_swept), "a sweep with a conversation that is too long comes to its end, and counts");
+    is_str(stage_waits("x"), want, "of that one the newest messages are taken, as many as a sweep reads");
+    is_int(stage_calls("reads"), 2 + 1, "nothing older was read");
+    ok(y_there(), "what is behind it is fetched");
+    page_sweep_stat(stage.sweep[0], &stat);
+    ok(stat.found.unread == 1 && stat.found.put_off == 0 && stat.found.accepted == MOST + 1, "the figures: one was not read to its end, none is left for later");
+    is_str(stage_value("behind"), "", "nothing is behind");
+    stage_say_as("customer", "x", "last", "still there?");
+    (void)snprintf(id, sizeof id, "x%d", ALL - MOST - 1);
+    stage_put("swept", -1);
+    stage_put("deferred", 30000);
+    ok(stage_until(stage_swept), "another sweep");
+    has_str(stage_waits("x"), "last ", "takes what is new");
+    ok(strstr(stage_waits("x"), id) == NULL, "and nothing of the rest");
+    stage_end();
+}
+
+/* The API gives the same page of messages, whatever is asked for; they have nothing in them. The bound is the daemon's own. */
+static void test_without_end(void)
+{
+    struct page_sweep_stat stat;
+    struct buf b = { 0 };
+    begin_with(500, 1);
+    buf_add(&b, SV("{\"rules\":[{\"call\":\"read\",\"conversation_id\":\"x\",\"do\":\"body\",\"body\":\"{\\\"messages\\\":["));
+    for (int i = 0; i < 30; i++)
+        buf_printf(&b, "%s{\\\"id\\\":\\\"e%d\\\",\\\"from\\\":{\\\"id\\\":\\\"u\\\"}}", i > 0 ? "," : "", i);
+    buf_add(&b, SV("]}\"}]}"));
+    stage_control(b.p);
+    buf_fini(&b);
+    stage_daemon_start(0, 0);
+    ok(stage_until(stage_swept), "a conversation without an end does not keep a sweep from its own");
+    is_int(stage_calls("reads"), (20000 + 29) / 30 + 1, "it is left once 20,000 messages were read");
+    ok(y_there(), "what is behind it is fetched");
+    page_sweep_stat(stage.sweep[0], &stat);
+    is_int((int64_t)stat.found.unread, 1, "and that is to be seen");
+    stage_end();
+}
+
 int main(void)
 {
+    test_too_long();
+    test_without_end();
     test_unreadable("{\"rules\":[{\"call\":\"read\",\"conversation_id\":\"x\",\"do\":\"status\",\"status\":500}]}");
     test_unreadable("{\"rules\":[{\"call\":\"read\",\"conversation_id\":\"x\",\"do\":\"body\",\"body\":\"{\\\"messages\\\":[{\\\"id\\\":\\\"a\\\\u0000\\\"}]}\"}]}");
     test_full();

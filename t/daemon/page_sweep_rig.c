@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "lib/clock.h"
+#include "store/store_count.h"
 #include "t/daemon/page_sweep_rig.h"
 #include "t/lib/double_calls.h"
 #include "t/lib/double_pages.h"
@@ -155,6 +156,18 @@ const char *stage_value(const char *what)
     return g.text;
 }
 
+int64_t stage_row_ms(const char *row)
+{
+    struct got g = { 0 };
+    char name[64];
+    int64_t ms = 0;
+    (void)snprintf(name, sizeof name, "place:page:" PAGE ":%s", row);
+    store_place(stage.r.store, &(struct store_place){ .name = sv_from(name), .every_ms = 1, .n = 1 }, got, &g);
+    while (!g.there)
+        stage_turn();
+    return sv_to_i64(sv_from(g.text), &ms) ? -ms : 0;
+}
+
 void stage_put(const char *what, int64_t ago_ms)
 {
     char name[64], text[24];
@@ -203,7 +216,7 @@ static bool bot(void *arg, struct sv page_id, char bot_id[MESSAGE_ID_MAX + 1])
 void stage_daemon_start(int n, int64_t every_ms)
 {
     const struct page_sweep_options o = { .loop = stage.r.loop, .store = stage.r.store, .turns = stage.r.turns, .peers = &stage.peers, .bot = bot, .every_ms = every_ms,
-                                          .calls_per_second = 5, .look_ms = 20, .retry_ms = 40 };
+                                          .calls_per_second = 5, .look_ms = 20, .retry_ms = 40, .read_most = stage.read_most };
     stage.sweep[n] = page_sweep_new(&o);
     if (stage.sweep[n] == NULL)
         bail_out("memory");

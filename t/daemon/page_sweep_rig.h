@@ -19,6 +19,7 @@ struct stage {
     struct page_peer peer;
     struct page_sweep *sweep[2];
     bool in_rows; /* places are waited for as they are given */
+    unsigned read_most; /* of the daemons that are started from then on */
     char url[64];
 };
 extern struct stage stage;
@@ -55,6 +56,8 @@ int stage_calls(const char *which); /* lists, reads, calls */
 const char *stage_value(const char *what);
 /* So long ago; < 0: removed. */
 void stage_put(const char *what, int64_t ago_ms);
+/* How far the next place of this row (send, read) is; none is taken. */
+int64_t stage_row_ms(const char *row);
 void stage_ignore(void *arg, enum store_status status);
 /* The ids of what waits for an answer, in its order. Until the next call. */
 const char *stage_waits(const char *conversation);

@@ -230,7 +230,21 @@ sub edits {
     $same->{data}{message}{seen} = $true;
     $same->{data}{conversation}{seen} = $true;
     $s->deliver($same);
+
+    # there and back again, the last state told first
+    my $back = $s->customer('edit5', 'nine please');
+    my @states = ($back, map { $s->edits('edit5', Stack::hook_id($back), $_) } 'ten please', 'nine please');
+    is(scalar @{$states[2]{data}{message}{edit_history}}, 2, 'the platform tells of both edits');
+    $s->control(ai => {delay_ms => 1200});
+    $s->deliver($states[0]);
+    ok(wait_for('the AI call', 10, sub { asked_times('edit5') }), 'a message is being answered');
+    $s->deliver($_) for @states[2, 1, 0, 2, 1, 2];
+    my $last = one_reply('edit5', 'edited back');
+    like($last->{text}, qr/nine please/, 'to what it says in the end');
+    unlike($last->{text}, qr/ten please/, 'not to what it said between');
+    $s->control(ai => {delay_ms => 0});
     is($s->quiet(2, 'sends'), '', 'that was all');
+    is(scalar(() = $s->page_replies('edit5')), 1, 'an edit back is answered with the message');
     is(scalar(() = $s->page_replies('edit1')), 1, 'the message as it was got no answer of its own');
     is(scalar(() = $s->page_replies('edit2')), 1, 'nor did one that came behind its edit');
     is(scalar(() = $s->page_replies('edit3')), 2, 'an edit is answered once');

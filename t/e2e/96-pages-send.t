@@ -42,6 +42,9 @@ my %cases = (
     timeout_408  => {rules => [{do => 'status', status => 408, store => $true, times => 1}], sends => 1, reads => 1},
     garbage      => {rules => [{do => 'body', body => 'it <is> not', times => 1}], sends => 1, reads => 1},
     html         => {rules => [{do => 'body', body => '<html><body>502 Bad Gateway</body></html>', times => 1}], sends => 1, reads => 1},
+    success_null => {rules => [{do => 'body', body => '{"success":null}', times => 1}], sends => 1, reads => 1},
+    success_null_lost => {rules => [{do => 'body', body => '{"success":null}', store => $false, times => 1}], sends => 2, reads => 2},
+    refused_0    => {rules => [{do => 'body', body => '{"success":0}', store => $false, times => 1}], seen => '', sends => 1, reads => 0, most_reads => 0},
     empty        => {rules => [{do => 'body', body => '', times => 1}], sends => 1, reads => 1},
     slow         => {rules => [{do => 'slow', slow_ms => 1000, times => 1}], sends => 1, reads => 0, most_reads => 0},
     busy_503     => {rules => [{do => 'status', status => 503, times => 2}], sends => 3, reads => 0, most_reads => 0},
@@ -116,8 +119,27 @@ sub archived {
     my %of = map { /^(.*?)\|(.*)/ ? ($1 => $2) : () } $s->psql(q{SELECT conversation_id, (array_agg(status ORDER BY created_at))[1] FROM message_actions GROUP BY conversation_id});
     is(join(' ', map { "$_:" . ($of{$_} // '?') } grep { ($of{$_} // '') ne 'executed' } sort grep { !defined $cases{$_}{seen} || $cases{$_}{seen} ne '' } keys %cases),
         '', 'what people see was executed, says the archive');
-    is(join(' ', map { "$_:" . ($of{$_} // '?') } grep { ($of{$_} // '') eq 'executed' || ($of{$_} // '') eq 'unknown' } qw(refused refused_400 refused_403)),
+    is(join(' ', map { "$_:" . ($of{$_} // '?') } grep { ($of{$_} // '') eq 'executed' || ($of{$_} // '') eq 'unknown' } qw(refused refused_0 refused_400 refused_403)),
         '', 'what was refused was not, and that is known');
+    return;
+}
+
+# An answer of nothing but what no page can do: the page is not asked, and nobody is told that it has refused.
+sub impossible {
+    $s->control(conversation_id => 'impossible', ai => {text => 'wait', actions => [{type => 'execute_api', data => {name => 'book_a_table'}}]});
+    my $said = $s->customer('impossible', 'a table for two', page => 'page-none');
+    $s->deliver($said);
+    my $path = '/api/v1/admin/messages/' . $said->{data}{message}{id} . '?conversation_id=impossible';
+    my $fate = wait_for('the end of a reply that no page can do', 30, sub { my $f = $s->admin($path)->json; $f->{ended_at} && $f }) || $s->admin($path)->json;
+    is("$fate->{status} $fate->{reason} $fate->{steps}[-1]{step}", 'completed no_executable_action skipped', 'its reason is its own') or diag(explain($fate));
+    is(scalar(() = calls_of('impossible', 'send')), 0, 'the page was not asked');
+    if ($s->{postgres}) {
+        my $sql = q{SELECT string_agg(action_type || ' ' || status, ', ') FROM message_actions WHERE conversation_id = 'impossible'};
+        ok(wait_for('its actions in the archive', 40, sub { (($s->psql_try($sql) || [])->[0] // '') eq 'execute_api dropped' }), 'the archive has the action as dropped');
+    }
+    $s->control(conversation_id => 'impossible', ai => {text => undef, actions => undef});
+    $s->deliver($s->customer('impossible', 'hello', page => 'page-none'));
+    ok(wait_for('the next reply', 30, sub { heads('impossible') eq 'R' }), 'the next message is answered');
     return;
 }
 
@@ -299,6 +321,7 @@ for my $store (qw(redis sqlite)) {
         ok($s->swept, 'the sweeps of the start are over');
         each_case();
         archived() if $s->{postgres};
+        impossible();
         found();
         reads_never_work();
         too_many();

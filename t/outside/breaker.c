@@ -351,6 +351,7 @@ struct rows {
     struct loop_timer *timer;
     unsigned places, sends, aborts;
     enum platform_outcome sent; /* what a send is answered */
+    bool impossible;
     struct platform_place place;
     platform_fn *fn;
     platform_place_fn *place_fn;
@@ -363,7 +364,7 @@ static void rows_answer(void *arg)
     if (p->place_fn != NULL)
         p->place_fn(p->arg, &p->place);
     else
-        p->fn(p->arg, &(struct platform_answer){ .outcome = p->sent, .retry_after_ms = -1 });
+        p->fn(p->arg, &(struct platform_answer){ .outcome = p->sent, .impossible = p->impossible, .retry_after_ms = -1 });
 }
 
 static struct platform_call *rows_send(struct platform *platform, const struct platform_request *r, platform_fn *fn, void *arg)
@@ -451,6 +452,13 @@ static void before_places(struct rig *r)
     (void)place_of(r, p);
     breaker_stat(b, &stat);
     is_int(stat.failures, 1, "nor does it say that anything is well");
+    rows.sent = PLATFORM_FAILED;
+    rows.impossible = true;
+    (void)send_to(r, p);
+    breaker_stat(b, &stat);
+    ok(stat.failures == 1 && stat.in_flight == 0, "nor does a reply for which nobody was asked");
+    rows.impossible = false;
+    rows.sent = PLATFORM_UNKNOWN;
     rows.place = (struct platform_place){ PLATFORM_NO_PLACE, 0, 700 };
     place = place_of(r, p);
     ok(place.outcome == PLATFORM_NO_PLACE && place.retry_after_ms == 700, "none comes as it is");

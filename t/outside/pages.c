@@ -80,6 +80,8 @@ static void is_secret(const struct told *t, const char *name)
     {                                                                                  \
         .answer = "HTTP/1.1 " line "\r\nContent-Length: " #length "\r\n\r\n" body      \
     }
+/* A 200 whose end is that of the connection. */
+#define SUCCESS(value) { .answer = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{\"success\":" value ",\"id\":\"m_1\"}", .then = PEER_CLOSE }
 #define YES "{\"success\":true,\"id\":\"m_1\",\"message\":\"hi\"}"
 #define NO "{\"success\":false,\"message\":\"" "page_access_token=s3cret" "\",\"error_code\":105}"
 
@@ -97,7 +99,24 @@ static const struct answer_case answer_cases[] = {
     { "an id that is nothing", ANSWER("200 OK", 26, "{\"success\":true,\"id\":null}"), PAGES_DONE, "(none)", 0 },
     { "an empty id", ANSWER("200 OK", 24, "{\"success\":true,\"id\":\"\"}"), PAGES_DONE, "(none)", 0 },
     { "nothing about success", ANSWER("200 OK", 12, "{\"id\":\"m_2\"}"), PAGES_DONE, "m_2", 0 },
-    { "success: null", ANSWER("200 OK", 16, "{\"success\":null}"), PAGES_DONE, "(none)", 0 },
+    { "success: null", SUCCESS("null"), PAGES_UNKNOWN, "(none)", 0 },
+    { "success: 1", SUCCESS("1"), PAGES_DONE, "m_1", 0 },
+    { "success: 1.0", SUCCESS("1.0"), PAGES_DONE, "m_1", 0 },
+    { "success: \"true\"", SUCCESS("\"true\""), PAGES_DONE, "m_1", 0 },
+    { "success: \"1\"", SUCCESS("\"1\""), PAGES_DONE, "m_1", 0 },
+    { "success: 0", SUCCESS("0"), PAGES_REFUSED, "(none)", 0 },
+    { "success: 0.0", SUCCESS("0.0"), PAGES_REFUSED, "(none)", 0 },
+    { "success: \"false\"", SUCCESS("\"false\""), PAGES_REFUSED, "(none)", 0 },
+    { "success: \"False\"", SUCCESS("\"False\""), PAGES_REFUSED, "(none)", 0 },
+    { "success: \"0\"", SUCCESS("\"0\""), PAGES_REFUSED, "(none)", 0 },
+    { "success: 2", SUCCESS("2"), PAGES_UNKNOWN, "(none)", 0 },
+    { "success: -1", SUCCESS("-1"), PAGES_UNKNOWN, "(none)", 0 },
+    { "success: a text", SUCCESS("\"ok\""), PAGES_UNKNOWN, "(none)", 0 },
+    { "success: no text", SUCCESS("\"\""), PAGES_UNKNOWN, "(none)", 0 },
+    { "success: an object", SUCCESS("{}"), PAGES_UNKNOWN, "(none)", 0 },
+    { "success: an array", SUCCESS("[true]"), PAGES_UNKNOWN, "(none)", 0 },
+    { "400 and success: null", { .answer = "HTTP/1.1 400 X\r\nConnection: close\r\n\r\n{\"success\":null}", .then = PEER_CLOSE }, PAGES_REFUSED, "(none)", 0 },
+    { "500 and success: 0", { .answer = "HTTP/1.1 500 X\r\nConnection: close\r\n\r\n{\"success\":0}", .then = PEER_CLOSE }, PAGES_UNKNOWN, "(none)", 0 },
     { "201", ANSWER("201 Created", 2, "{}"), PAGES_DONE, "(none)", 0 },
     { "200 and no", ANSWER("200 OK", 71, NO), PAGES_REFUSED, "(none)", 0 },
     { "500 and no", ANSWER("500 X", 71, NO), PAGES_UNKNOWN, "(none)", 0 },
@@ -215,6 +234,30 @@ static void test_requests(struct rig *r)
     peer_stop(peer);
 }
 
+/* Messages are there, and it is not said that they are all. */
+static void test_doubtful_reading(struct rig *r)
+{
+    static const struct {
+        const char *body, *outcome;
+    } cases[] = {
+        { "{\"messages\":[],\"success\":true}", "done" },   { "{\"messages\":[],\"success\":1}", "done" },       { "{\"messages\":[]}", "done" },
+        { "{\"messages\":[],\"success\":null}", "unknown" }, { "{\"messages\":[],\"success\":\"\"}", "unknown" }, { "{\"messages\":[],\"success\":0}", "refused" },
+        { "{\"success\":1}", "unknown" },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char answer[256];
+        (void)snprintf(answer, sizeof answer, "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n%s", strlen(cases[i].body), cases[i].body);
+        const struct peer_step step = { .answer = answer };
+        struct peer *peer = peer_start(&step, 1);
+        struct pages *p = pages_at(r, rig_url(peer_port(peer), ""), TOKENS, "");
+        struct told t = { 0 };
+        await(r, pages_messages(p, &(struct pages_reading){ SV("101"), SV("c"), 0, PLENTY_MS }, tell, &t), &t);
+        is_str(outcomes[t.answer.outcome], cases[i].outcome, "read: %s (%s)", cases[i].body, t.answer.err.text);
+        pages_close(p);
+        peer_stop(peer);
+    }
+}
+
 static void test_not_sent(struct rig *r)
 {
     static const struct peer_step step = ANSWER("200 OK", 42, YES);
@@ -327,6 +370,7 @@ int main(void)
     test_answers(&r);
     test_retry_after(&r);
     test_requests(&r);
+    test_doubtful_reading(&r);
     test_not_sent(&r);
     test_stale(&r);
     test_abort(&r);

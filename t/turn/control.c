@@ -391,11 +391,13 @@ static void ends(void)
         const char *name, *reply;
         enum platform_outcome platform;
         const char *status, *reason, *step;
+        bool impossible;
     } rows[] = {
-        { "sent", NULL, PLATFORM_SENT, "completed", "answered", "received:- merged:A sent:A" },
-        { "refused", NULL, PLATFORM_FAILED, "completed", "platform_refused", "received:- merged:A failed:A" },
-        { "unknown", NULL, PLATFORM_UNKNOWN, "unknown", "outcome_unknown", "received:- merged:A unknown:A" },
-        { "nothing to say", "{\"response_text\":\"\"}", PLATFORM_SENT, "completed", "no_actions", "received:- merged:A skipped:A" },
+        { "sent", NULL, PLATFORM_SENT, "completed", "answered", "received:- merged:A sent:A", false },
+        { "refused", NULL, PLATFORM_FAILED, "completed", "platform_refused", "received:- merged:A failed:A", false },
+        { "unknown", NULL, PLATFORM_UNKNOWN, "unknown", "outcome_unknown", "received:- merged:A unknown:A", false },
+        { "nothing that its platform can do", NULL, PLATFORM_FAILED, "completed", "no_executable_action", "received:- merged:A skipped:A", true },
+        { "nothing to say", "{\"response_text\":\"\"}", PLATFORM_SENT, "completed", "no_actions", "received:- merged:A skipped:A", false },
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct rig r;
@@ -404,6 +406,7 @@ static void ends(void)
         rig_open(&r, &rig_policy);
         r.ai.reply = rows[i].reply;
         r.platform.outcome = rows[i].platform;
+        r.platform.impossible = rows[i].impossible;
         rig_send(&r, "c1", "m1", "one", "user", &a);
         ok(rig_until(&r, &a), "%s: ends", rows[i].name);
         const char *const turns[] = { rig_str(&a, "turn_id") };

@@ -37,9 +37,9 @@ static void turns_are_counted(void)
         unsigned n;
         const char *name;
     } wanted[] = {
-        { FIGURE_MESSAGES, 6, "messages" },   { FIGURE_COMPLETED, 2, "completed" },     { FIGURE_RECORDED, 1, "recorded" },
+        { FIGURE_MESSAGES, 7, "messages" },   { FIGURE_COMPLETED, 3, "completed" },     { FIGURE_RECORDED, 1, "recorded" },
         { FIGURE_QUEUED, 1, "queued" },       { FIGURE_UNKNOWN, 1, "unknown" },         { FIGURE_REPLAYED, 1, "replayed" },
-        { FIGURE_AI_CALLS, 4, "AI calls" },   { FIGURE_AI_FAILURES, 1, "AI failures" }, { FIGURE_SENDS, 3, "sends" },
+        { FIGURE_AI_CALLS, 5, "AI calls" },   { FIGURE_AI_FAILURES, 1, "AI failures" }, { FIGURE_SENDS, 3, "sends" },
         { FIGURE_SEND_FAILURES, 2, "failed sends" }, { FIGURE_FAILED, 0, "failed" }, { FIGURE_SWEPT, 0, "swept" },
     };
     struct rig r;
@@ -59,6 +59,8 @@ static void turns_are_counted(void)
     send_one(&r, "c4", "m1", "user");
     r.platform.outcome = PLATFORM_FAILED;
     send_one(&r, "c5", "m1", "user");
+    r.platform.impossible = true; /* which is no send, and no platform's failure */
+    send_one(&r, "c7", "m1", "user");
     r.ai.hold = true;
     rig_send(&r, "c6", "m1", "one", "user", &held);
     rig_settle(&r);
@@ -71,9 +73,9 @@ static void turns_are_counted(void)
     ok(rig_until(&r, &held), "the turn ends");
     is_int(metrics_count(m, FIGURE_RESTARTED), 1, "restarted");
     metrics_times(m, FIGURE_AI_TIME, &t);
-    is_int(t.n, 5, "a time for each AI call");
+    is_int(t.n, 6, "a time for each AI call");
     metrics_times(m, FIGURE_OWN_TIME, &t);
-    is_int(t.n, 5, "and for each turn");
+    is_int(t.n, 6, "and for each turn");
     rig_forget(&held);
     rig_forget(&locked);
     rig_close(&r);

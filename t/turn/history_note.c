@@ -65,6 +65,12 @@ static void refused(struct rig *r)
     say(r, "m1");
 }
 
+static void impossible(struct rig *r)
+{
+    r->platform.impossible = true;
+    refused(r);
+}
+
 static void unknown(struct rig *r)
 {
     r->platform.outcome = PLATFORM_UNKNOWN;
@@ -282,6 +288,7 @@ static const struct way {
     { "with actions that are none", proposed, "m1:completed=answer 1", 1, 1, 1, 0, 0, 1 },
     { "nothing to say", has_nothing_to_say, "m1:completed/no_actions", 1, 0, 1, 0, 0, 1 },
     { "refused by the platform", refused, "m1:completed/platform_refused", 1, 0, 1, 0, 0, 1 },
+    { "with nothing that its platform can do", impossible, "m1:completed/no_executable_action", 1, 0, 1, 0, 0, 1 },
     { "said, perhaps", unknown, "m1:completed/outcome_unknown=answer 1", 1, 1, 1, 0, 0, 1 },
     { "begun anew", restarted, "m1:completed m2:completed=answer 2", 2, 1, 1, 1, 1, 2 },
     { "given up", given_up, "m1:failed/ai_refused", 1, 0, 0, 0, 0, 0 },

@@ -194,6 +194,34 @@ static void hashes(void)
     ok(strcmp(a, b) != 0, "and all of it");
 }
 
+/* From the second edit on its number counts: a wording may come back. */
+static void hashes_of_edits(void)
+{
+    static const struct {
+        const char *metadata;
+        int64_t number;
+    } rows[] = {
+        { "{\"page_id\":\"1\",\"edit_number\":2}", 2 }, { "{\"edit_number\":3,\"edits\":\"m1\"}", 3 }, { "{\"edit_number\":1}", 0 }, { "{\"edit_number\":0}", 0 },
+        { "{\"edit_number\":-2}", 0 },                     { "{\"edit_number\":\"2\"}", 0 },            { "{\"edit_number\":2.5}", 0 }, { "{\"a\":{\"edit_number\":2}}", 0 },
+        { "{}", 0 },
+    };
+    struct message m = hello();
+    char plain[17], hash[17], seen[ARRAY_LEN(rows)][17];
+    size_t n = 0;
+    m.metadata = SV_NONE;
+    message_hash(&m, plain);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        m.metadata = sv_from(rows[i].metadata);
+        message_hash(&m, hash);
+        is_int(message_edit_number(m.metadata), rows[i].number, "the number in %s", rows[i].metadata);
+        ok((strcmp(hash, plain) == 0) == (rows[i].number == 0), "and whether it counts");
+        for (size_t k = 0; k < n; k++)
+            ok(rows[i].number == 0 || strcmp(hash, seen[k]) != 0, "another one is another content");
+        memcpy(seen[n++], hash, sizeof hash);
+    }
+    is_int(message_edit_number(SV_NONE), 0, "without metadata there is none");
+}
+
 /* Whatever stands in an item: what is found lies inside it. Run under a sanitizer this also shows that nothing else was read. */
 static void never_leaves(void)
 {
@@ -238,6 +266,7 @@ int main(void)
     texts();
     sorts();
     hashes();
+    hashes_of_edits();
     never_leaves();
     arena_free(arena);
     return done_testing();

@@ -33,6 +33,8 @@ static const struct look_case look_cases[] = {
       "POST a|POST a|GET|GET|POST a|" },
     { "two that are equal, both are there", "[" M("a") "," M("a") "]", { SAYS(YES), CUT }, 2, { BY("p1", "m2", "a", NEWER) "," BY("p1", "m1", "a", NEWER) }, PLATFORM_SENT,
       "POST a|POST a|GET|" },
+    { "an answer that says neither yes nor no, and it is there", "[" M("a") "]", { SAYS(NEITHER) }, 1, { BY("p1", "m1", "a", NEWER) }, PLATFORM_SENT, "POST a|GET|" },
+    { "an answer that says neither yes nor no, and it is not there", "[" M("a") "]", { SAYS(NEITHER) }, 1, { "", "" }, PLATFORM_SENT, "POST a|GET|GET|POST a|" },
     { "one that is shown twice is one", "[" M("a") "," M("a") "]", { SAYS(YES), CUT }, 2,
       { BY("p1", "m1", "a", NEWER) "," BY("p1", "m1", "a", NEWER), BY("p1", "m1", "a", NEWER) }, PLATFORM_SENT, "POST a|POST a|GET|GET|POST a|" },
 };

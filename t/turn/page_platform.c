@@ -51,10 +51,14 @@ static void test_no_call(void)
     is_int(t.answer.actions_executed, 2, "both done");
     t = page_say("[{\"type\":\"execute_api\",\"data\":{\"name\":\"n\"}}]", false);
     is_outcome(&t, PLATFORM_FAILED, "nothing that could be done");
+    ok(t.answer.impossible, "for which nobody is asked");
+    t = page_say("[{\"type\":\"execute_api\",\"data\":{\"name\":\"n\"}}]", true);
+    ok(t.answer.outcome == PLATFORM_FAILED && t.answer.impossible && t.answer.settled, "nor was anything sent by an earlier try");
     struct platform_request q = page_request("[" M("a") "]", false);
     q.metadata = SV("{\"page_id\":\"p9\"}");
     t = page_deliver(&q);
     is_outcome(&t, PLATFORM_FAILED, "a page without a token");
+    ok(!t.answer.impossible, "which is another matter");
     q.metadata = SV("{\"channel\":\"COMMENT\"}");
     t = page_deliver(&q);
     is_outcome(&t, PLATFORM_FAILED, "no comment to answer");
@@ -103,13 +107,63 @@ static void test_limited(void)
     page_end();
 }
 
+/* A reply at this moment, by an instance that knows nothing of what others were told. Half a second is too short to wait for a place. */
+static struct page_told soon(const char *conversation_id)
+{
+    struct platform_request q = page_request("[" M("a") "]", false);
+    q.conversation_id = sv_from(conversation_id);
+    q.send_before_ms = clock_mono_ms() + 500;
+    page_killed();
+    return page_deliver(&q);
+}
+
+/* What a page asks for is obeyed, within reason. The clock is moved. */
+static void test_limited_for_long(void)
+{
+    static const struct {
+        const char *name, *answer;
+        int64_t wait_ms;
+    } cases[] = {
+        { "two minutes", STATUS("429 X\r\nRetry-After: 120"), 120000 },
+        { "five minutes", STATUS("429 X\r\nRetry-After: 300"), 300000 },
+        { "an hour", STATUS("429 X\r\nRetry-After: 3600"), 300000 },
+        { "a century", STATUS("429 X\r\nRetry-After: 3153600000"), 300000 },
+        { "a date far off", STATUS("429 X\r\nRetry-After: Wed, 21 Oct 2099 07:28:00 GMT"), 300000 },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        const struct peer_step steps[] = { SAYS(cases[i].answer), SAYS(cases[i].answer), SAYS(YES) };
+        clock_fake(1800000000000);
+        page_begin(steps, 3);
+        for (int times = 1; times <= 2; times++) {
+            struct page_told t = soon("c1");
+            is_outcome(&t, PLATFORM_UNREACHABLE, cases[i].name);
+            is_int(t.answer.retry_after_ms, cases[i].wait_ms, "%s: when it is to be tried again", cases[i].name);
+            clock_fake_move(cases[i].wait_ms - 1000);
+            t = soon("c2");
+            is_outcome(&t, PLATFORM_TOO_LATE, "a second before, by another process");
+            is_int(peer_requests(peer), times, "%s: nobody calls it before", cases[i].name);
+            clock_fake_move(1000);
+        }
+        struct page_told t = soon("c3");
+        is_outcome(&t, PLATFORM_SENT, "then it is tried again, each time");
+        is_int(peer_requests(peer), 3, "%s: three calls", cases[i].name);
+        page_end();
+        clock_real();
+    }
+}
+
 static void test_refused(void)
 {
-    static const struct peer_step first[] = { SAYS(NO) }, second[] = { SAYS(YES), SAYS(STATUS("400 X")) };
+    static const struct peer_step first[] = { SAYS(NO) }, as_number[] = { SAYS(NO_AS_NUMBER) }, second[] = { SAYS(YES), SAYS(STATUS("400 X")) };
     page_begin(first, 1);
     struct page_told t = page_say("[" M("a") "," M("b") "]", false);
     is_outcome(&t, PLATFORM_FAILED, "refused");
+    ok(!t.answer.impossible, "by the page");
     is_asked("POST a|", "the rest is not sent");
+    page_end();
+    page_begin(as_number, 1);
+    t = page_say("[" M("a") "]", false);
+    is_outcome(&t, PLATFORM_FAILED, "refused by a 0");
     page_end();
     page_begin(second, 2);
     t = page_say("[" M("a") "," M("b") ",{\"type\":\"transfer_to_agent\"}]", false);
@@ -299,6 +353,7 @@ int main(void)
     test_pieces();
     test_no_call();
     test_limited();
+    test_limited_for_long();
     test_refused();
     test_cut();
     test_busy();

@@ -9,6 +9,8 @@
 
 #define YES "HTTP/1.1 200 OK\r\nContent-Length: 27\r\n\r\n{\"success\":true,\"id\":\"m_1\"}"
 #define NO "HTTP/1.1 200 OK\r\nContent-Length: 17\r\n\r\n{\"success\":false}"
+#define NO_AS_NUMBER "HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n{\"success\":0}"
+#define NEITHER "HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\n{\"success\":null}"
 #define STATUS(line) "HTTP/1.1 " line "\r\nContent-Length: 0\r\n\r\n"
 #define CUT { .then = PEER_CLOSE }
 #define SAYS(text) { .answer = (text) }

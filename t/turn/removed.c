@@ -61,6 +61,38 @@ static void edited(void)
     rig_close(&r);
 }
 
+/* What was told last need not be newest. */
+static void edits_with_numbers(void)
+{
+    static const struct {
+        const char *id, *text, *about;
+    } rows[2][4] = {
+        { { "m1", "one", NULL }, { "m1~c", "three", "{\"edits\":\"m1\",\"edit_number\":2}" }, { "m1~b", "two", "{\"edits\":\"m1\"}" }, { "m2", "and", NULL } },
+        { { "m1", "three", "{\"edit_number\":2}" }, { "m1~b", "two", "{\"edits\":\"m1\"}" }, { "m2", "and", NULL }, { "m3", "so on", "{\"edit_number\":7}" } },
+    };
+    static const char *const seen[] = { "user:wait|user:three|user:and|", "user:wait|user:three|user:and|user:so on|" };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct rig r;
+        struct rig_answer first, a;
+        rig_open(&r, &rig_policy);
+        r.ai.hold = true;
+        send(&r, "m0", "wait", NULL, &first);
+        rig_settle(&r);
+        for (size_t k = 0; k < ARRAY_LEN(rows[i]); k++) {
+            send(&r, rows[i][k].id, rows[i][k].text, rows[i][k].about, &a);
+            ok(rig_until(&r, &a), "taken");
+            rig_forget(&a);
+        }
+        r.ai.hold = false;
+        rig_ai_release(&r);
+        visit_until_idle(&r);
+        ok(rig_until(&r, &first), "the turn ends");
+        is_str(r.ai.seen, seen[i], "the edit with the highest number is asked about, and nothing else is touched");
+        rig_forget(&first);
+        rig_close(&r);
+    }
+}
+
 static void answered_before(void)
 {
     struct rig r;
@@ -181,6 +213,7 @@ static void with_faults(void)
 int main(void)
 {
     edited();
+    edits_with_numbers();
     answered_before();
     removed();
     partly();

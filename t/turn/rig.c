@@ -120,7 +120,7 @@ static void platform_now(void *arg)
 {
     struct platform_call *c = arg;
     if (!c->dropped) {
-        struct platform_answer a = { .outcome = c->rig->outcome, .actions_executed = (int64_t)c->n, .retry_after_ms = -1 };
+        struct platform_answer a = { .outcome = c->rig->outcome, .actions_executed = (int64_t)c->n, .impossible = c->rig->impossible, .retry_after_ms = -1 };
         c->fn(c->arg, &a);
     }
     free(c);

@@ -30,6 +30,7 @@ struct rig_platform {
     struct platform platform;
     struct loop *loop;
     enum platform_outcome outcome;
+    bool impossible; /* FAILED, since it can do nothing of it */
     bool hold;
     struct platform_call *held;
     int sent;

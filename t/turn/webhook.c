@@ -210,6 +210,31 @@ static void garbage(void)
     arena_free(small);
 }
 
+/* How often it was edited, from the second time on. */
+static void edit_numbers(void)
+{
+    static const struct {
+        const char *more, *metadata;
+    } rows[] = {
+        { "\"edit_history\":null", "{\"page_id\":\"1\",\"channel\":\"INBOX\"}" },
+        { "\"edit_history\":[]", "{\"page_id\":\"1\",\"channel\":\"INBOX\"}" },
+        { "\"edit_history\":[{}]", "{\"page_id\":\"1\",\"channel\":\"INBOX\"}" },
+        { "\"edit_history\":[{},\"x\"]", "{\"page_id\":\"1\",\"channel\":\"INBOX\",\"edit_number\":2}" },
+        { "\"edit_history\":[1,2,3]", "{\"page_id\":\"1\",\"channel\":\"INBOX\",\"edit_number\":3}" },
+        { "\"edit_history\":{\"a\":1,\"b\":2}", "{\"page_id\":\"1\",\"channel\":\"INBOX\"}" },
+        { "\"edit_history\":[1,2,3],\"is_removed\":true", "{\"page_id\":\"1\",\"channel\":\"INBOX\"}" },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char text[256];
+        struct webhook w;
+        struct err e;
+        (void)snprintf(text, sizeof text, DATA(C, "{\"id\":\"m\",\"message\":\"x\"," FROM ",%s}"), rows[i].more);
+        const json_t *body = json_read_in(arena, sv_from(text), true, &e);
+        ok(body != NULL && webhook_read(arena, SV("1"), body, &w, &e) == 0, "%s is read", rows[i].more);
+        is_sv(w.message.metadata, sv_from(rows[i].metadata), "%s", rows[i].more);
+    }
+}
+
 static void long_content(void)
 {
     struct buf b = { 0 };
@@ -284,6 +309,7 @@ int main(void)
     recorded();
     left();
     garbage();
+    edit_numbers();
     long_content();
     html();
     marks();

@@ -7,7 +7,7 @@
 
 #include "lib/clock.h"
 #include "t/tap.h"
-#include "t/turn/rig.h"
+#include "t/turn/control_ask.h"
 #include "turn/page_platform.h"
 #include "turn/webhook.h"
 
@@ -40,7 +40,17 @@ static bool until(struct rig *r, const struct outcome *o)
     return o->result != NOTHING_YET;
 }
 
-/* from: "u" a customer, "page", or an admin's id. change: "", "edited", "removed". */
+/* What the platform says of a message that was edited once, twice, three times. */
+static const char *history(const char *change)
+{
+    static const char *const lists[] = { "[{\"message\":\"?\"}]", "[{\"message\":\"?\"},{\"message\":\"?\"}]", "[{\"message\":\"?\"},{\"message\":\"?\"},{\"message\":\"?\"}]" };
+
+    if (strncmp(change, "edited", 6) != 0)
+        return "null";
+    return lists[change[6] != '\0' ? change[6] - '1' : 0];
+}
+
+/* from: "u" a customer, "page", or an admin's id. change: "", "edited", "edited2", "edited3", "removed". */
 static void deliver(struct rig *r, const char *from, const char *id, const char *text, const char *change, struct outcome *o)
 {
     bool customer = strcmp(from, "u") == 0, page = strcmp(from, "page") == 0;
@@ -52,7 +62,7 @@ static void deliver(struct rig *r, const char *from, const char *id, const char 
         arena,
         "{\"event_type\":\"messaging\",\"page_id\":\"" PAGE "\",\"data\":{\"conversation\":{\"id\":\"c1\",\"type\":\"INBOX\"},\"message\":{\"id\":\"%s\",\"original_message\":\"%s\","
         "\"inserted_at\":\"%s\",\"is_removed\":%s,\"edit_history\":%s,\"from\":{\"id\":\"%s\"%s%s%s}}}}",
-        id, text, at, strcmp(change, "removed") == 0 ? "true" : "false", strcmp(change, "edited") == 0 ? "[{\"message\":\"?\"}]" : "null", customer ? "u" : PAGE,
+        id, text, at, strcmp(change, "removed") == 0 ? "true" : "false", history(change), customer ? "u" : PAGE,
         customer || page ? "" : ",\"admin_id\":\"", customer || page ? "" : from, customer || page ? "" : "\"");
     const json_t *json = json_read_in(arena, body, false, &e);
     if (json == NULL || webhook_read(arena, SV(PAGE), json, &w, &e) != 0 || w.kind == WEBHOOK_WRONG)
@@ -317,6 +327,120 @@ static void edits(void)
     rig_close(&r);
 }
 
+struct told {
+    const char *text, *change;
+};
+
+/* Each of n states of one message is told `times` times, in the order that `code` has as digits to base n. False: that is none of them. */
+static bool tell_in_order(struct rig *r, const struct told *states, unsigned n, unsigned times, unsigned code)
+{
+    unsigned order[8], of[4] = { 0 };
+
+    for (unsigned i = 0; i < n * times; i++, code /= n) {
+        order[i] = code % n;
+        if (++of[order[i]] > times)
+            return false;
+    }
+    rig_open(r, &rig_policy);
+    for (unsigned i = 0; i < n * times; i++)
+        (void)delivered(r, "u", "m1", states[order[i]].text, states[order[i]].change);
+    visits(r);
+    return true;
+}
+
+static void told_in_any_order(const struct told *states, unsigned n, unsigned times, const char *seen)
+{
+    unsigned codes = 1, orders = 0, right = 0;
+    struct rig r;
+
+    for (unsigned i = 0; i < n * times; i++)
+        codes *= n;
+    for (unsigned code = 0; code < codes; code++) {
+        if (!tell_in_order(&r, states, n, times, code))
+            continue;
+        orders++;
+        if (strcmp(r.ai.seen, seen) == 0 && r.ai.calls == 1 && r.platform.sent == 1)
+            right++;
+        else
+            diag("code %u: %d calls, %d sends, \"%s\"", code, r.ai.calls, r.platform.sent, r.ai.seen);
+        rig_close(&r);
+    }
+    is_int(right, orders, "in any of %u orders one answer, to what it says now", orders);
+}
+
+/* An edit back to a wording of before, where the platform counts its edits. */
+static void edited_back(void)
+{
+    static const struct told thrice[] = { { "two shirts", "" }, { "three shirts", "edited" }, { "two shirts", "edited2" } };
+    static const struct told four_times[] = { { "two shirts", "" }, { "three shirts", "edited" }, { "two shirts", "edited2" }, { "three shirts", "edited3" } };
+    struct rig r;
+
+    told_in_any_order(thrice, 3, 1, "user:two shirts|");
+    told_in_any_order(thrice, 3, 2, "user:two shirts|");
+    told_in_any_order(four_times, 4, 1, "user:three shirts|");
+    rig_open(&r, &rig_policy);
+    for (unsigned i = 0; i < ARRAY_LEN(four_times); i++) { /* each is answered before the next */
+        for (int times = 0; times < 3; times++) {
+            is_int(delivered(&r, "u", "m1", four_times[i].text, four_times[i].change), times == 0 ? WEBHOOK_ACCEPTED : WEBHOOK_DUPLICATE, "state %u, told %d times before", i, times);
+            visits(&r);
+        }
+        is_int(r.ai.calls, (int)i + 1, "one answer to each");
+    }
+    rig_close(&r);
+    rig_open(&r, &rig_policy);
+    for (int times = 0; times < 3; times++) {
+        is_int(delivered(&r, "u", "m1", "two shirts", "edited2"), times == 0 ? WEBHOOK_ACCEPTED : WEBHOOK_DUPLICATE, "its third state is seen first");
+        visits(&r);
+    }
+    is_int(delivered(&r, "u", "m1", "two shirts", ""), WEBHOOK_DUPLICATE, "its first one comes late");
+    visits(&r);
+    is_int(r.ai.calls, 1, "one answer");
+    is_int(delivered(&r, "u", "m1", "", "removed"), WEBHOOK_ACCEPTED, "taken back");
+    is_int(delivered(&r, "u", "m1", "", "removed"), WEBHOOK_DUPLICATE, "once");
+    rig_close(&r);
+}
+
+/* An administrator has it tried again: what came before is a duplicate still. */
+static void edited_and_revived(void)
+{
+    struct rig r;
+    struct asked q;
+    struct policy once = rig_policy;
+
+    once.attempts_max = 1;
+    rig_open(&r, &once);
+    r.ai.outcome = AI_REFUSED;
+    is_int(delivered(&r, "u", "m1", "two shirts", "edited2"), WEBHOOK_ACCEPTED, "a message that was edited twice");
+    visits(&r);
+    ask_dead(&r, &q);
+    const struct sv id = arena_sv(arena, sv_from(asked_str(&q, "dead/0/id")));
+    asked_forget(&q);
+    q = (struct asked){ 0 };
+    control_dead_retry(r.turns, id, asked_fn, &q);
+    ok(asked_wait(&r, &q) && q.http_status == 200, "it was given up, and is tried again");
+    asked_forget(&q);
+    is_int(delivered(&r, "u", "m1", "two shirts", "edited2"), WEBHOOK_DUPLICATE, "it comes again meanwhile");
+    r.ai.outcome = AI_ANSWERED;
+    visits(&r);
+    is_str(r.ai.seen, "user:two shirts|", "it is answered");
+    is_int(r.platform.sent, 1, "once");
+    rig_close(&r);
+}
+
+/* A platform whose list of edits does not grow: a wording of before cannot be told from an old delivery. */
+static void edited_without_count(void)
+{
+    struct rig r;
+
+    rig_open(&r, &rig_policy);
+    is_int(delivered(&r, "u", "m1", "two shirts", ""), WEBHOOK_ACCEPTED, "a message");
+    is_int(delivered(&r, "u", "m1", "three shirts", "edited"), WEBHOOK_ACCEPTED, "its edit");
+    is_int(delivered(&r, "u", "m1", "two shirts", "edited"), WEBHOOK_DUPLICATE, "its first wording again is a duplicate");
+    visits(&r);
+    is_str(r.ai.seen, "user:three shirts|", "and what differs from it is answered");
+    rig_close(&r);
+}
+
 static void removals(void)
 {
     struct rig r;
@@ -425,6 +549,9 @@ int main(void)
     from_when_on();
     too_old();
     edits();
+    edited_back();
+    edited_and_revived();
+    edited_without_count();
     removals();
     long_ids();
     others();

@@ -10,18 +10,19 @@
 
 static struct arena *arena;
 
-/* "m1" a message, "m1~e:m1" an edit of m1, "m1~r:m1-" a removal of it, "=" a reply. */
+/* "m1" a message, "m1~e:m1" an edit of m1, "m1~r:m1-" a removal of it, "=" a reply; with "#2" behind it: the second edit. */
 static struct sv item(struct sv word)
 {
-    struct sv about = word, id = sv_split(&about, ':');
+    struct sv number = word, about = sv_split(&number, '#'), id = sv_split(&about, ':');
+    struct sv said = number.p != NULL ? arena_printf(arena, ",\"edit_number\":%.*s", SV_FMT(number)) : SV("");
 
     if (sv_eq(word, SV("=")))
         return arena_printf(arena, "{\"role\":\"assistant\",\"content\":\"a reply\",\"timestamp\":1}");
     if (about.p == NULL)
-        return arena_printf(arena, "{\"message_id\":\"%.*s\",\"content\":\"x\",\"sender_type\":\"user\",\"metadata\":{\"page_id\":\"1\"}}", SV_FMT(id));
+        return arena_printf(arena, "{\"message_id\":\"%.*s\",\"content\":\"x\",\"sender_type\":\"user\",\"metadata\":{\"page_id\":\"1\"%.*s}}", SV_FMT(id), SV_FMT(said));
     bool removes = about.p[about.n - 1] == '-';
-    return arena_printf(arena, "{\"message_id\":\"%.*s\",\"content\":\"x\",\"sender_type\":\"user\",\"metadata\":{\"page_id\":\"1\",\"%s\":\"%.*s\"}}", SV_FMT(id),
-                        removes ? "removes" : "edits", (int)(about.n - removes), about.p);
+    return arena_printf(arena, "{\"message_id\":\"%.*s\",\"content\":\"x\",\"sender_type\":\"user\",\"metadata\":{\"page_id\":\"1\",\"%s\":\"%.*s\"%.*s}}", SV_FMT(id),
+                        removes ? "removes" : "edits", (int)(about.n - removes), about.p, SV_FMT(said));
 }
 
 static void lists(void)
@@ -40,6 +41,16 @@ static void lists(void)
         { __LINE__, "e1:m1", "e1:m1" },
         /* what comes behind an edit under the old id came late: nobody knows more of it */
         { __LINE__, "e1:m1 m1", "e1:m1 m1" },
+        /* what is counted counts, not what came last */
+        { __LINE__, "m1 e1:m1 e2:m1#2", "e2:m1#2" },
+        { __LINE__, "m1 e2:m1#2 e1:m1", "e2:m1#2" },
+        { __LINE__, "e3:m1#3 m2 e2:m1#2 e1:m1", "e3:m1#3 m2" },
+        { __LINE__, "m1#2 e1:m1", "m1#2" },
+        { __LINE__, "m1#2 m2 e1:m1 e3:m1#3", "m2 e3:m1#3" },
+        { __LINE__, "m1#12 e9:m1#9", "m1#12" },
+        { __LINE__, "m1#2 m2#3 e1:m3", "m1#2 m2#3 e1:m3" },
+        { __LINE__, "m1#2 = e1:m1", "m1#2 = e1:m1" },
+        { __LINE__, "m1#2 e3:m1#3 r1:m1-", "" },
         { __LINE__, "m1 r1:m1-", "" },
         { __LINE__, "m1 m2 r1:m1-", "m2" },
         { __LINE__, "m1 e1:m1 r1:m1-", "" },
