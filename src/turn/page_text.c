@@ -5,7 +5,7 @@
 #include "turn/page_split.h"
 #include "turn/page_text.h"
 
-#define LINE_MAX_BYTES (1u << 20)
+#define ENOUGH (1u << 20) /* bytes of one action: far more than a reply may have, so what is behind them would be left out anyway */
 
 /* The first of these members that is a text. */
 static struct sv first_text(const json_t *object, const char *const *names)
@@ -16,14 +16,20 @@ static struct sv first_text(const json_t *object, const char *const *names)
     return found;
 }
 
+static void add(struct buf *b, struct sv text)
+{
+    if (b->n < ENOUGH)
+        buf_add(b, sv_cut_utf8(text, ENOUGH));
+}
+
 static void add_line(struct buf *b, struct sv line)
 {
     line = sv_trim(line);
     if (line.n == 0)
         return;
     if (b->n > 0 && b->p[b->n - 1] != '\n')
-        buf_addc(b, '\n');
-    buf_add(b, line);
+        add(b, SV("\n"));
+    add(b, line);
 }
 
 /* A choice or field is a text, or an object with one. */
@@ -41,12 +47,12 @@ static void add_choices(struct buf *b, const json_t *list)
     const json_t *one;
     json_array_foreach(list, i, one) {
         struct sv label = sv_trim(label_of(one));
-        if (label.n == 0)
+        if (label.n == 0 || b->n >= ENOUGH)
             continue;
         if (b->n > 0)
             buf_addc(b, '\n');
         buf_printf(b, "%zu. ", ++n);
-        buf_add(b, label);
+        add(b, label);
     }
 }
 
@@ -80,7 +86,7 @@ static void add_elements(struct buf *b, const json_t *list)
     const json_t *one;
     json_array_foreach(list, i, one) {
         if (b->n > 0)
-            buf_add(b, SV("\n\n"));
+            add(b, SV("\n\n"));
         add_line(b, label_of(one));
         add_line(b, first_text(one, subtitles));
         add_line(b, link_of(one));
@@ -94,15 +100,15 @@ static bool say(struct buf *b, struct sv type, const json_t *data)
 {
     struct sv message = json_sv(data, "message");
     if (sv_eq(type, SV("send_message"))) {
-        buf_add(b, message);
+        add(b, message);
     } else if (sv_eq(type, SV("send_quick_replies"))) {
-        buf_add(b, message);
+        add(b, message);
         add_choices(b, json_object_get(data, "quick_replies"));
     } else if (sv_eq(type, SV("send_carousel"))) {
-        buf_add(b, message);
+        add(b, message);
         add_elements(b, json_object_get(data, "elements"));
     } else if (sv_eq(type, SV("collect_info"))) {
-        buf_add(b, message);
+        add(b, message);
         if (sv_trim(message).n == 0)
             add_labels(b, json_object_get(data, "fields"));
     } else {
@@ -145,15 +151,15 @@ int page_text(struct arena *a, struct sv actions, size_t chars_max, struct page_
     if (!json_is_array(list))
         return err_set(e, ERR_INVALID, "not an array of actions");
     json_array_foreach(list, i, one) {
-        struct buf b = { .max = LINE_MAX_BYTES };
+        struct buf b = { 0 };
         struct sv type = json_sv(one, "type");
-        bool says = say(&b, type, json_object_get(one, "data"));
+        bool says = !full && say(&b, type, json_object_get(one, "data"));
         struct sv text = b.n > 0 && buf_ok(&b) ? arena_sv(a, buf_sv(&b)) : SV_NONE;
         bool lost = !buf_ok(&b) || (b.n > 0 && text.p == NULL);
         buf_fini(&b);
         if (lost)
             return err_set(e, ERR_MEMORY, "no memory for a reply's text");
-        bool added = says && !full && add_pieces(out, i, text, chars_max, &full);
+        bool added = says && add_pieces(out, i, text, chars_max, &full);
         if (added || needs_no_call(type))
             out->executed++;
         else

@@ -96,6 +96,33 @@ static void test_too_many(void)
     arena_free(a);
 }
 
+/* The largest answers that are taken: their beginning is said as that of any long one, with memory to spare. */
+static void test_huge(void)
+{
+    struct buf b = { 0 };
+    struct page_text text;
+    struct err e;
+    buf_add(&b, SV("[{\"type\":\"send_message\",\"data\":{\"message\":\""));
+    for (int i = 0; i < 400000; i++)
+        buf_add(&b, SV("0123456789"));
+    buf_add(&b, SV("\"}},{\"type\":\"send_message\",\"data\":{\"message\":\"last\"}}]"));
+    struct arena *a = arena_new(0, 8u << 20);
+    is_int(page_text(a, buf_sv(&b), 2000, &text, &e), 0, "4 MB of text");
+    is_int(text.n, PAGE_PIECES_MAX, "its beginning");
+    is_int(text.not_executed, 2, "neither it nor what is behind it counts");
+    arena_free(a);
+    buf_clear(&b);
+    buf_add(&b, SV("[{\"type\":\"send_carousel\",\"data\":{\"elements\":[{\"title\":\"0\"}"));
+    for (int i = 0; i < 200000; i++)
+        buf_add(&b, SV(",{\"title\":\"0123456789\"}"));
+    buf_add(&b, SV("]}}]"));
+    a = arena_new(0, 64u << 20);
+    is_int(page_text(a, buf_sv(&b), 2000, &text, &e), 0, "200,000 elements");
+    is_int(text.n, PAGE_PIECES_MAX, "their beginning");
+    arena_free(a);
+    buf_fini(&b);
+}
+
 /* ---- cuts ---- */
 
 #define A5 "aaaaa"
@@ -219,6 +246,7 @@ int main(void)
 {
     test_actions();
     test_too_many();
+    test_huge();
     test_cuts();
     test_chance();
     return done_testing();
