@@ -80,7 +80,7 @@ static enum pages_outcome outcome_of(const struct pages_call *c, int status, con
         return PAGES_UNREACHABLE;
     if (status >= 200 && status < 300)
         return taken(c, body);
-    return status >= 300 && status < 500 && status != 408 ? PAGES_REFUSED : PAGES_UNKNOWN;
+    return status >= 400 && status < 500 && status != 408 ? PAGES_REFUSED : PAGES_UNKNOWN;
 }
 
 static const char *const meanings[] = {

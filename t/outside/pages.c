@@ -132,7 +132,7 @@ static const struct answer_case answer_cases[] = {
     { "401", ANSWER("401 X", 0, ""), PAGES_UNREACHABLE, "(none)", 0 },
     { "403", ANSWER("403 X", 0, ""), PAGES_REFUSED, "(none)", 0 },
     { "404", ANSWER("404 X", 0, ""), PAGES_REFUSED, "(none)", 0 },
-    { "302", ANSWER("302 X\r\nLocation: /", 0, ""), PAGES_REFUSED, "(none)", 0 },
+    { "302", ANSWER("302 X\r\nLocation: /", 0, ""), PAGES_UNKNOWN, "(none)", 0 },
     { "408", ANSWER("408 X", 0, ""), PAGES_UNKNOWN, "(none)", 0 },
     { "429", ANSWER("429 X", 0, ""), PAGES_LIMITED, "(none)", 0 },
     { "429 and no", ANSWER("429 X", 71, NO), PAGES_LIMITED, "(none)", 0 },
