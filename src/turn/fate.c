@@ -15,6 +15,7 @@ static const struct {
     { "completed", REASON_PLATFORM_REFUSED, "completed", "failed" },
     { "completed", REASON_OUTCOME_UNKNOWN, "unknown", "unknown" },
     { "completed", REASON_OWNER_LOST, "unknown", "unknown" },
+    { "completed", REASON_BOT_PAUSED, "unknown", "unknown" }, /* a part of the reply went out before a person took over */
     { "completed", REASON_NO_ACTIONS, "completed", "skipped" },
     { "completed", REASON_NO_EXECUTABLE_ACTION, "completed", "skipped" },
     { "completed", REASON_NOT_DELIVERED, "completed", "skipped" },

@@ -421,6 +421,31 @@ static void ends(void)
     }
 }
 
+/* While a reply goes out in pieces. */
+static void a_person_takes_over(void)
+{
+    struct rig r;
+    struct rig_answer a, b;
+    struct asked q;
+    rig_open(&r, &rig_policy);
+    r.platform.hold = true;
+    r.platform.outcome = PLATFORM_PART;
+    rig_send(&r, "c1", "m1", "one", "user", &a);
+    rig_settle(&r);
+    rig_send(&r, "c1", "p1", "let me", "agent", &b);
+    rig_settle(&r);
+    rig_platform_release(&r);
+    ok(rig_until(&r, &a), "a part of a reply has gone out, and a person takes over");
+    const char *const turns[] = { rig_str(&a, "turn_id") };
+    ask_fate(&r, "c1", "m1", &q);
+    is_str(asked_str(&q, "status"), "unknown", "nobody says that it was answered");
+    is_str(asked_str(&q, "reason"), "bot_paused", "but why not");
+    is_str(asked_steps(&q, "", turns, 1), "received:- merged:A unknown:A", "its story");
+    asked_forget(&q);
+    rig_forget(&a), rig_forget(&b);
+    rig_close(&r);
+}
+
 static void a_running_turn(void)
 {
     struct rig r;
@@ -490,6 +515,7 @@ int main(void)
     pausing();
     stories();
     ends();
+    a_person_takes_over();
     a_running_turn();
     interrupted_without_a_store();
     return done_testing();
