@@ -95,6 +95,74 @@ json_t *json_read(struct sv text, bool any, struct err *e)
     return value;
 }
 
+/* ---- escapes that are no characters ---- */
+
+#define ESCAPE_SIZE 6 /* \uXXXX */
+
+static int digit_of(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* The UTF-16 unit that is escaped at s; -1: none is. */
+static int unit_at(struct sv s)
+{
+    int unit = 0;
+
+    if (s.n < ESCAPE_SIZE || s.p[0] != '\\' || s.p[1] != 'u')
+        return -1;
+    for (size_t i = 2; i < ESCAPE_SIZE; i++) {
+        int digit = digit_of(s.p[i]);
+        if (digit < 0)
+            return -1;
+        unit = unit * 16 + digit;
+    }
+    return unit;
+}
+
+static bool is_high(int unit)
+{
+    return unit >= 0xd800 && unit < 0xdc00;
+}
+
+static bool is_low(int unit)
+{
+    return unit >= 0xdc00 && unit < 0xe000;
+}
+
+/* What begins with a backslash. Returns how long it is. */
+static size_t mend_escape(struct buf *b, struct sv s)
+{
+    int unit = unit_at(s);
+    size_t n = unit >= 0 ? ESCAPE_SIZE : s.n < 2 ? s.n : 2;
+
+    if (is_high(unit) && is_low(unit_at((struct sv){ s.p + ESCAPE_SIZE, s.n - ESCAPE_SIZE })))
+        n = (size_t)2 * ESCAPE_SIZE;
+    else if (is_high(unit) || is_low(unit))
+        s = SV("\\ufffd");
+    if (unit != 0)
+        buf_add(b, (struct sv){ s.p, n });
+    return n;
+}
+
+json_t *json_read_mended(struct sv text)
+{
+    struct buf b = { 0 };
+    struct sv left = text;
+
+    while (left.n > 0) {
+        const char *at = memchr(left.p, '\\', left.n);
+        size_t plain = at != NULL ? (size_t)(at - left.p) : left.n;
+        buf_add(&b, (struct sv){ left.p, plain });
+        left = (struct sv){ left.p + plain, left.n - plain };
+        size_t n = left.n > 0 ? mend_escape(&b, left) : 0;
+        left = (struct sv){ left.p + n, left.n - n };
+    }
+    json_t *value = buf_ok(&b) ? json_read(buf_sv(&b), false, NULL) : NULL;
+    buf_fini(&b);
+    return value;
+}
+
 static void release(void *value)
 {
     json_decref(value);

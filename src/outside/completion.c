@@ -259,6 +259,8 @@ void completion_add(struct completion *c, struct sv data)
     if (data.n == 0 || c->done)
         return;
     json_t *root = json_read(data, false, NULL);
+    if (root == NULL)
+        root = json_read_mended(data);
     if (json_is_object(root))
         add_root(c, root);
     else

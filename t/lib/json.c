@@ -226,6 +226,39 @@ static void raw(void)
     }
 }
 
+/* Halves of pairs and NULs, wherever they stand; everything else as it is. */
+static void mended(void)
+{
+    static const struct {
+        const char *json, *s; /* {"s":...}; NULL: it cannot be read */
+    } table[] = {
+        { "\"plain\"", "plain" },
+        { "\"\\ud83d\\ude00\"", "\xf0\x9f\x98\x80" },
+        { "\"a\\ud83db\"", "a\xef\xbf\xbd" "b" },
+        { "\"a\\ude00\"", "a\xef\xbf\xbd" },
+        { "\"\\ud83d\"", "\xef\xbf\xbd" },
+        { "\"\\ud83d\\ud83d\\ude00\"", "\xef\xbf\xbd\xf0\x9f\x98\x80" },
+        { "\"\\uD83D\\n\"", "\xef\xbf\xbd\n" },
+        { "\"a\\u0000b\"", "ab" },
+        { "\"a\\\\u0000b\"", "a\\u0000b" },
+        { "\"a\\\\\\u0000b\"", "a\\b" },
+        { "\"\\u0041\\u00e9\"", "A\xc3\xa9" },
+        { "\"\\\"\\u0000\"", "\"" },
+        { "\"\\ud8\"", NULL },
+        { "\"\\ud83\"", NULL },
+        { "\"\\", NULL },
+    };
+    for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
+        struct buf b = { 0 };
+        buf_printf(&b, "{\"s\":%s}", table[i].json);
+        json_t *value = json_read_mended(buf_sv(&b));
+        is_sv(json_sv(value, "s"), table[i].s != NULL ? sv_from(table[i].s) : SV_NONE, "mended: %s", table[i].json);
+        json_decref(value);
+        buf_fini(&b);
+    }
+    ok(json_read_mended(SV_NONE) == NULL, "mended: nothing");
+}
+
 int main(void)
 {
     test_escapes();
@@ -235,5 +268,6 @@ int main(void)
     test_write();
     reals();
     raw();
+    mended();
     return done_testing();
 }

@@ -31,6 +31,8 @@ static const struct openai_row rows[] = {
     ROW("the connection stays open behind [DONE]", RAW(.answer = HEAD("200 OK", "text/event-stream") TEXT("ok") FINISH("stop") DONE), (), AI_ANSWERED, 1, SAID("ok")),
     ROW("and behind finish_reason", RAW(.answer = HEAD("200 OK", "text/event-stream") TEXT("ok") FINISH("stop")), (), AI_ANSWERED, 1, SAID("ok")),
     ROW("cut behind its end", RAW(.answer = "HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n" TEXT("ok") FINISH("stop") DONE, .then = PEER_CLOSE), (), AI_ANSWERED, 1, SAID("ok")),
+    ROW("a character cut in halves", STREAM(TEXT("a\\ud83d") TEXT("\\ude00b") FINISH("stop") DONE), (), AI_ANSWERED, 1, SAID("a\xef\xbf\xbd\xef\xbf\xbd" "b")),
+    ROW("a NUL", WHOLE(ONE("{\"content\":\"o\\u0000k\"}", "\"stop\"")), (), AI_ANSWERED, 1, SAID("ok"), .whole = true),
 
     /* such as fail, and pass */
     ROW("an error within a stream", STREAM(TEXT("no") DATA("{\"error\":{\"code\":502,\"message\":\"x\"},\"choices\":[]}") DONE), (GOOD), AI_ANSWERED, 2, SAID("ok")),
