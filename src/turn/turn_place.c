@@ -15,6 +15,8 @@
 #include "turn/reason.h"
 #include "turn/running.h"
 
+#define MEMORY_RETRY_MS 5000 /* the AI is asked anew then, which costs money: not every second */
+
 static bool needs_place(const struct turn *turn)
 {
     const struct bot *bot = turn_bot(turn);
@@ -90,7 +92,7 @@ void turn_place(struct turn *turn)
     turn->state = TURN_PLACE;
     if (!turn->has_place && turn->place_call == NULL && !ask(turn)) {
         log_error("no memory for a reply's place at the platform; the turn is put back", "conversation_id", turn->id.p, NULL);
-        kept(turn, 0, REASON_OUT_OF_MEMORY);
+        kept(turn, MEMORY_RETRY_MS, REASON_OUT_OF_MEMORY);
         return;
     }
     wait(turn);
