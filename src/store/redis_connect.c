@@ -96,6 +96,9 @@ static void greeted(struct redis_link *l, int64_t time_ms)
 static void refuse(struct redis_link *l, struct sv error)
 {
     char text[REASON_SIZE];
+    const char *args = memmem(error.p, error.n, ", with args", 11); /* of a command that it does not know: AUTH has the password there */
+    if (args != NULL)
+        error.n = (size_t)(args - error.p);
     error = sv_cut_utf8(error, sizeof(text) / 2);
     (void)snprintf(text, sizeof(text), "refused: %.*s", SV_FMT(error));
     link_lost(l, text);

@@ -460,3 +460,8 @@ bool redis_link_is_up(const struct redis_link *l)
 {
     return l->state == LINK_UP;
 }
+
+const char *redis_link_reason(const struct redis_link *l)
+{
+    return l->reason;
+}

@@ -70,6 +70,8 @@ struct redis_link_options {
 /* The strings are copied. NULL with *e: no memory, or a Unix path that is too long. */
 struct redis_link *redis_link_open(struct loop *l, const struct redis_link_options *o, struct err *e) MUST_CHECK;
 bool redis_link_is_up(const struct redis_link *l);
+/* Why it is not up: of the last try that failed; "": none has yet, or it is up. Without a password. */
+const char *redis_link_reason(const struct redis_link *l);
 
 /* Where to write one whole command (redis_codec.h); NULL when it cannot be taken: not up, or more than LINK_FLIGHTS_MAX commands or
  * LINK_BYTES_MAX bytes wait. redis_link_end must follow. */

@@ -269,7 +269,7 @@ const char *db_version(void)
 /* ---- open ---- */
 
 /* statfs(2) magic numbers of file systems between hosts. */
-static bool is_network(const char *path, struct err *e)
+int db_check_place(const char *path, struct err *e)
 {
     static const uint32_t magic[] = {
         0x6969 /* NFS */,        0x517b /* SMB */,       0xff534d42 /* CIFS */, 0xfe534d42 /* SMB2 */,
@@ -277,17 +277,13 @@ static bool is_network(const char *path, struct err *e)
         0x0bd00bd0 /* Lustre */, 0x7461636f /* OCFS2 */, 0x01161970 /* GFS2 */, 0x47504653 /* GPFS */,
     };
     struct statfs s;
-    if (statfs(path, &s) != 0) {
-        (void)err_set_errno(e, errno, "%s", path);
-        return true;
-    }
+    if (statfs(path, &s) != 0)
+        return err_set_errno(e, errno, "%s", path);
     for (size_t i = 0; i < ARRAY_LEN(magic); i++) {
-        if ((uint32_t)s.f_type == magic[i]) {
-            (void)err_set(e, ERR_REFUSED, "%s is on a network file system, whose locks cannot be relied on", path);
-            return true;
-        }
+        if ((uint32_t)s.f_type == magic[i])
+            return err_set(e, ERR_REFUSED, "%s is on a network file system, whose locks cannot be relied on", path);
     }
-    return false;
+    return 0;
 }
 
 /* The file must be made before SQLite opens it, for its mode. A file that is there is not opened and closed here:
@@ -304,7 +300,7 @@ static int make_file(const char *path, struct err *e)
 static int open_lock(struct db *d, struct err *e)
 {
     struct buf name = { 0 };
-    if (make_file(d->path, e) != 0 || is_network(d->path, e))
+    if (make_file(d->path, e) != 0 || db_check_place(d->path, e) != 0)
         return -1;
     buf_printf(&name, "%s.lock", d->path);
     d->lock = buf_ok(&name) ? filelock_open(name.p, e) : NULL;

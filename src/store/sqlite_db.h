@@ -15,6 +15,8 @@ struct db;
 /* ":memory:" or a file, made 0600 when missing. Refuses network file systems (their locks cannot be relied on) and
  * newer schemas. Waits at most timeout_ms wherever it waits. NULL with *e. */
 struct db *db_open(const char *path, int64_t timeout_ms, struct err *e) MUST_CHECK;
+/* What db_open asks of the file system of a file or directory that is there. -1 with *e: it is one between hosts. */
+int db_check_place(const char *path, struct err *e) MUST_CHECK;
 void db_close(struct db *d); /* NULL is allowed */
 
 /* Takes the lock between processes, then begins. -1: see db_trouble; nothing is held then. */

@@ -37,6 +37,8 @@ struct store_redis_options {
 };
 /* Connects in the background; is_up() and the first event say when. */
 struct store *store_redis_open(struct loop *l, const struct store_redis_options *o, struct err *e) MUST_CHECK;
+/* Of one that store_redis_open gave: why the last try to connect failed; "": none has, or it is up. Valid until the loop runs again. */
+const char *store_redis_reason(const struct store *redis);
 
 /* How two records of one conversation become one: both are opaque to the store. `old` is the one in the store that is left, `new_` the one
  * in the store that is gone back to (either may be SV_NONE). */

@@ -229,6 +229,12 @@ static bool redis_is_up(const struct store *s)
     return redis_link_is_up(r->link);
 }
 
+const char *store_redis_reason(const struct store *redis)
+{
+    const struct redis *r = (const struct redis *)(const void *)redis;
+    return redis_link_reason(r->link);
+}
+
 /* A function of ours may be further up the stack: the memory goes later. */
 static void redis_close(struct store *s)
 {

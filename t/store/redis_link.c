@@ -362,8 +362,10 @@ static void refusing(struct loop *l, const struct redis_server *s)
     is_int(u->lost, 1, "is lost");
     loop_for(l, 150);
     ok(is_down(u), "the link stays down: the greeting's write is refused");
+    ok(strstr(redis_link_reason(u->link), "refused: READONLY") != NULL, "which is its reason");
     (void)redis_server_say(s, "REPLICAOF NO ONE");
     must_come_up(u, "until it is a master again");
+    is_str(redis_link_reason(u->link), "", "and has none any more");
     (void)redis_server_say(s, "CONFIG SET maxmemory 1");
     ok(ask(u, "SET a 1") && loop_until(l, is_quiet, u), "a write without memory");
     ok(u->no_memory == 1 && is_up(u), "is refused, the link stays");
