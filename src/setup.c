@@ -18,7 +18,6 @@
 #include "turn/recent.h"
 
 #define HOUR_MS 3600000LL
-#define CONNECT_PATIENCE_MS 5000
 #define BOTS_PATIENCE_MS 2000
 
 static const char *state_path(const struct settings *s, struct arena *a, const char *name)
@@ -51,13 +50,18 @@ static struct store *open_embedded(struct setup *u, struct err *e)
     return store_sqlite_open(u->loop, &o, e);
 }
 
-static struct store *open_redis(struct setup *u, const struct settings_redis *r, struct arena *a, struct err *e)
+struct store_redis_options setup_redis(const struct settings *s, const struct settings_redis *r)
 {
-    const struct settings *s = u->settings;
-    const struct store_redis_options o = {
+    return (struct store_redis_options){
         .host = r->host, .port = r->port, .unix_path = r->unix_path, .user = r->user, .password = r->password, .database = r->database,
         .command_timeout_ms = s->redis_command_timeout_ms, .idle_ms = s->redis_socket_timeout_s * 1000, .queue_max_bytes = s->queue_max_bytes,
     };
+}
+
+static struct store *open_redis(struct setup *u, const struct settings_redis *r, struct arena *a, struct err *e)
+{
+    const struct settings *s = u->settings;
+    const struct store_redis_options o = setup_redis(s, r);
     enum store_fallback fallback = s->store_fallback == FALLBACK_REJECT  ? STORE_FALLBACK_REJECT
                                    : s->store_fallback == FALLBACK_SPOOL ? STORE_FALLBACK_SPOOL
                                                                          : STORE_FALLBACK_EMBEDDED;
@@ -223,43 +227,4 @@ void setup_await_bots(struct setup *u)
         loop_run(u->loop);
     }
     loop_timer_free(tick);
-}
-
-static void await_servers(struct setup *u, settings_finding_fn *fn, void *arg)
-{
-    int64_t until_ms = clock_mono_ms() + CONNECT_PATIENCE_MS;
-    struct loop_timer *tick = loop_timer_new(u->loop, (loop_fn *)loop_stop, u->loop);
-    bool store_up = false, archive_up = false;
-    while (clock_mono_ms() < until_ms && !(store_up && archive_up)) {
-        loop_timer_set(tick, 50);
-        loop_run(u->loop);
-        store_up = store_is_up(u->store);
-        archive_up = u->archive == NULL || archive_is_up(u->archive);
-    }
-    if (!store_up)
-        fn(arg, true, "the store cannot be reached");
-    if (!archive_up)
-        fn(arg, true, "PostgreSQL cannot be reached");
-    loop_timer_free(tick);
-}
-
-void setup_connect(const struct settings *s, settings_finding_fn *fn, void *arg)
-{
-    struct arena *a = arena_new(0, 1u << 20);
-    struct setup u;
-    struct err e;
-    if (a == NULL) {
-        fn(arg, true, "no memory");
-        return;
-    }
-    struct settings strict = *s;
-    strict.store_fallback = FALLBACK_REJECT; /* the question is whether Redis is there, not what happens without it */
-    if (setup_open(&u, &strict, a, 0, &e) == 0) {
-        await_servers(&u, fn, arg);
-        setup_close(&u);
-    } else {
-        fn(arg, true, e.text);
-    }
-    setup_probe(s, fn, arg);
-    arena_free(a);
 }

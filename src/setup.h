@@ -59,8 +59,8 @@ bool setup_page_bot(void *setup, struct sv page_id, char bot_id[MESSAGE_ID_MAX +
 /* What reloads (see settings.c) of turns, AI, platform, breakers and bots; the settings must live as long as the turn engine. -1: memory was short
  * for the addresses of AI or platform, which stay as they were. */
 int setup_change(struct setup *u, const struct settings *s, struct err *e) MUST_CHECK;
-/* -tt: can every configured server be reached? Each that cannot, or refuses our token, is told as wrong; one that answers oddly as a doubt. Blocking, each for
- * some seconds at most. */
+/* -tt: can every configured server be reached, and can this user have the files? What cannot, or refuses our token, is told as wrong; what answers oddly as a
+ * doubt. Leaves nothing behind, neither file nor directory. Blocking, each server for some seconds at most. */
 void setup_connect(const struct settings *s, settings_finding_fn *fn, void *arg);
 /* Applies missing migrations to the archive that is configured. Blocking. */
 int setup_migrate(const struct settings *s, struct arena *a, int *applied, struct err *e) MUST_CHECK;

@@ -5,6 +5,7 @@
 
 #include "outside/ai.h"
 #include "setup.h"
+#include "store/store_backends.h"
 #include "turn/bot.h"
 #include "turn/policy.h"
 
@@ -23,8 +24,12 @@ struct platform *setup_open_page_platform(struct setup *u, struct err *e) MUST_C
 struct platform *setup_open_page_row(struct setup *u, const struct bot_platform *p, struct err *e) MUST_CHECK;
 /* Tries the AI service and the chat platform, as setup_connect says, with a loop of its own. Nothing that costs money, no message. */
 void setup_probe(const struct settings *s, settings_finding_fn *fn, void *arg);
+/* Whether the files and directories of the settings can be had by who asks, as setup_connect says: nothing is opened or made. What the programs make themselves
+ * may be missing. */
+void setup_look(const struct settings *s, settings_finding_fn *fn, void *arg);
 struct policy setup_policy(const struct settings *s);
 /* As the settings have it; strings by pointer. */
 struct ai_openai_options setup_openai(const struct settings *s);
+struct store_redis_options setup_redis(const struct settings *s, const struct settings_redis *r);
 
 #endif

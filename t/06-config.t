@@ -224,7 +224,7 @@ unlike($asked, qr/HTTP|hush/, 'nothing was sent');
 ($code, $said) = connects('turnkeeperd', AI_PROVIDER => 'native', AI_SERVICE_URL => "http://127.0.0.1:$dead", PANCAKE_PROVIDER => 'pages_fm', PANCAKE_PAGE_TOKENS => '1=hush-a',
     PANCAKE_BASE_URL => "http://127.0.0.1:$dead/api", REDIS_URL => "redis://127.0.0.1:$dead");
 is($code, 69, 'nobody is there: 69');
-like($said, qr/^turnkeeperd: the store cannot be reached$/m, 'the store');
+like($said, qr/^turnkeeperd: Redis \(REDIS_URL\) cannot be reached at 127\.0\.0\.1:$dead: Connection refused$/m, 'the store');
 like($said, qr{^turnkeeperd: the AI service \(AI_SERVICE_URL\) cannot be reached at http://127\.0\.0\.1:$dead: }m, 'the AI service');
 like($said, qr{^turnkeeperd: the chat platform \(PANCAKE_BASE_URL\) cannot be reached at http://127\.0\.0\.1:$dead/api: }m, 'the platform: all of them are told');
 like($said, qr/^turnkeeperd: warning: PANCAKE_WEBHOOK_SECRET is empty/m, 'with what -t warns of');
