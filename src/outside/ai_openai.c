@@ -135,12 +135,15 @@ static bool retry(struct ai_call *c, int64_t retry_after_ms)
     return true;
 }
 
-static void round_is_over(struct ai_call *c)
+/* False: it was an answer with nothing in it, as far as can be told only now. */
+static bool round_is_over(struct ai_call *c)
 {
     struct ai_answer a = { .outcome = AI_INVALID, .retry_after_ms = -1 };
     if (openai_reply_add(&c->reply, &c->read.completion, c->fault) != 0) {
         (void)err_set(&a.err, ERR_MEMORY, "no memory for the answer");
         end(c, &a);
+    } else if (openai_reply_is_empty(&c->reply)) {
+        return false;
     } else if (openai_reply_has_wrong(&c->reply) && c->reply.rounds < (size_t)c->ai->o.rounds && clock_mono_ms() < c->deadline_ms) {
         chat_prompt_add_round(&c->prompt, &c->read.completion, openai_reply_verdict, &c->reply);
         if (openai_reply_is_broken(&c->reply))
@@ -152,6 +155,7 @@ static void round_is_over(struct ai_call *c)
     } else {
         end_with_reply(c);
     }
+    return true;
 }
 
 /* What a try came to that gave no answer. */
@@ -269,10 +273,11 @@ static void judge(struct ai_call *c, const struct http_answer *h)
     c->answers += whole;
     if (whole && h != NULL)
         f.answer.http_status = h->status;
+    if (state == COMPLETION_GOOD && round_is_over(c))
+        return;
     if (state == COMPLETION_GOOD)
-        round_is_over(c);
-    else
-        failed(c, &f);
+        (void)err_set(&f.answer.err, ERR_INVALID, "the AI service's answer is empty");
+    failed(c, &f);
 }
 
 static void answered(void *arg, const struct http_answer *h)

@@ -67,7 +67,7 @@ static bool is_right(const json_t *value, const char *name)
     return strcmp(name, "entities") == 0 ? json_is_object(value) : json_is_string(value);
 }
 
-enum kind { THEIRS, KNOWN, BROKEN };
+enum kind { THEIRS, KNOWN, BROKEN, NOTHING };
 
 static enum kind kind_of_object(const json_t *j)
 {
@@ -89,9 +89,15 @@ static enum kind kind_of_object(const json_t *j)
 static enum kind kind_of(struct sv text, bool named, json_t **j)
 {
     *j = NULL;
+    if (named && (text.n == 0 || sv_eq(text, SV("null"))))
+        return NOTHING;
     if (text.n == 0 || (text.p[0] != '{' && text.p[0] != '['))
         return THEIRS;
     json_t *value = json_read(text, false, NULL);
+    if (named && value != NULL && json_object_size(value) + json_array_size(value) == 0) {
+        json_decref(value);
+        return NOTHING;
+    }
     enum kind kind = value != NULL ? kind_of_object(value) : has_our_names(text, named) ? BROKEN : THEIRS;
     if (kind == KNOWN)
         *j = value;
@@ -114,7 +120,7 @@ static const char *content_of(const char *at, const char *end, bool *named)
     *named = end - at >= 4 && sv_eq_nocase((struct sv){ at, 4 }, SV("json"));
     if (*named)
         at += 4;
-    if (*named && end - at >= 2 && (*at == 'c' || *at == '5') && is_blank(at[1]))
+    if (*named && at < end && (*at == 'c' || *at == '5') && (end - at == 1 || is_blank(at[1]) || at[1] == '`'))
         at++;
     return at;
 }
@@ -165,13 +171,13 @@ static bool look(struct found *f, struct sv text, const char *at)
         to = closing != NULL ? closing : end; /* the last fence may be forgotten */
         place(f, text, at, from, to);
         f->kind = kind_of(f->content, named, &f->known);
-        if (f->kind == KNOWN)
+        if (f->kind == KNOWN || f->kind == NOTHING)
             return true;
     }
     to = broken_end(from, end);
     place(f, text, at, from, to);
     f->kind = kind_of(f->content, named, &f->known);
-    bool begun = f->content.n == 0 || ((f->content.p[0] == '{' || f->content.p[0] == '[') && memchr(f->content.p, ':', f->content.n) == NULL);
+    bool begun = f->content.n > 0 && (f->content.p[0] == '{' || f->content.p[0] == '[') && memchr(f->content.p, ':', f->content.n) == NULL;
     if (f->kind == THEIRS && named && to == end && begun)
         f->kind = BROKEN;
     return f->kind != THEIRS;
@@ -220,7 +226,8 @@ static int take(struct answer_block *b, enum kind kind, struct sv content, json_
 {
     if (kind == KNOWN)
         return merge(b, known);
-    add_line(&b->broken, content);
+    if (kind == BROKEN)
+        add_line(&b->broken, content);
     return 0;
 }
 
@@ -243,16 +250,18 @@ static int read_all(struct sv text, struct answer_block *b)
 {
     struct sv left = trimmed(text);
     struct found f = { 0 };
+    bool whole = true;
     f.kind = begins_as_object(left) ? kind_of(left, false, &f.known) : THEIRS;
     if (f.kind != THEIRS)
         return take(b, f.kind, left, f.known);
     while (left.n > 0 && fenced(left, &f)) {
         add_line(&b->rest, f.before);
         left = f.after;
+        whole = false;
         if (take(b, f.kind, f.content, f.known) != 0)
             return -1;
     }
-    if (b->known == NULL && b->broken.n == 0)
+    if (whole)
         buf_add(&b->rest, text);
     else
         add_line(&b->rest, left);

@@ -7,6 +7,7 @@
  *            names stands in it in any quotation marks (in a fence `json` also in none) with a colon behind it, or `type` and `data` do, in quotation marks;
  *            or it is a fence `json` that ends with the text before the first colon
  *   known    ours, and it can be used: actions, if there, is a list, response_text a string; and one of the five is of its type, or all of them are null
+ *   nothing  a fence with one of these words that has nothing in it, or null, {} or []
  *   broken   ours, and not known: no JSON, a key twice, nested too deeply, actions that are no list
  *
  * Everything else is the customer's: code in any language, JSON that he asked for, broken or not. What is broken is not guessed at. */
@@ -18,7 +19,7 @@
 /* Zeroed is an empty one. */
 struct answer_block {
     json_t *known;     /* of several: all of their actions, of other members the first; NULL: there is none */
-    struct buf rest;   /* the text without any of them; where a known one has a response_text, that instead */
+    struct buf rest;   /* the text without any of them, or of those with nothing in them; where a known one has a response_text, that instead */
     struct buf broken; /* the broken ones, as they stand there; "" none */
 };
 

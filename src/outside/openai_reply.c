@@ -71,14 +71,22 @@ static int add_usage(struct openai_reply *r, const char *name, int64_t tokens)
     return json_object_set_new(r->usage, name, json_integer(json_i64(r->usage, name, 0) + tokens));
 }
 
-/* A text that was nothing but blocks that cannot be read leaves what was said before. */
+static bool has_something(json_t *block)
+{
+    const char *name;
+    json_t *value;
+    json_object_foreach(block, name, value) if (!json_is_null(value)) return true;
+    return false;
+}
+
+/* A text that was nothing but blocks that cannot be read, or have nothing in them, leaves what was said before. */
 static int add_text(struct openai_reply *r, struct sv said)
 {
     struct answer_block b = { 0 };
     int failed = answer_block_read(said, &b);
     buf_clear(&r->broken);
     buf_add(&r->broken, buf_sv(&b.broken));
-    if (failed == 0 && (trimmed(buf_sv(&b.rest)).n > 0 || b.known != NULL)) {
+    if (failed == 0 && (trimmed(buf_sv(&b.rest)).n > 0 || has_something(b.known))) {
         buf_clear(&r->text);
         buf_add(&r->text, buf_sv(&b.rest));
         json_decref(r->block);
@@ -126,6 +134,11 @@ const char *openai_reply_verdict(void *arg, size_t call)
 bool openai_reply_is_some(const struct openai_reply *r)
 {
     return trimmed(buf_sv(&r->text)).n > 0 || r->block != NULL || json_array_size(r->right) > 0;
+}
+
+bool openai_reply_is_empty(const struct openai_reply *r)
+{
+    return !openai_reply_is_some(r) && !openai_reply_is_broken(r) && json_array_size(r->wrong) == 0;
 }
 
 void openai_reply_fini(struct openai_reply *r)
@@ -197,7 +210,7 @@ static void add_block(struct buf *text, const json_t *actions)
 static json_t *block_actions(const struct openai_reply *r)
 {
     json_t *of_block = json_object_get(r->block, "actions"), *all = json_array();
-    if (all == NULL || ((of_block == NULL || json_array_extend(all, of_block) == 0) && append_broken(all, r) == 0))
+    if (all == NULL || ((!json_is_array(of_block) || json_array_extend(all, of_block) == 0) && append_broken(all, r) == 0))
         return all;
     json_decref(all);
     return NULL;

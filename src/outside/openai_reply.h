@@ -30,6 +30,8 @@ bool openai_reply_is_broken(const struct openai_reply *r);
 const char *openai_reply_verdict(void *arg, size_t call);
 /* Something can be said or done already. */
 bool openai_reply_is_some(const struct openai_reply *r);
+/* Neither that nor anything wrong: blocks with nothing in them were all that came. */
+bool openai_reply_is_empty(const struct openai_reply *r);
 /* Both are new references; *actions NULL: there were no calls. Blocks that could not be read are among the actions, as AI_BLOCK, where there are calls, else
  * in the block at the end of the text that the turn takes actions from. -1: memory. */
 int openai_reply_make(const struct openai_reply *r, int64_t took_ms, const char *model, json_t **response, json_t **actions) MUST_CHECK;

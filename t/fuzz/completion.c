@@ -65,7 +65,9 @@ static void check_reply(const struct completion *c)
     size_t i;
     must(openai_reply_add(&r, c, fault) == 0 && openai_reply_make(&r, 1, "m", &response, &actions) == 0);
     must(json_is_string(json_object_get(response, "response_text")));
-    must(openai_reply_is_some(&r) || c->calls_n > 0 || openai_reply_is_broken(&r));
+    struct sv said = completion_said(c, NULL);
+    must(openai_reply_is_some(&r) + openai_reply_is_empty(&r) + (json_array_size(r.wrong) > 0 || openai_reply_is_broken(&r)) >= 1);
+    must(!openai_reply_is_empty(&r) || (c->calls_n == 0 && (memchr(said.p, '`', said.n) != NULL || memchr(said.p, '{', said.n) != NULL)));
     must((actions != NULL) == (c->calls_n > 0));
     json_array_foreach(actions, i, action) must(json_is_string(json_object_get(action, "type")) && json_object_get(action, "data") != NULL);
     struct buf text = { 0 };

@@ -32,6 +32,23 @@ static const struct row rows[] = {
     { "```c\nint i;\n``` and ```json\n{\"intent\":\"x\"}```", "{\"intent\":\"x\"}", NULL, "```c\nint i;\n``` and" },
     { "Hi\n" F("{\"intent\":\"x\"}") "\n" F("{\"actions\":[1],\"intent\":\"y\"}") "\nBye\n" F("{\"actions\":[2]}"), "{\"intent\":\"x\",\"actions\":[1,2]}", NULL, "Hi\nBye" },
 
+    /* that have nothing in them */
+    { "Answer\n```json\n", NULL, NULL, "Answer" },
+    { "Answer\n```json", NULL, NULL, "Answer" },
+    { "Answer\n```JSON", NULL, NULL, "Answer" },
+    { "Hello ```json", NULL, NULL, "Hello" },
+    { "Hello ```json5", NULL, NULL, "Hello" },
+    { "Hello\n```jsonc\n", NULL, NULL, "Hello" },
+    { "Hello ```json5```", NULL, NULL, "Hello" },
+    { "Hello\n```json\n```", NULL, NULL, "Hello" },
+    { "Hello\n```json\n``` Bye", NULL, NULL, "Hello\nBye" },
+    { "Hello\n" F("null"), NULL, NULL, "Hello" },
+    { "Hello\n" F("{}") "\nBye", NULL, NULL, "Hello\nBye" },
+    { "Hello\n```json\n{ }", NULL, NULL, "Hello" },
+    { "Hello\n" F("[]"), NULL, NULL, "Hello" },
+    { F("{}"), NULL, NULL, "" },
+    { "a " F("") " b " F(BROKEN) " c " F("{\"intent\":\"x\"}"), "{\"intent\":\"x\"}", BROKEN, "a\nb\nc" },
+
     /* that cannot */
     { "Hi\n" F(BROKEN), NULL, BROKEN, "Hi" },
     { "Hi\n" F(BROKEN) "\nBye", NULL, BROKEN, "Hi\nBye" },
@@ -83,6 +100,7 @@ static const struct row rows[] = {
     { "{name}, these are your actions: one", NULL, NULL, NULL },
     { "{ } actions: none", NULL, NULL, NULL },
     { "Our actions: one, two", NULL, NULL, NULL },
+    { "```\n{}\n```", NULL, NULL, NULL }, { "Hi ```jsonl", NULL, NULL, NULL }, { F("{\"a\":null}"), NULL, NULL, NULL },
     { "", NULL, NULL, NULL }, { " ", NULL, NULL, NULL }, { "```", NULL, NULL, NULL }, { "``````", NULL, NULL, NULL }, { "{", NULL, NULL, NULL }, { "``` \n{", NULL, NULL, NULL },
 };
 

@@ -30,6 +30,15 @@ static const struct openai_row rows[] = {
     ROW("a call alone beside it", WHOLE(ONE("{\"content\":\"" COMMA "\",\"tool_calls\":[" CALL("a", "end_conversation", "{}") "]}", "\"tool_calls\"")), (), AI_ANSWERED, 1,
         "[{\"type\":\"end_conversation\",\"data\":{}}]", DROPPED(COMMA), .response = "\"response_text\":\"\"", .whole = true),
 
+    /* blocks with nothing in them */
+    ROW("an open fence at the end", SAYS("Answer\\n```json\\n"), (), AI_ANSWERED, 1, SAID("Answer"), .response = "{\"response_text\":\"Answer\",\"processing"),
+    ROW("an empty object in one", SAYS("Answer\\n" FENCE("{}")), (), AI_ANSWERED, 1, SAID("Answer")),
+    ROW("nothing but that, at first", SAYS(FENCE("{}")), (SAYS("Hi")), AI_ANSWERED, 2, SAID("Hi")),
+    ROW("nothing but nulls", SAYS("{\\\"response_text\\\":null,\\\"actions\\\":null}"), (), AI_INVALID, 3, NULL, .error = "answer is empty"),
+    ROW("nulls beside a text", SAYS("Hi\\n" FENCE("{\\\"response_text\\\":null,\\\"actions\\\":null}")), (), AI_ANSWERED, 1, SAID("Hi")),
+    ROW("nothing, behind a text that was said", WHOLE(ONE("{\"content\":\"Sure.\",\"tool_calls\":[" CALL("a", "format_disk", "{}") "]}", "\"tool_calls\"")), (SAYS("```json")), AI_ANSWERED, 2, SAID("Sure."),
+        .whole = true),
+
     /* nothing but such a block */
     ROW("it is put right", SAYS(FENCE(COMMA)), (SAYS("Sure.\\n" FENCE(RIGHT))), AI_ANSWERED, 2, "[{\"type\":\"transfer_to_agent\",\"data\":{}}," MESSAGE("Sure.") "]"),
     ROW("an object as a whole is, too", SAYS("{\\\"response_text\\\":\\\"Sure.\\\",}"), (SAYS("{\\\"response_text\\\":\\\"Sure.\\\"}")), AI_ANSWERED, 2, SAID("Sure.")),
