@@ -26,12 +26,31 @@ static void keep(struct buf *to, const struct buf *from)
     buf_add(to, buf_sv(from));
 }
 
+/* No data is {}, as a call's is. */
+static bool is_same(const json_t *a, const json_t *b)
+{
+    const json_t *x = json_object_get(a, "data"), *y = json_object_get(b, "data");
+    bool none = json_object_size(x) + json_object_size(y) == 0 && (x == NULL || json_is_object(x)) && (y == NULL || json_is_object(y));
+    if (!json_is_object(a) || !json_is_object(b))
+        return json_equal(a, b) != 0;
+    return json_equal(json_object_get(a, "type"), json_object_get(b, "type")) && (none || json_equal(x, y));
+}
+
 static bool has(const json_t *list, const json_t *action)
 {
     size_t i;
     json_t *one;
-    json_array_foreach(list, i, one) if (json_equal(one, action)) return true;
+    json_array_foreach(list, i, one) if (is_same(one, action)) return true;
     return false;
+}
+
+static int extend_once(json_t *list, const json_t *actions)
+{
+    size_t i;
+    json_t *one;
+    int failed = 0;
+    json_array_foreach(actions, i, one) failed |= has(list, one) ? 0 : json_array_append(list, one);
+    return failed;
 }
 
 /* What cannot be read stands as the text that it is: data that is no object. */
@@ -89,6 +108,9 @@ static int add_text(struct openai_reply *r, struct sv said)
     if (failed == 0 && (trimmed(buf_sv(&b.rest)).n > 0 || has_something(b.known))) {
         buf_clear(&r->text);
         buf_add(&r->text, buf_sv(&b.rest));
+        if (r->earlier == NULL)
+            r->earlier = json_array();
+        failed = extend_once(r->earlier, json_object_get(r->block, "actions"));
         json_decref(r->block);
         r->block = json_incref(b.known);
     }
@@ -148,6 +170,7 @@ void openai_reply_fini(struct openai_reply *r)
     buf_fini(&r->finish);
     buf_fini(&r->model);
     json_decref(r->block);
+    json_decref(r->earlier);
     json_decref(r->right);
     json_decref(r->wrong);
     json_decref(r->verdicts);
@@ -176,14 +199,38 @@ static int append_broken(json_t *list, const struct openai_reply *r)
     return text.n == 0 ? 0 : json_array_append_new(list, json_pack("{s:s,s:{s:s%}}", "type", AI_BLOCK, "data", "text", text.p, text.n));
 }
 
-/* NULL: memory. */
-static json_t *all_actions(const struct openai_reply *r, struct sv text)
+/* A message that can be said is among them. */
+static bool has_message(const json_t *actions)
 {
-    json_t *all = json_array();
+    size_t i;
+    json_t *one;
+    json_array_foreach(actions, i, one)
+    {
+        if (sv_eq(json_sv(one, "type"), SV("send_message")) && trimmed(json_sv(json_object_get(one, "data"), "message")).n > 0)
+            return true;
+    }
+    return false;
+}
+
+/* The text comes in front of what else is to be done, unless that says it itself: a block with any message is all that is said. NULL: memory. */
+static json_t *all_actions(const struct openai_reply *r, struct sv text, bool calls)
+{
+    json_t *all = json_array(), *of_block = json_object_get(r->block, "actions");
+    bool others = calls || json_array_size(r->earlier) > 0, says = has_message(of_block);
+    const json_t *const lists[] = { r->right, r->earlier, of_block };
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+        says = says || is_said(lists[i], text);
     int failed = all == NULL ? -1 : 0;
-    if (failed == 0 && text.n > 0 && !is_said(r->right, text))
-        failed = json_array_append_new(all, json_pack("{s:s,s:{s:s%}}", "type", "send_message", "data", "message", text.p, text.n));
-    failed = failed == 0 ? json_array_extend(all, r->right) | json_array_extend(all, r->wrong) | append_broken(all, r) : failed;
+    if (text.n > 0 && !says && (others || json_array_size(of_block) > 0))
+        failed |= json_array_append_new(all, json_pack("{s:s,s:{s:s%}}", "type", "send_message", "data", "message", text.p, text.n));
+    if (calls)
+        failed |= json_array_extend(all, r->right) | json_array_extend(all, r->wrong);
+    failed |= extend_once(all, r->earlier);
+    if (others)
+        failed |= extend_once(all, of_block);
+    else if (json_is_array(of_block))
+        failed |= json_array_extend(all, of_block);
+    failed |= append_broken(all, r);
     if (failed == 0)
         return all;
     json_decref(all);
@@ -204,16 +251,6 @@ static void add_block(struct buf *text, const json_t *actions)
     buf_add(text, SV("}\n```"));
     text->failed |= !buf_ok(&list);
     buf_fini(&list);
-}
-
-/* What blocks want done, NULL: memory. */
-static json_t *block_actions(const struct openai_reply *r)
-{
-    json_t *of_block = json_object_get(r->block, "actions"), *all = json_array();
-    if (all == NULL || ((!json_is_array(of_block) || json_array_extend(all, of_block) == 0) && append_broken(all, r) == 0))
-        return all;
-    json_decref(all);
-    return NULL;
 }
 
 static json_t *response_of(const struct openai_reply *r, struct sv text, int64_t took_ms, const char *model)
@@ -238,7 +275,7 @@ int openai_reply_make(const struct openai_reply *r, int64_t took_ms, const char 
 {
     struct buf text = { 0 };
     bool calls = json_array_size(r->right) > 0 || json_array_size(r->wrong) > 0;
-    json_t *list = calls ? all_actions(r, trimmed(buf_sv(&r->text))) : block_actions(r);
+    json_t *list = all_actions(r, trimmed(buf_sv(&r->text)), calls);
     *response = *actions = NULL;
     buf_add(&text, buf_sv(&r->text));
     if (!calls && json_array_size(list) > 0)

@@ -11,6 +11,7 @@
 struct openai_reply {
     struct buf text;    /* the newest that is not empty, without thoughts and blocks */
     json_t *block;      /* what was known of the blocks that stood in it; NULL: none */
+    json_t *earlier;    /* actions of blocks that stood in texts before it; NULL: none */
     struct buf broken;  /* blocks of the last round that cannot be read */
     struct buf finish, model;
     json_t *right;      /* actions, in the order in which they were called, each once */
@@ -32,8 +33,8 @@ const char *openai_reply_verdict(void *arg, size_t call);
 bool openai_reply_is_some(const struct openai_reply *r);
 /* Neither that nor anything wrong: blocks with nothing in them were all that came. */
 bool openai_reply_is_empty(const struct openai_reply *r);
-/* Both are new references; *actions NULL: there were no calls. Blocks that could not be read are among the actions, as AI_BLOCK, where there are calls, else
- * in the block at the end of the text that the turn takes actions from. -1: memory. */
+/* Both are new references; *actions NULL: there were no calls. What blocks want done, and those that could not be read, as AI_BLOCK, are among the actions,
+ * behind the calls, where there are any, else in the block at the end of the text that the turn takes actions from. -1: memory. */
 int openai_reply_make(const struct openai_reply *r, int64_t took_ms, const char *model, json_t **response, json_t **actions) MUST_CHECK;
 void openai_reply_fini(struct openai_reply *r);
 

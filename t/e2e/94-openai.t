@@ -130,7 +130,7 @@ sub not_said {
     unlike($logged, qr/transfer_to_agent/, 'but not what was in it');
 
     $result = $s->post_message('alone', 'm1', 'a block alone')->json->{result};
-    is(types($result->{extracted_actions}), 'end_conversation send_message', 'one that is all of the answer is put right') or diag(Stack::Client->encode($result));
+    is(types($result->{extracted_actions}), 'send_message end_conversation', 'one that is all of the answer is put right') or diag(Stack::Client->encode($result));
     is($result->{ai_response}{response_text}, 'I see.', 'with a text');
     is($result->{dropped_actions}, undef, 'and nothing was dropped');
     my ($asked) = $mock->asked('cannot be read');

@@ -115,7 +115,7 @@ static const struct openai_row rows[] = {
 
     /* blocks */
     ROW("a block", STREAM(TEXT("Sure.\\n``") TEXT("`json\\n{\\\"actions\\\":[{\\\"type\\\":\\\"transfer_to_agent\\\"}],\\\"intent\\\":\\\"help\\\",\\\"confidence\\\":0.5}\\n```") FINISH("stop") DONE), (),
-        AI_ANSWERED, 1, "[{\"type\":\"transfer_to_agent\",\"data\":{}},{\"type\":\"send_message\",\"data\":{\"message\":\"Sure.\"}}]", .response = "\"response_text\":\"Sure.\",\"intent\":\"help\",\"confidence\":0.5"),
+        AI_ANSWERED, 1, "[{\"type\":\"send_message\",\"data\":{\"message\":\"Sure.\"}},{\"type\":\"transfer_to_agent\",\"data\":{}}]", .response = "\"response_text\":\"Sure.\",\"intent\":\"help\",\"confidence\":0.5"),
     ROW("an answer that is one object",
         STREAM(TEXT("{\\\"response_text\\\":\\\"Hi ``` x\\\",\\\"entities\\\":{\\\"a\\\":1},\\\"actions\\\":[{\\\"type\\\":\\\"send_message\\\",\\\"data\\\":{\\\"message\\\":\\\"``` y\\\"}}]}") FINISH("stop") DONE), (),
         AI_ANSWERED, 1, SAID("``` y"), .response = "\"entities\":{\"a\":1}"),

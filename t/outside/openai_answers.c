@@ -13,6 +13,16 @@
 #define FENCE(json) "```json\\n" json "\\n```"
 #define COMMA "{\\\"actions\\\":[{\\\"type\\\":\\\"transfer_to_agent\\\",}]}"
 #define CUT "{\\\"actions\\\":[{\\\"type\\\":\\\"send_message\\\",\\\"data\\\":{\\\"mess"
+#define LIST(items) "{\\\"actions\\\":[" items "]}"
+#define PICK "{\\\"type\\\":\\\"send_quick_replies\\\",\\\"data\\\":{\\\"message\\\":\\\"Pick\\\",\\\"quick_replies\\\":[\\\"x\\\"]}}"
+#define PICKED "{\"type\":\"send_quick_replies\",\"data\":{\"message\":\"Pick\",\"quick_replies\":[\"x\"]}}"
+#define OTHER "{\\\"type\\\":\\\"send_message\\\",\\\"data\\\":{\\\"message\\\":\\\"Other\\\"}}"
+#define TRANSFER "{\\\"type\\\":\\\"transfer_to_agent\\\"}"
+#define TRANSFERRED "{\"type\":\"transfer_to_agent\",\"data\":{}}"
+/* A text, and calls beside it. */
+#define BESIDE(text, calls) WHOLE(ONE("{\"content\":\"" text "\",\"tool_calls\":[" calls "]}", "\"tool_calls\""))
+#define TO_AGENT CALL("a", "transfer_to_agent", "{}")
+#define WRONG CALL("a", "format_disk", "{}")
 #define RIGHT "{\\\"actions\\\":[{\\\"type\\\":\\\"transfer_to_agent\\\"}]}"
 
 static const struct openai_row rows[] = {
@@ -22,13 +32,34 @@ static const struct openai_row rows[] = {
     ROW("no fence at its end", SAYS("Sure.\\n```json\\n" COMMA), (), AI_ANSWERED, 1, SAID("Sure."), DROPPED(COMMA)),
     ROW("cut without a word", SAYS("Sure.\\n```json\\n" CUT), (), AI_ANSWERED, 1, SAID("Sure."), DROPPED(CUT)),
     ROW("cut at once", SAYS("Sure.\\n```json\\n{"), (), AI_ANSWERED, 1, SAID("Sure."), DROPPED("{")),
-    ROW("one that is right beside it", SAYS("Sure.\\n" FENCE(COMMA) "\\n" FENCE(RIGHT)), (), AI_ANSWERED, 1, "[{\"type\":\"transfer_to_agent\",\"data\":{}}," MESSAGE("Sure.") "]", DROPPED(COMMA)),
+    ROW("one that is right beside it", SAYS("Sure.\\n" FENCE(COMMA) "\\n" FENCE(RIGHT)), (), AI_ANSWERED, 1, "[" MESSAGE("Sure.") ",{\"type\":\"transfer_to_agent\",\"data\":{}}]", DROPPED(COMMA)),
     ROW("two that are right", SAYS("Sure.\\n" FENCE(RIGHT) "\\n" FENCE("{\\\"actions\\\":[{\\\"type\\\":\\\"end_conversation\\\"}],\\\"intent\\\":\\\"x\\\"}")), (), AI_ANSWERED, 1,
-        "[{\"type\":\"transfer_to_agent\",\"data\":{}},{\"type\":\"end_conversation\",\"data\":{}}," MESSAGE("Sure.") "]", .response = "\"response_text\":\"Sure.\",\"intent\":\"x\""),
+        "[" MESSAGE("Sure.") ",{\"type\":\"transfer_to_agent\",\"data\":{}},{\"type\":\"end_conversation\",\"data\":{}}]", .response = "\"response_text\":\"Sure.\",\"intent\":\"x\""),
     ROW("a call beside it", WHOLE(ONE("{\"content\":\"Bye\\n" FENCE(COMMA) "\",\"tool_calls\":[" CALL("a", "end_conversation", "{}") "]}", "\"tool_calls\"")), (), AI_ANSWERED, 1,
         "[" MESSAGE("Bye") ",{\"type\":\"end_conversation\",\"data\":{}}]", DROPPED(COMMA), .response = "\"response_text\":\"Bye\"", .whole = true),
     ROW("a call alone beside it", WHOLE(ONE("{\"content\":\"" COMMA "\",\"tool_calls\":[" CALL("a", "end_conversation", "{}") "]}", "\"tool_calls\"")), (), AI_ANSWERED, 1,
         "[{\"type\":\"end_conversation\",\"data\":{}}]", DROPPED(COMMA), .response = "\"response_text\":\"\"", .whole = true),
+
+    /* a block's actions, and the text around it */
+    ROW("the text is said first", SAYS("Answer\\n" FENCE(LIST(PICK))), (), AI_ANSWERED, 1, "[" MESSAGE("Answer") "," PICKED "]", .response = "{\"response_text\":\"Answer\",\"processing"),
+    ROW("that between two blocks, too", SAYS("a\\n" FENCE(LIST(PICK)) "\\nb\\n" FENCE(LIST(TRANSFER)) "\\nc"), (), AI_ANSWERED, 1, "[" MESSAGE("a\\nb\\nc") "," PICKED "," TRANSFERRED "]",
+        .response = "{\"response_text\":\"a\\nb\\nc\",\"processing"),
+    ROW("unless the block has a message", SAYS("Answer\\n" FENCE(LIST(PICK "," OTHER))), (), AI_ANSWERED, 1, "[" PICKED "," MESSAGE("Other") "]", .response = "{\"response_text\":\"Answer\""),
+    ROW("or says the same", SAYS("Pick\\n" FENCE(LIST(PICK))), (), AI_ANSWERED, 1, "[" PICKED "]"),
+    ROW("a message without a text is none", SAYS("Answer\\n" FENCE(LIST("{\\\"type\\\":\\\"send_message\\\"}," PICK))), (), AI_ANSWERED, 1, "[" MESSAGE("Answer") "," PICKED "]",
+        "[{\"type\":\"send_message\",\"data\":{},\"reason\":\"data_message_required\"}]"),
+    ROW("a block alone", SAYS(FENCE(LIST(PICK))), (), AI_ANSWERED, 1, "[" PICKED "]", .response = "{\"response_text\":\"\""),
+    ROW("what it does twice is done twice", SAYS(FENCE(LIST(OTHER "," OTHER))), (), AI_ANSWERED, 1, "[" MESSAGE("Other") "," MESSAGE("Other") "]"),
+
+    /* a block's actions, and calls */
+    ROW("behind them", BESIDE("Answer\\n" FENCE(LIST(PICK)), TO_AGENT), (), AI_ANSWERED, 1, "[" MESSAGE("Answer") "," TRANSFERRED "," PICKED "]", .whole = true),
+    ROW("each once", BESIDE(FENCE(LIST(PICK "," TRANSFER "," PICK)), TO_AGENT), (), AI_ANSWERED, 1, "[" TRANSFERRED "," PICKED "]", .whole = true),
+    ROW("wrong ones are dropped", BESIDE(FENCE(LIST("{\\\"type\\\":\\\"format_disk\\\",\\\"data\\\":{}},1")), TO_AGENT), (), AI_ANSWERED, 1, "[" TRANSFERRED "]",
+        "[{\"type\":\"format_disk\",\"data\":{},\"reason\":\"unknown_type\"},{\"type\":\"unknown\",\"data\":{},\"reason\":\"not_an_action\"}]", .whole = true),
+    ROW("with a message of its own", BESIDE("Answer\\n" FENCE(LIST(OTHER)), TO_AGENT), (), AI_ANSWERED, 1, "[" TRANSFERRED "," MESSAGE("Other") "]", .whole = true),
+    ROW("beside a call that is put right", BESIDE("Answer\\n" FENCE(LIST(PICK)), WRONG), (CALLS(TO_AGENT)), AI_ANSWERED, 2, "[" MESSAGE("Answer") "," TRANSFERRED "," PICKED "]", .whole = true),
+    ROW("and by a text", BESIDE("No\\n" FENCE(LIST(OTHER "," PICK)), WRONG), (SAYS("Sure.\\n" FENCE(LIST(PICK "," TRANSFER)))), AI_ANSWERED, 2,
+        "[" MESSAGE("Sure.") "," MESSAGE("Other") "," PICKED "," TRANSFERRED "]", .whole = true),
 
     /* blocks with nothing in them */
     ROW("an open fence at the end", SAYS("Answer\\n```json\\n"), (), AI_ANSWERED, 1, SAID("Answer"), .response = "{\"response_text\":\"Answer\",\"processing"),
@@ -40,7 +71,7 @@ static const struct openai_row rows[] = {
         .whole = true),
 
     /* nothing but such a block */
-    ROW("it is put right", SAYS(FENCE(COMMA)), (SAYS("Sure.\\n" FENCE(RIGHT))), AI_ANSWERED, 2, "[{\"type\":\"transfer_to_agent\",\"data\":{}}," MESSAGE("Sure.") "]"),
+    ROW("it is put right", SAYS(FENCE(COMMA)), (SAYS("Sure.\\n" FENCE(RIGHT))), AI_ANSWERED, 2, "[" MESSAGE("Sure.") ",{\"type\":\"transfer_to_agent\",\"data\":{}}]"),
     ROW("an object as a whole is, too", SAYS("{\\\"response_text\\\":\\\"Sure.\\\",}"), (SAYS("{\\\"response_text\\\":\\\"Sure.\\\"}")), AI_ANSWERED, 2, SAID("Sure.")),
     ROW("in the third round", SAYS(COMMA), (SAYS("```json\\n" CUT), SAYS("Sure.")), AI_ANSWERED, 3, SAID("Sure.")),
     ROW("never", SAYS(COMMA), (), AI_INVALID, 3, NULL, .error = "cannot be read"),
@@ -71,7 +102,7 @@ static const struct openai_row rows[] = {
     ROW("that never end", SAYS("<think>Hm. Hi"), (), AI_INVALID, 3, NULL, .error = "empty"),
     ROW("cut by the bound", STREAM(TEXT("<think>Hm.") FINISH("length") DONE), (), AI_INVALID, 3, NULL, .error = "(length)"),
     ROW("a tag within a text", SAYS("Write <think> and </think>."), (), AI_ANSWERED, 1, SAID("Write <think> and </think>.")),
-    ROW("a block behind them", SAYS("<think>```json {\\\"actions\\\":[</think>Sure.\\n" FENCE(RIGHT)), (), AI_ANSWERED, 1, "[{\"type\":\"transfer_to_agent\",\"data\":{}}," MESSAGE("Sure.") "]"),
+    ROW("a block behind them", SAYS("<think>```json {\\\"actions\\\":[</think>Sure.\\n" FENCE(RIGHT)), (), AI_ANSWERED, 1, "[" MESSAGE("Sure.") ",{\"type\":\"transfer_to_agent\",\"data\":{}}]"),
     ROW("a block behind them that cannot be read", SAYS("<think>Hm</think>" FENCE(COMMA)), (SAYS("<think>Hm</think>Sure.")), AI_ANSWERED, 2, SAID("Sure.")),
     ROW("a call behind them", WHOLE(ONE("{\"content\":\"<think>Hm.\",\"tool_calls\":[" CALL("a", "end_conversation", "{}") "]}", "\"tool_calls\"")), (), AI_ANSWERED, 1,
         "[{\"type\":\"end_conversation\",\"data\":{}}]", .response = "{\"response_text\":\"\"", .whole = true),
