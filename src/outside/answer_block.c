@@ -5,7 +5,10 @@
 #include "outside/answer_block.h"
 #include "outside/completion.h"
 
-enum { CLOSINGS_MAX = 8 }; /* a string in the block may hold backticks */
+enum {
+    CLOSINGS_MAX = 8, /* a string in the block may hold backticks */
+    BARE_MAX = 8,     /* lines that begin with { and may be the object that the text ends with */
+};
 
 static const char fence[] = "```";
 static const size_t fence_n = sizeof(fence) - 1;
@@ -85,6 +88,21 @@ static enum kind kind_of_object(const json_t *j)
     return !wrong && (right || !said) && completion_is_flat(j) ? KNOWN : BROKEN;
 }
 
+static bool is_action(const json_t *value)
+{
+    return json_is_string(json_object_get(value, "type")) && json_is_object(json_object_get(value, "data"));
+}
+
+/* A list of actions becomes the object that has it; anything else stays. value is taken; NULL: memory. */
+static json_t *with_actions(json_t *value)
+{
+    size_t i;
+    json_t *one;
+    bool all = json_is_array(value);
+    json_array_foreach(value, i, one) all = all && is_action(one);
+    return all ? json_pack("{s:o}", "actions", value) : value;
+}
+
 /* named: it is said to be JSON. *j: of a KNOWN one. */
 static enum kind kind_of(struct sv text, bool named, json_t **j)
 {
@@ -98,6 +116,8 @@ static enum kind kind_of(struct sv text, bool named, json_t **j)
         json_decref(value);
         return NOTHING;
     }
+    if (named)
+        value = with_actions(value);
     enum kind kind = value != NULL ? kind_of_object(value) : has_our_names(text, named) ? BROKEN : THEIRS;
     if (kind == KNOWN)
         *j = value;
@@ -150,6 +170,16 @@ struct found {
     json_t *known;
 };
 
+/* Lines of comment in front of it are no part of the JSON. */
+static struct sv without_comments(struct sv s)
+{
+    while (sv_starts(s, SV("//"))) {
+        const char *line = memchr(s.p, '\n', s.n);
+        s = line != NULL ? trimmed((struct sv){ line, s.n - (size_t)(line - s.p) }) : SV("");
+    }
+    return s;
+}
+
 static void place(struct found *f, struct sv text, const char *at, const char *from, const char *to)
 {
     const char *end = text.p + text.n;
@@ -170,12 +200,14 @@ static bool look(struct found *f, struct sv text, const char *at)
         const char *closing = find(i == 0 ? to : to + 1, end);
         to = closing != NULL ? closing : end; /* the last fence may be forgotten */
         place(f, text, at, from, to);
+        f->content = named ? without_comments(f->content) : f->content;
         f->kind = kind_of(f->content, named, &f->known);
         if (f->kind == KNOWN || f->kind == NOTHING)
             return true;
     }
     to = broken_end(from, end);
     place(f, text, at, from, to);
+    f->content = named ? without_comments(f->content) : f->content;
     f->kind = kind_of(f->content, named, &f->known);
     bool begun = f->content.n > 0 && (f->content.p[0] == '{' || f->content.p[0] == '[') && memchr(f->content.p, ':', f->content.n) == NULL;
     if (f->kind == THEIRS && named && to == end && begun)
@@ -183,13 +215,98 @@ static bool look(struct found *f, struct sv text, const char *at)
     return f->kind != THEIRS;
 }
 
+/* The last fence of all closes one of the customer's, where both begin a line, and opens none. */
+static bool closes(struct sv text, const char *at, bool open)
+{
+    const char *end = text.p + text.n;
+    bool named;
+    (void)content_of(at, end, &named);
+    return open && !named && at[-1] == '\n' && find(at + 1, end) == NULL;
+}
+
 /* The first one that is ours. False: there is none. */
 static bool fenced(struct sv text, struct found *f)
 {
     const char *end = text.p + text.n;
-    for (const char *at = find(text.p, end); at != NULL; at = find(at + 1, end))
-        if (look(f, text, at))
+    bool open = false;
+    for (const char *at = find(text.p, end); at != NULL; at = find(at + 1, end)) {
+        if (!closes(text, at, open) && look(f, text, at))
             return true;
+        open = !open && (at == text.p || at[-1] == '\n');
+    }
+    return false;
+}
+
+/* ---- without a fence ---- */
+
+/* A member's name stands first in it. */
+static bool begins_as_object(struct sv s)
+{
+    size_t i = 1;
+    if (s.n == 0 || s.p[0] != '{')
+        return false;
+    while (i < s.n && (is_blank(s.p[i]) || strchr("\"'\\", s.p[i]) != NULL))
+        i++;
+    while (i < s.n && is_word(s.p[i]))
+        i++;
+    while (i < s.n && (is_blank(s.p[i]) || strchr("\"'\\", s.p[i]) != NULL))
+        i++;
+    return i < s.n && s.p[i] == ':';
+}
+
+/* Behind the brace that closes what begins at `at`; NULL: it is not closed. */
+static const char *object_end(const char *at, const char *end)
+{
+    int depth = 0;
+    bool in_string = false;
+    for (; at < end; at++) {
+        if (in_string && *at == '\\')
+            at++;
+        else if (*at == '"')
+            in_string = !in_string;
+        else if (!in_string && *at == '{')
+            depth++;
+        else if (!in_string && *at == '}' && --depth == 0)
+            return at + 1;
+    }
+    return NULL;
+}
+
+/* The next { that begins a line outside of fences; NULL: there is none. *in_fence is kept for the next call. */
+static const char *next_bare(const char *at, const char *end, const char *begin, bool *in_fence)
+{
+    bool begins = at == begin;
+    for (; at < end; at++) {
+        if ((size_t)(end - at) >= fence_n && memcmp(at, fence, fence_n) == 0) {
+            *in_fence = !*in_fence;
+            at += fence_n - 1;
+        }
+        if (begins && *at == '{' && !*in_fence)
+            return at;
+        begins = *at == '\n' || (begins && is_blank(*at));
+    }
+    return NULL;
+}
+
+/* The object that the text ends with, where it is ours. What closes and is not the end is the customer's, whatever it is. */
+static bool bare(struct sv text, struct found *f)
+{
+    const char *end = text.p + text.n, *at = text.p;
+    bool in_fence = false;
+    for (int i = 0; i < BARE_MAX && (at = next_bare(at, end, text.p, &in_fence)) != NULL;) {
+        struct sv object = { at, (size_t)(end - at) };
+        const char *to = begins_as_object(object) ? object_end(at, end) : at + 1;
+        bool ends = to == end || to == NULL;
+        at = to != NULL ? to : at + 1;
+        if (!ends)
+            continue;
+        f->before = trimmed((struct sv){ text.p, (size_t)(object.p - text.p) });
+        f->content = object;
+        f->kind = kind_of(object, false, &f->known);
+        if (f->kind != THEIRS)
+            return true;
+        i++;
+    }
     return false;
 }
 
@@ -231,21 +348,6 @@ static int take(struct answer_block *b, enum kind kind, struct sv content, json_
     return 0;
 }
 
-/* A member's name stands first in it. */
-static bool begins_as_object(struct sv s)
-{
-    size_t i = 1;
-    if (s.n == 0 || s.p[0] != '{')
-        return false;
-    while (i < s.n && (is_blank(s.p[i]) || strchr("\"'\\", s.p[i]) != NULL))
-        i++;
-    while (i < s.n && is_word(s.p[i]))
-        i++;
-    while (i < s.n && (is_blank(s.p[i]) || strchr("\"'\\", s.p[i]) != NULL))
-        i++;
-    return i < s.n && s.p[i] == ':';
-}
-
 static int read_all(struct sv text, struct answer_block *b)
 {
     struct sv left = trimmed(text);
@@ -260,6 +362,10 @@ static int read_all(struct sv text, struct answer_block *b)
         whole = false;
         if (take(b, f.kind, f.content, f.known) != 0)
             return -1;
+    }
+    if (bare(left, &f)) {
+        add_line(&b->rest, f.before);
+        return take(b, f.kind, f.content, f.known);
     }
     if (whole)
         buf_add(&b->rest, text);

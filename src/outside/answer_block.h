@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT
- * The JSON that an answer's text may hold for us and not for the customer: fenced blocks, or all of it. Pure.
+ * The JSON that an answer's text may hold for us and not for the customer: fenced blocks, an object at its end, or all of it. Pure.
  *
- *   place    what stands in a fence (```, with or without `json`, `jsonc`, `json5`; the last one may be forgotten); or all of the text, where it begins with { and
- *            a member's name
+ *   place    what stands in a fence (```, with or without `json`, `jsonc`, `json5`; the last one may be forgotten), behind lines of // where it has such a word;
+ *            all of the text, where it begins with { and a member's name; else, in no fence, an object that begins a line in that way and ends with the text
+ *            or is not closed (one that is closed and has text behind it is text)
  *   ours     it parses, and has a member actions, intent, confidence, entities or response_text; or it begins with { or [, does not parse, and one of these
  *            names stands in it in any quotation marks (in a fence `json` also in none) with a colon behind it, or `type` and `data` do, in quotation marks;
- *            or it is a fence `json` that ends with the text before the first colon
+ *            or it is a fence `json` that ends with the text before the first colon, or that has a list of objects with a string type and an object data each,
+ *            which is read as the actions
  *   known    ours, and it can be used: actions, if there, is a list, response_text a string; and one of the five is of its type, or all of them are null
  *   nothing  a fence with one of these words that has nothing in it, or null, {} or []
  *   broken   ours, and not known: no JSON, a key twice, nested too deeply, actions that are no list

@@ -332,6 +332,18 @@ struct sv completion_said(const struct completion *c, enum thoughts *how)
     return said;
 }
 
+/* How much of the text stands in front of the first line that begins with {. */
+static size_t before_object(struct sv text)
+{
+    bool begins = true;
+    size_t i = 0;
+    while (i < text.n && !(begins && text.p[i] == '{')) {
+        begins = text.p[i] == '\n' || (begins && strchr(" \t\r", text.p[i]) != NULL);
+        i++;
+    }
+    return i;
+}
+
 struct sv completion_shown(const struct completion *c)
 {
     enum thoughts how;
@@ -339,11 +351,12 @@ struct sv completion_shown(const struct completion *c)
     size_t first = 0;
     while (first < text.n && strchr(" \t\r\n", text.p[first]) != NULL)
         first++;
-    if (first == text.n || text.p[first] == '{' || how == THOUGHTS_MAYBE || (how == THOUGHTS_NONE && c->hides))
+    if (first == text.n || how == THOUGHTS_MAYBE || (how == THOUGHTS_NONE && c->hides))
         return SV("");
     const char *block = memmem(text.p, text.n, "```", 3);
     if (block != NULL)
         text.n = (size_t)(block - text.p);
+    text.n = before_object(text);
     while (text.n > 0 && strchr("` \t\r\n", text.p[text.n - 1]) != NULL)
         text.n--;
     return text;

@@ -32,6 +32,28 @@ static const struct row rows[] = {
     { "```c\nint i;\n``` and ```json\n{\"intent\":\"x\"}```", "{\"intent\":\"x\"}", NULL, "```c\nint i;\n``` and" },
     { "Hi\n" F("{\"intent\":\"x\"}") "\n" F("{\"actions\":[1],\"intent\":\"y\"}") "\nBye\n" F("{\"actions\":[2]}"), "{\"intent\":\"x\",\"actions\":[1,2]}", NULL, "Hi\nBye" },
 
+    /* a list of actions, and comments */
+    { "Hi\n" F("[{\"type\":\"a\",\"data\":{}},{\"type\":\"b\",\"data\":{\"x\":1}}]"), "{\"actions\":[{\"type\":\"a\",\"data\":{}},{\"type\":\"b\",\"data\":{\"x\":1}}]}", NULL, "Hi" },
+    { F("[{\"type\":\"a\",\"data\":{}}]") F("{\"actions\":[1]}"), "{\"actions\":[{\"type\":\"a\",\"data\":{}},1]}", NULL, "" },
+    { "Hi\n" F("[{\"type\":\"a\",\"data\":{\"a\":" DEEP "}}]"), NULL, "[{\"type\":\"a\",\"data\":{\"a\":" DEEP "}}]", "Hi" },
+    { "Hi\n" F("// what the customer wants\n{\"intent\":\"x\"}"), "{\"intent\":\"x\"}", NULL, "Hi" },
+    { "Hi\n" F("// one\n\n  // two\r\n{\"actions\":[],}"), NULL, "{\"actions\":[],}", "Hi" },
+    { "Hi\n```json\n// one\n{\"int", NULL, "{\"int", "Hi" },
+    { "Hi\n```json\n// one", NULL, NULL, "Hi" },
+
+    /* without a fence, at the end */
+    { "Hello\n\n{\"intent\":\"x\",\"confidence\":0.5}", "{\"intent\":\"x\",\"confidence\":0.5}", NULL, "Hello" },
+    { "Hello\n  {\n  \"intent\": \"}\"\n}\n", "{\"intent\":\"}\"}", NULL, "Hello" },
+    { "Hello\n{\"response_text\":\"Yes\"}", "{\"response_text\":\"Yes\"}", NULL, "Yes" },
+    { "a " F("{\"intent\":\"x\"}") "\nb\n{\"entities\":{}}", "{\"intent\":\"x\",\"entities\":{}}", NULL, "a\nb" },
+    { F("{\"a\":1}") "\n{\"intent\":\"x\"}", "{\"intent\":\"x\"}", NULL, F("{\"a\":1}") },
+    { "One:\n{\"a\":1}\n{\"intent\":\"x\"}", "{\"intent\":\"x\"}", NULL, "One:\n{\"a\":1}" },
+    { "One: \n{\"a\":\n{\"intent\":\"x\"}", NULL, "{\"a\":\n{\"intent\":\"x\"}", "One:" },
+    { "Hello\n" BROKEN, NULL, BROKEN, "Hello" },
+    { "Hello\n{\"intent\":\"x\",\"conf", NULL, "{\"intent\":\"x\",\"conf", "Hello" },
+    { "Hello\n{'actions': [{'type': 'it's'}]}", NULL, "{'actions': [{'type': 'it's'}]}", "Hello" },
+    { "Hello\n{\"actions\":{}}", NULL, "{\"actions\":{}}", "Hello" },
+
     /* that have nothing in them */
     { "Answer\n```json\n", NULL, NULL, "Answer" },
     { "Answer\n```json", NULL, NULL, "Answer" },
@@ -100,6 +122,18 @@ static const struct row rows[] = {
     { "{name}, these are your actions: one", NULL, NULL, NULL },
     { "{ } actions: none", NULL, NULL, NULL },
     { "Our actions: one, two", NULL, NULL, NULL },
+    { F("[{\"type\":\"a\",\"data\":{}},{\"type\":\"b\"}]"), NULL, NULL, NULL },
+    { "```\n[{\"type\":\"a\",\"data\":{}}]\n```", NULL, NULL, NULL },
+    { F("// so:\n{\"a\":1}"), NULL, NULL, NULL },
+    { "Hello {\"intent\":\"x\"}", NULL, NULL, NULL },
+    { "Hello\n{\"intent\":\"x\"}\nBye", NULL, NULL, NULL },
+    { "Hello\n{\"a\":1}", NULL, NULL, NULL },
+    { "Hello\n{\"a\":1,}", NULL, NULL, NULL },
+    { "Hello\n{ actions: {} }", NULL, NULL, NULL },
+    { "Hello\n{\"list\":[\n{\"intent\":\"x\"}\n]}", NULL, NULL, NULL },
+    { "```js\n{\"actions\": [}\n```\nSo.", NULL, NULL, NULL },
+    { "```js\n{\"intent\": 1}", NULL, NULL, NULL },
+    { "Hello\n{", NULL, NULL, NULL },
     { "```\n{}\n```", NULL, NULL, NULL }, { "Hi ```jsonl", NULL, NULL, NULL }, { F("{\"a\":null}"), NULL, NULL, NULL },
     { "", NULL, NULL, NULL }, { " ", NULL, NULL, NULL }, { "```", NULL, NULL, NULL }, { "``````", NULL, NULL, NULL }, { "{", NULL, NULL, NULL }, { "``` \n{", NULL, NULL, NULL },
 };

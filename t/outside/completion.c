@@ -301,7 +301,8 @@ static void test_shown(void)
         { "Hi `x` there", "Hi `x` there", "" }, { "{\"intent\"", "", NULL }, { " \n{", "", NULL }, { "\n", "", NULL }, { "a ``` b ``` c", "a", "" }, { "```json", "", NULL },
         { "<", "", NULL }, { "\n<thi", "", NULL }, { "<think>a", "", NULL }, { "<think>a</think", "", NULL }, { "<think>a</think>", "", NULL }, { "<think>a</think>\n\nHi ``", "Hi", NULL },
         { "<think>a</think> <thi", "", NULL }, { "<thin air", "<thin air", "" }, { "hm</thin", "hm</thin", "" }, { "hm</think>", "", NULL }, { "hm</think> Hi", "Hi", NULL },
-        { "hm</think>{", "", NULL }, { "a <think>b", "a <think>b", "" },
+        { "Hi\n{", "Hi", "" }, { "Hi\n\n  {\"intent\":\"x\"}\nBye", "Hi", "" }, { "Hi {x}\nBye", "Hi {x}\nBye", "" }, { "Hi\n`{`", "Hi\n`{", "" },
+        { "hm</think>{", "", NULL }, { "hm</think>a\n{", "a", NULL }, { "a <think>b", "a <think>b", "" },
     };
     for (size_t i = 0; i < 2 * ARRAY_LEN(all); i++) {
         struct completion c;

@@ -51,6 +51,11 @@ static const struct openai_row rows[] = {
     ROW("a block alone", SAYS(FENCE(LIST(PICK))), (), AI_ANSWERED, 1, "[" PICKED "]", .response = "{\"response_text\":\"\""),
     ROW("what it does twice is done twice", SAYS(FENCE(LIST(OTHER "," OTHER))), (), AI_ANSWERED, 1, "[" MESSAGE("Other") "," MESSAGE("Other") "]"),
 
+    ROW("an object without a fence", SAYS("Answer\\n\\n" LIST(PICK)), (), AI_ANSWERED, 1, "[" MESSAGE("Answer") "," PICKED "]", .response = "{\"response_text\":\"Answer\",\"processing"),
+    ROW("one that cannot be read", SAYS("Answer\\n\\n" CUT), (), AI_ANSWERED, 1, SAID("Answer"), DROPPED(CUT)),
+    ROW("a list", SAYS("Answer\\n" FENCE("[" PICK "]")), (), AI_ANSWERED, 1, "[" MESSAGE("Answer") "," PICKED "]", .response = "{\"response_text\":\"Answer\",\"processing"),
+    ROW("a comment in front of it", SAYS("Answer\\n" FENCE("// so\\n" LIST(PICK))), (), AI_ANSWERED, 1, "[" MESSAGE("Answer") "," PICKED "]"),
+
     /* a block's actions, and calls */
     ROW("behind them", BESIDE("Answer\\n" FENCE(LIST(PICK)), TO_AGENT), (), AI_ANSWERED, 1, "[" MESSAGE("Answer") "," TRANSFERRED "," PICKED "]", .whole = true),
     ROW("each once", BESIDE(FENCE(LIST(PICK "," TRANSFER "," PICK)), TO_AGENT), (), AI_ANSWERED, 1, "[" TRANSFERRED "," PICKED "]", .whole = true),
