@@ -348,10 +348,7 @@ struct sv completion_shown(const struct completion *c)
 {
     enum thoughts how;
     struct sv text = completion_said(c, &how);
-    size_t first = 0;
-    while (first < text.n && strchr(" \t\r\n", text.p[first]) != NULL)
-        first++;
-    if (first == text.n || how == THOUGHTS_MAYBE || (how == THOUGHTS_NONE && c->hides))
+    if (thoughts_behind_blanks(text).n == 0 || how == THOUGHTS_MAYBE || (how == THOUGHTS_NONE && c->hides))
         return SV("");
     const char *block = memmem(text.p, text.n, "```", 3);
     if (block != NULL)

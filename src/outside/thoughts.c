@@ -18,16 +18,20 @@ static const struct {
     { { "[THINK]", 7 }, { "[/THINK]", 8 }, false },
 };
 
-static struct sv without_blanks(struct sv s)
-{
-    while (s.n > 0 && strchr(" \t\r\n", s.p[0]) != NULL)
-        s.p++, s.n--;
-    return s;
-}
-
 static struct sv behind(struct sv s, size_t n)
 {
     return (struct sv){ s.p + n, s.n - n };
+}
+
+struct sv thoughts_behind_blanks(struct sv s)
+{
+    static const struct sv blanks[] = { { " ", 1 }, { "\t", 1 }, { "\r", 1 }, { "\n", 1 }, { "\xef\xbb\xbf", 3 }, { "\xe2\x80\x8b", 3 } };
+    for (size_t i = 0; i < ARRAY_LEN(blanks);) {
+        bool blank = sv_starts(s, blanks[i]);
+        s = blank ? behind(s, blanks[i].n) : s;
+        i = blank ? 0 : i + 1;
+    }
+    return s;
 }
 
 static const char *find(struct sv s, struct sv tag)
@@ -39,7 +43,7 @@ static const char *find(struct sv s, struct sv tag)
 static enum thoughts to_end(struct sv s, struct sv end, struct sv *rest)
 {
     const char *at = find(s, end);
-    *rest = at == NULL ? SV("") : without_blanks(behind(s, (size_t)(at - s.p) + end.n));
+    *rest = at == NULL ? SV("") : thoughts_behind_blanks(behind(s, (size_t)(at - s.p) + end.n));
     return at == NULL ? THOUGHTS_OPEN : THOUGHTS_OVER;
 }
 
@@ -69,7 +73,7 @@ static enum thoughts unopened(struct sv s, struct sv *rest)
             end = find(behind(s, (size_t)(end - s.p) + 1), tags[i].end);
         if (end == NULL || find((struct sv){ s.p, (size_t)(end - s.p) }, tags[i].begin) != NULL)
             continue;
-        *rest = without_blanks(behind(s, (size_t)(end - s.p) + tags[i].end.n));
+        *rest = thoughts_behind_blanks(behind(s, (size_t)(end - s.p) + tags[i].end.n));
         return THOUGHTS_UNOPENED;
     }
     return THOUGHTS_NONE;
@@ -77,7 +81,7 @@ static enum thoughts unopened(struct sv s, struct sv *rest)
 
 enum thoughts thoughts_in(struct sv text, struct sv *said)
 {
-    struct sv s = without_blanks(text), rest = SV("");
+    struct sv s = thoughts_behind_blanks(text), rest = SV("");
     enum thoughts first = opened(s, &rest), next = first;
     *said = text.n > 0 ? text : SV("");
     if (first == THOUGHTS_NONE) {

@@ -299,7 +299,7 @@ static void test_shown(void)
     } all[] = {
         { "", "", NULL }, { "Hi", "Hi", "" }, { " Hi ", " Hi", "" }, { "Hi `", "Hi", "" }, { "Hi ``", "Hi", "" }, { "Hi ```json", "Hi", "" },
         { "Hi `x` there", "Hi `x` there", "" }, { "{\"intent\"", "", NULL }, { " \n{", "", NULL }, { "\n", "", NULL }, { "a ``` b ``` c", "a", "" }, { "```json", "", NULL },
-        { "<", "", NULL }, { "\n<thi", "", NULL }, { "<think>a", "", NULL }, { "<think>a</think", "", NULL }, { "<think>a</think>", "", NULL }, { "<think>a</think>\n\nHi ``", "Hi", NULL },
+        { "<", "", NULL }, { "\n<thi", "", NULL }, { "\xef\xbb\xbf", "", NULL }, { "\xef\xbb\xbf<thi", "", NULL }, { "<think>a", "", NULL }, { "<think>a</think", "", NULL }, { "<think>a</think>", "", NULL }, { "<think>a</think>\n\nHi ``", "Hi", NULL },
         { "<think>a</think> <thi", "", NULL }, { "<thin air", "<thin air", "" }, { "hm</thin", "hm</thin", "" }, { "hm</think>", "", NULL }, { "hm</think> Hi", "Hi", NULL },
         { "Hi\n{", "Hi", "" }, { "Hi\n\n  {\"intent\":\"x\"}\nBye", "Hi", "" }, { "Hi {x}\nBye", "Hi {x}\nBye", "" }, { "Hi\n`{`", "Hi\n`{", "" },
         { "hm</think>{", "", NULL }, { "hm</think>a\n{", "a", NULL }, { "a <think>b", "a <think>b", "" },
