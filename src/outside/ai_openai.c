@@ -324,7 +324,7 @@ static bool take_piece(void *arg, struct sv content_type, struct sv piece)
     struct ai_call *c = arg;
     const struct completion *now = &c->read.completion;
     bool more = completion_read_add(&c->read, content_type, piece);
-    if (growth(c).n > 0 && !loop_timer_is_set(c->grown))
+    if (!loop_timer_is_set(c->grown))
         loop_timer_set(c->grown, 0);
     if (now->done || now->finish.n > 0)
         loop_timer_set(c->again, now->done ? AFTER_DONE_MS : AFTER_FINISH_MS);

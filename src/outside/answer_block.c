@@ -378,7 +378,7 @@ int answer_block_read(struct sv text, struct answer_block *out)
 {
     int failed = read_all(text, out);
     struct sv said = json_sv(out->known, "response_text");
-    if (said.p != NULL) {
+    if (said.n > 0) {
         buf_clear(&out->rest);
         buf_add(&out->rest, said);
     }

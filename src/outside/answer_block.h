@@ -21,7 +21,7 @@
 /* Zeroed is an empty one. */
 struct answer_block {
     json_t *known;     /* of several: all of their actions, of other members the first; NULL: there is none */
-    struct buf rest;   /* the text without any of them, or of those with nothing in them; where a known one has a response_text, that instead */
+    struct buf rest;   /* the text without any of them, or of those with nothing in them; where a known one has a response_text that is not empty, that instead */
     struct buf broken; /* the broken ones, as they stand there; "" none */
 };
 

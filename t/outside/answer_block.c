@@ -44,6 +44,8 @@ static const struct row rows[] = {
     /* without a fence, at the end */
     { "Hello\n\n{\"intent\":\"x\",\"confidence\":0.5}", "{\"intent\":\"x\",\"confidence\":0.5}", NULL, "Hello" },
     { "Hello\n  {\n  \"intent\": \"}\"\n}\n", "{\"intent\":\"}\"}", NULL, "Hello" },
+    { "Hello\n" F("{\"response_text\":\"\",\"actions\":[1]}"), "{\"response_text\":\"\",\"actions\":[1]}", NULL, "Hello" },
+    { "{\"response_text\":\"\",\"actions\":[1]}", "{\"response_text\":\"\",\"actions\":[1]}", NULL, "" },
     { "Hello\n{\"response_text\":\"Yes\"}", "{\"response_text\":\"Yes\"}", NULL, "Yes" },
     { "a " F("{\"intent\":\"x\"}") "\nb\n{\"entities\":{}}", "{\"intent\":\"x\",\"entities\":{}}", NULL, "a\nb" },
     { F("{\"a\":1}") "\n{\"intent\":\"x\"}", "{\"intent\":\"x\"}", NULL, F("{\"a\":1}") },
