@@ -167,37 +167,35 @@ static void finished(struct swept_page *p)
     let_go(p);
 }
 
+/* In the answer to a put of a sweep; false: it is over, or has failed. */
+static bool put_well(struct swept_page *p, enum store_status status)
+{
+    if (!sweep_heard(p))
+        return false;
+    if (status != STORE_DONE)
+        failed(p);
+    return status == STORE_DONE;
+}
+
 static void behind_removed(void *arg, enum store_status status)
 {
     struct swept_page *p = arg;
-    if (!sweep_heard(p))
-        return;
-    if (status == STORE_DONE)
+    if (put_well(p, status))
         finished(p);
-    else
-        failed(p);
 }
 
 static void swept_written(void *arg, enum store_status status)
 {
     struct swept_page *p = arg;
-    if (!sweep_heard(p))
-        return;
-    if (status == STORE_DONE)
+    if (put_well(p, status))
         put(p, names[SWEEP_BEHIND], 0, VALUE_TTL_MS, behind_removed, p);
-    else
-        failed(p);
 }
 
 static void seen_written(void *arg, enum store_status status)
 {
     struct swept_page *p = arg;
-    if (!sweep_heard(p))
-        return;
-    if (status == STORE_DONE)
+    if (put_well(p, status))
         put(p, names[SWEEP_SWEPT], p->value[SWEEP_SWEPT], VALUE_TTL_MS, swept_written, p);
-    else
-        failed(p);
 }
 
 /* All of it is known since began_ms. */
@@ -260,10 +258,6 @@ static void begin_run(struct swept_page *p)
 {
     struct sweep_run *r = &p->run;
     int64_t now_ms = clock_wall_ms(), base_ms = base_of(p, now_ms);
-    if (base_ms == 0) { /* it begins here */
-        note_all(p, now_ms);
-        return;
-    }
     char since[25];
     int64_t since_ms = base_ms - MARGIN_MS > now_ms - MOST_MS ? base_ms - MARGIN_MS : now_ms - MOST_MS;
     *r = (struct sweep_run){ .began_ms = now_ms, .since_ms = since_ms, .base_ms = base_ms, .visited = map_new(), .done = map_new(), .left = map_new(), .list = arena_new(0, RUN_BYTES), .a = arena_new(0, RUN_BYTES),
@@ -279,23 +273,29 @@ static void begin_run(struct swept_page *p)
 static void deferred_removed(void *arg, enum store_status status)
 {
     struct swept_page *p = arg;
-    if (!sweep_heard(p))
-        return;
-    if (status == STORE_DONE)
+    if (put_well(p, status))
         begin_run(p);
-    else
-        failed(p);
 }
 
 static void behind_written(void *arg, enum store_status status)
 {
     struct swept_page *p = arg;
-    if (!sweep_heard(p))
-        return;
-    if (status == STORE_DONE)
+    if (put_well(p, status))
         put(p, names[SWEEP_DEFERRED], 0, VALUE_TTL_MS, deferred_removed, p);
-    else
-        failed(p);
+}
+
+/* Nothing is known of the page: it begins now, as if it had just been seen. "seen" first, "behind" alone would be a day. */
+static void page_begun(void *arg, enum store_status status)
+{
+    struct swept_page *p = arg;
+    if (put_well(p, status))
+        put(p, names[SWEEP_BEHIND], p->value[SWEEP_BEHIND], VALUE_TTL_MS, behind_written, p);
+}
+
+static void begin_page(struct swept_page *p, int64_t now_ms)
+{
+    p->value[SWEEP_SEEN] = p->value[SWEEP_BEHIND] = now_ms;
+    put(p, names[SWEEP_SEEN], now_ms, VALUE_TTL_MS, page_begun, p);
 }
 
 static bool is_time(const struct swept_page *p)
@@ -323,10 +323,12 @@ static bool is_needed(struct swept_page *p)
 /* All four are known, and the lease is ours. */
 static void decide(struct swept_page *p)
 {
-    int64_t deferred = earlier(p->value[SWEEP_DEFERRED], p->value[SWEEP_BEHIND]);
+    int64_t deferred = earlier(p->value[SWEEP_DEFERRED], p->value[SWEEP_BEHIND]), now_ms = clock_wall_ms();
     if (!is_needed(p)) {
         rest(p);
         let_go(p);
+    } else if (base_of(p, now_ms) == 0) {
+        begin_page(p, now_ms);
     } else if (p->value[SWEEP_DEFERRED] == 0) {
         begin_run(p);
     } else {
