@@ -222,7 +222,11 @@ static void among_many(struct rig *r)
     is_int(erase(r, ARCHIVE_SESSION, "many-700", 1000).status, ARCHIVE_DONE, "%s: one more", NAME);
     for (unsigned i = 0; i < N; i++)
         items[i] = erase_message(r, arena_printf(r->arena, "many-%u", i).p, "m", arena_printf(r->arena, "many-u-%u", i).p, 900);
+    struct archive *usual = r->a;
+    r->a = rig_archive(r, 20000, 1); /* other tests may have the machine; with a plan of old statistics it is minutes */
     ok(rig_kept(r, items, N), "%s: a large batch, of which one was erased", NAME);
+    archive_close(r->a);
+    r->a = usual;
     is_str(rig_query(r, "SELECT count(*) FROM conversations WHERE conversation_id LIKE 'many-%'"), "1499", "%s: all others are there", NAME);
     (void)rig_query(r, r->server != NULL ? "DELETE FROM erasures WHERE erased_at = to_timestamp(2000000000)" : "DELETE FROM erasures WHERE erased_at = 2000000000000");
 }

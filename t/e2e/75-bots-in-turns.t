@@ -7,6 +7,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/../lib";
 use JSON::PP ();
+use List::Util qw(min);
 use Test::More;
 use Time::HiRes qw(sleep time);
 use Stack;
@@ -190,7 +191,7 @@ sub not_delivered {
 # Its platform's address and its policy change while its AI is asked.
 sub running_turn_keeps {
     my $s = shift;
-    my $seconds = bound(4);
+    my $seconds = min(20, bound(4)); # the AI has AI_SERVICE_TIMEOUT for it
     set($s, 'platforms', {name => 'moving', provider => 'actions', base_url => "http://127.0.0.1:$s->{double_port}"});
     in_force($s, 'a bot that will change', sub { set($s, 'bots', {bot_id => 'keeper', name => 'Keeper', platform => 'moving', settings => {on_newer => 'finish'}}) });
     my $old = admin($s, GET => 'bots/keeper')->json->{version};
@@ -447,7 +448,7 @@ sub no_secrets {
 
 sub start_stack {
     my (%o) = @_;
-    my $s = Stack->start(responders => 2, daemons => 2, %o, bot_name => 'The Default', env => {%SECRET, ENVIRONMENT => 'test', BOT_NAME => 'The Default', %{$o{env} || {}}});
+    my $s = Stack->start(responders => 2, daemons => 2, %o, bot_name => 'The Default', env => {%SECRET, ENVIRONMENT => 'test', BOT_NAME => 'The Default', AI_SERVICE_TIMEOUT => 60, %{$o{env} || {}}});
     start_second($s);
     wait_for('the tables', 30, sub { admin($s, GET => 'bots')->status == 200 }) or die 'no tables' if !defined $o{postgres};
     return $s;
