@@ -55,6 +55,7 @@ static const struct {
     { REASON_AI_UNREACHABLE, "The AI service could not be reached, or had an error of its own." },
     { REASON_AI_CIRCUIT_OPEN, "The AI service has failed so often lately that it was not asked." },
     { REASON_AI_REFUSED, "The AI service refused the request." },
+    { REASON_AI_DENIED, "The AI service lets nobody in: its token, account, model or address has to be mended. The log says how it said so." },
     { REASON_AI_INVALID_ANSWER, "The AI service answered something that cannot be used." },
     { REASON_AI_ANSWER_TOO_LARGE, "The answer of the AI service was too large." },
     { REASON_OUT_OF_MEMORY, "The process that worked on it was short of memory." },

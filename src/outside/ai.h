@@ -51,9 +51,16 @@ struct ai_request {
 enum ai_outcome {
     AI_ANSWERED,
     AI_UNREACHABLE, /* connect error, 429, 5xx, timeout: may be asked again later */
-    AI_REFUSED,     /* 4xx: asking again will not help */
+    AI_REFUSED,     /* 4xx: asking this again will not help */
+    AI_DENIED,      /* 401, 402, 404, 3xx, no quota: it is not about this question. Good again once somebody has mended token, account, model or address */
     AI_INVALID,     /* an answer that is none: not JSON, no response_text. May be asked again */
 };
+
+/* A status that is AI_DENIED. */
+static inline bool ai_is_denied_status(int64_t status)
+{
+    return status == 401 || status == 402 || status == 404 || (status >= 300 && status < 400);
+}
 
 /* response is the seed's `ai_response` object with response_text, processing_time_ms and model_used filled in; actions is the
  * reply's own `actions` array or NULL. Both are borrowed until the callback returns (incref to keep). */

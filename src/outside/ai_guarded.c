@@ -51,7 +51,7 @@ static void answered(void *arg, const struct ai_answer *a)
 {
     struct ai_call *c = arg;
     c->inner = NULL;
-    if (a->outcome == AI_UNREACHABLE)
+    if (a->outcome == AI_UNREACHABLE || a->outcome == AI_DENIED)
         breaker_bad(c->ai->breaker, &c->pass, a->retry_after_ms, a->http_status == 429);
     else
         breaker_good(c->ai->breaker, &c->pass);

@@ -90,7 +90,9 @@ static enum ai_outcome outcome_of(const struct http_answer *h)
     case HTTP_ANSWERED:
         if (h->status >= 200 && h->status < 300)
             return AI_ANSWERED;
-        return h->status == 408 || h->status == 429 || h->status >= 500 ? AI_UNREACHABLE : AI_REFUSED;
+        if (h->status == 408 || h->status == 429 || h->status >= 500)
+            return AI_UNREACHABLE;
+        return ai_is_denied_status(h->status) ? AI_DENIED : AI_REFUSED;
     case HTTP_NOT_SENT:
         return h->err.code == ERR_INVALID || h->err.code == ERR_RANGE ? AI_REFUSED : AI_UNREACHABLE;
     case HTTP_TOO_LATE:
@@ -113,7 +115,7 @@ static void answered(void *arg, const struct http_answer *h)
     if (a.outcome == AI_ANSWERED && ai_reply_read(h->body, h->took_ms, c->ai->at.model.n > 0 ? c->ai->at.model.p : "", &reply, &a.err) != 0)
         a.outcome = AI_INVALID;
     else if (h->outcome == HTTP_ANSWERED && a.outcome != AI_ANSWERED)
-        (void)err_set(&a.err, a.outcome == AI_REFUSED ? ERR_REFUSED : ERR_UNAVAILABLE,
+        (void)err_set(&a.err, a.outcome != AI_UNREACHABLE ? ERR_REFUSED : ERR_UNAVAILABLE,
                       "the AI service answered with status %d", h->status);
     a.response = reply.response;
     a.actions = reply.actions;

@@ -164,7 +164,12 @@ struct failure {
     bool passes; /* may be tried again */
 };
 
-static struct failure failure_of_state(enum completion_state state, const struct err *e)
+static enum ai_outcome outcome_of_denial(enum completion_denial denial)
+{
+    return denial == DENIAL_ALL ? AI_DENIED : AI_REFUSED;
+}
+
+static struct failure failure_of_state(enum completion_state state, enum completion_denial denial, const struct err *e)
 {
     struct failure f = { .answer = { .outcome = AI_INVALID, .retry_after_ms = -1, .err = *e }, .passes = true };
     switch (state) {
@@ -179,7 +184,7 @@ static struct failure failure_of_state(enum completion_state state, const struct
         break;
     case COMPLETION_REFUSED:
     case COMPLETION_DENIED:
-        f.answer.outcome = AI_REFUSED;
+        f.answer.outcome = outcome_of_denial(denial);
         f.passes = false;
         break;
     case COMPLETION_LARGE:
@@ -192,10 +197,12 @@ static struct failure failure_of_state(enum completion_state state, const struct
 static struct failure failure_of_http(const struct http_answer *h)
 {
     struct failure f = { .answer = { .outcome = AI_UNREACHABLE, .retry_after_ms = h->retry_after_ms, .err = h->err }, .passes = true };
+    enum completion_denial denial = DENIAL_NONE;
     switch (h->outcome) {
     case HTTP_ANSWERED:
         f.answer.http_status = h->status;
-        f.passes = !completion_is_denied(h->status, h->body, &f.answer.err);
+        denial = completion_denial(h->status, h->body, &f.answer.err);
+        f.passes = denial == DENIAL_NONE;
         break;
     case HTTP_NOT_SENT:
         f.passes = h->err.code != ERR_INVALID && h->err.code != ERR_RANGE;
@@ -211,7 +218,7 @@ static struct failure failure_of_http(const struct http_answer *h)
         break;
     }
     if (!f.passes)
-        f.answer.outcome = AI_REFUSED;
+        f.answer.outcome = outcome_of_denial(denial);
     return f;
 }
 
@@ -269,7 +276,7 @@ static void judge(struct ai_call *c, const struct http_answer *h)
     enum completion_state state = whole || c->read.bytes > 0 ? completion_read_end(&c->read, &e) : COMPLETION_CUT;
     learn(c, whole, state);
     bool cut = state == COMPLETION_CUT || state == COMPLETION_BROKEN || state == COMPLETION_EMPTY;
-    struct failure f = !whole && cut ? failure_of_http(h) : failure_of_state(state, &e);
+    struct failure f = !whole && cut ? failure_of_http(h) : failure_of_state(state, c->read.completion.denial, &e);
     c->answers += whole;
     if (whole && h != NULL)
         f.answer.http_status = h->status;

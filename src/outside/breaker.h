@@ -31,9 +31,9 @@ struct breaker_call { /* one call that was let through */
 };
 /* May a call be made? After `true` exactly one of breaker_good, _bad, _gone follows with that struct. */
 bool breaker_ask(struct breaker *b, struct breaker_call *c);
-/* The upstream answered, whatever it said. */
+/* The upstream answered, whatever it said about that one call. */
 void breaker_good(struct breaker *b, const struct breaker_call *c);
-/* It could not be reached, or answered that it cannot. said_ms: its Retry-After, -1 none. `busy`: it only wants less (429): that opens
+/* It could not be reached, or answered that it cannot, or lets nobody in. said_ms: its Retry-After, -1 none. `busy`: it only wants less (429): that opens
  * nothing that is closed. */
 void breaker_bad(struct breaker *b, const struct breaker_call *c, int64_t said_ms, bool busy);
 /* The call was broken off from this side. */

@@ -4,6 +4,7 @@
 #include "config.h"
 
 #include "lib/plain.h"
+#include "outside/ai.h"
 #include "outside/completion.h"
 #include "outside/completion_calls.h"
 
@@ -65,25 +66,31 @@ static int64_t number_of(const json_t *error, const char *name)
     return n;
 }
 
-static bool is_final_status(int64_t status)
+static enum completion_denial denial_of_status(int64_t status)
 {
-    return status >= 300 && status < 500 && status != 408 && status != 409 && status != 429;
+    if (ai_is_denied_status(status))
+        return DENIAL_ALL;
+    return status >= 400 && status < 500 && status != 408 && status != 409 && status != 429 ? DENIAL_QUESTION : DENIAL_NONE;
 }
 
-static bool is_denial(int status, const json_t *error)
+/* status 200: an error inside an answer. */
+static enum completion_denial denial_of(int status, const json_t *error)
 {
     static const char *const quota[] = { "insufficient_quota", "billing_hard_limit_reached", "billing_not_active", NULL };
-    static const char *const final[] = { "invalid_request_error", "authentication_error", "permission_error", "permission_denied_error", "not_found_error",
-                                         "invalid_api_key", "model_not_found", "context_length_exceeded", NULL };
+    static const char *const all[] = { "authentication_error", "invalid_api_key", "not_found_error", "model_not_found", NULL };
+    static const char *const question[] = { "invalid_request_error", "permission_error", "permission_denied_error", "context_length_exceeded", NULL };
     struct sv code = json_sv(error, "code"), type = json_sv(error, "type");
     if (is_among(code, quota) || is_among(type, quota))
-        return true;
-    if (status != 200)
-        return is_final_status(status);
-    return is_among(code, final) || is_among(type, final) || is_final_status(number_of(error, "code")) || is_final_status(number_of(error, "status"));
+        return DENIAL_ALL;
+    enum completion_denial denial = denial_of_status(status != 200 ? status : number_of(error, "code"));
+    if (status == 200 && denial == DENIAL_NONE)
+        denial = denial_of_status(number_of(error, "status"));
+    if ((status == 200 || denial == DENIAL_QUESTION) && (is_among(code, all) || is_among(type, all)))
+        return DENIAL_ALL;
+    return status == 200 && denial == DENIAL_NONE && (is_among(code, question) || is_among(type, question)) ? DENIAL_QUESTION : denial;
 }
 
-static void say(struct err *e, bool denied, const char *what, const json_t *error)
+static void say(struct err *e, enum completion_denial denial, const char *what, const json_t *error)
 {
     static const char *const names[] = { "type", "code", "param" };
     char words[3 * (WORD_MAX + 2) + 1] = "";
@@ -98,7 +105,7 @@ static void say(struct err *e, bool denied, const char *what, const json_t *erro
     }
     if (n == 0 && number_of(error, "code") != 0)
         (void)snprintf(words, sizeof(words), "%lld", (long long)number_of(error, "code"));
-    (void)err_set(e, denied ? ERR_REFUSED : ERR_UNAVAILABLE, "%s%s%s", what, words[0] != '\0' ? ": " : "", words);
+    (void)err_set(e, denial != DENIAL_NONE ? ERR_REFUSED : ERR_UNAVAILABLE, "%s%s%s", what, words[0] != '\0' ? ": " : "", words);
 }
 
 /* {"error":{...}}, {"error":"..."}, {"object":"error",...}; NULL: none of them. */
@@ -110,16 +117,16 @@ static const json_t *error_of(const json_t *root)
     return sv_eq(json_sv(root, "object"), SV("error")) ? root : NULL;
 }
 
-bool completion_is_denied(int status, struct sv body, struct err *e)
+enum completion_denial completion_denial(int status, struct sv body, struct err *e)
 {
     json_t *root = json_read(body, false, NULL);
     const json_t *error = error_of(root);
     char what[64];
-    bool denied = is_denial(status, error != NULL ? error : root);
+    enum completion_denial denial = denial_of(status, error != NULL ? error : root);
     (void)snprintf(what, sizeof(what), "the AI service answered with status %d", status);
-    say(e, denied, what, error != NULL ? error : root);
+    say(e, denial, what, error != NULL ? error : root);
     json_decref(root);
-    return denied;
+    return denial;
 }
 
 const char *completion_bound_name(enum completion_bound b)
@@ -240,8 +247,10 @@ static void add_root(struct completion *c, const json_t *root)
     const json_t *error = error_of(root), *choices = json_object_get(root, "choices");
     size_t i;
     json_t *choice;
-    if (error != NULL && c->error.code == ERR_NONE)
-        say(&c->error, is_denial(200, error), "the AI service answered with an error", error);
+    if (error != NULL && c->error.code == ERR_NONE) {
+        c->denial = denial_of(200, error);
+        say(&c->error, c->denial, "the AI service answered with an error", error);
+    }
     c->broken |= choices != NULL && !json_is_null(choices) && !json_is_array(choices);
     json_array_foreach(choices, i, choice) if (json_i64(choice, "index", 0) == 0) add_choice(c, choice);
     add_usage(c, json_object_get(root, "usage"));
@@ -304,7 +313,7 @@ enum completion_state completion_judge(const struct completion *c, struct err *e
         return (void)err_set(e, ERR_RANGE, "the AI service's answer is too large"), COMPLETION_LARGE;
     if (c->error.code != ERR_NONE) {
         *e = c->error;
-        return c->error.code == ERR_REFUSED ? COMPLETION_DENIED : COMPLETION_ERROR;
+        return c->denial != DENIAL_NONE ? COMPLETION_DENIED : COMPLETION_ERROR;
     }
     if (c->broken)
         return (void)err_set(e, ERR_INVALID, "the AI service's answer is no completion"), COMPLETION_BROKEN;

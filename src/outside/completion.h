@@ -19,13 +19,21 @@ struct completion_call {
     int64_t index; /* -1: it came without */
 };
 
+/* Whether an error of the service would be the same if it were asked again ... */
+enum completion_denial {
+    DENIAL_NONE,
+    DENIAL_QUESTION, /* yes: what it was asked is the matter */
+    DENIAL_ALL,      /* until somebody mends it: token, account, model, address */
+};
+
 struct completion {
     struct buf text, refusal, model, finish; /* text: with its thoughts; finish: finish_reason, "" as long as there is none */
     json_t *extras;                          /* members of the message that are not known here; NULL: none */
     struct completion_call *calls;
     size_t calls_n, calls_size;
     int64_t prompt_tokens, completion_tokens, total_tokens; /* -1: not said */
-    struct err error;                                       /* what the service said instead of an answer; ERR_REFUSED: asking again will not help */
+    struct err error;                                       /* what the service said instead of an answer */
+    enum completion_denial denial;                          /* which that is */
     bool hides;                                             /* the caller's: its thoughts are taken to have begun before its first byte (completion_shown) */
     bool done;                                              /* [DONE], or one object */
     bool broken;                                            /* something was no JSON, or had another shape */
@@ -37,7 +45,7 @@ enum completion_state {
     COMPLETION_LENGTH,  /* the answer is longer than the service lets it be */
     COMPLETION_REFUSED, /* the model, or a filter, will not answer */
     COMPLETION_ERROR,   /* an error object instead of an answer */
-    COMPLETION_DENIED,  /* the same, and asking again will not help */
+    COMPLETION_DENIED,  /* the same, and asking again will not help; `denial` says what would */
     COMPLETION_BROKEN,  /* no such thing as an answer */
     COMPLETION_EMPTY,   /* neither something said nor a call */
     COMPLETION_LARGE,
@@ -56,8 +64,8 @@ struct sv completion_said(const struct completion *c, enum thoughts *how);
 /* What may be shown of that while it grows: not what may become a JSON block, or is one; nothing as long as the model may still be thinking. Where that
  * shows too late, since a tag ends what had no beginning, it begins anew behind the tag: the first byte is another one then. */
 struct sv completion_shown(const struct completion *c);
-/* An error of the service that asking again will not help with, by the body of an answer with `status` (200 for an error inside an answer). */
-bool completion_is_denied(int status, struct sv body, struct err *e);
+/* What an answer with `status`, of which `body` is an error, is; *e says it. */
+enum completion_denial completion_denial(int status, struct sv body, struct err *e);
 
 /* The two names of an answer's bound in a request. Services know one of them, or both. */
 enum completion_bound { COMPLETION_OLDER_BOUND, COMPLETION_NEWER_BOUND };

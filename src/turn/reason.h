@@ -46,6 +46,7 @@
 #define REASON_BOT_UNUSABLE "bot_unusable"
 #define REASON_AI_UNREACHABLE "ai_unreachable"
 #define REASON_AI_REFUSED "ai_refused"
+#define REASON_AI_DENIED "ai_denied"
 #define REASON_AI_INVALID_ANSWER "ai_invalid_answer"
 #define REASON_AI_ANSWER_TOO_LARGE "ai_answer_too_large"
 #define REASON_OUT_OF_MEMORY "responder_out_of_memory"

@@ -226,7 +226,12 @@ void turn_think(struct turn *turn)
 
 static const char *const outcomes[] = {
     [AI_ANSWERED] = REASON_ANSWERED, [AI_UNREACHABLE] = REASON_AI_UNREACHABLE, [AI_REFUSED] = REASON_AI_REFUSED,
-    [AI_INVALID] = REASON_AI_INVALID_ANSWER,
+    [AI_DENIED] = REASON_AI_DENIED, [AI_INVALID] = REASON_AI_INVALID_ANSWER,
+};
+
+/* Who is not let in waits as for a service that is away: it may be mended, and no message is to blame. */
+static const enum failure failures[] = {
+    [AI_UNREACHABLE] = FAILURE_UNREACHABLE, [AI_REFUSED] = FAILURE_REFUSED, [AI_DENIED] = FAILURE_UNREACHABLE, [AI_INVALID] = FAILURE_INVALID,
 };
 
 static void answered(void *arg, const struct ai_answer *answer)
@@ -259,10 +264,7 @@ static void answered(void *arg, const struct ai_answer *answer)
     }
     log_warning("the AI gave no answer", "request_id", turn->client.request_id.p, "conversation_id", turn->id.p, "turn_id", turn->record.turn_id, "outcome",
                 outcomes[answer->outcome], "error", answer->err.text, NULL);
-    enum failure failure = answer->outcome == AI_UNREACHABLE ? FAILURE_UNREACHABLE
-                           : answer->outcome == AI_REFUSED   ? FAILURE_REFUSED
-                                                             : FAILURE_INVALID;
-    turn_ai_failed(turn, failure, outcomes[answer->outcome]);
+    turn_ai_failed(turn, failures[answer->outcome], outcomes[answer->outcome]);
 }
 
 /* ---- the question ---- */

@@ -14,8 +14,8 @@ my $processes = 3; # two responders and a daemon, each with breakers of its own
 my $failures  = 3;
 
 sub start {
-    my $store = shift;
-    return Stack->start(store => $store, env => {BREAKER_FAILURES => $failures, BREAKER_OPEN_MS => 3000, AI_SERVICE_RETRIES => 0});
+    my ($store, %env) = @_;
+    return Stack->start(store => $store, env => {%env, BREAKER_FAILURES => $failures, BREAKER_OPEN_MS => 3000, AI_SERVICE_RETRIES => 0});
 }
 
 sub reason { my $j = $_[0]->json; ref $j->{result} eq 'HASH' ? $j->{result}{reason} // '' : '' }
@@ -118,6 +118,21 @@ sub refusals {
     return;
 }
 
+# A key that is taken back is nobody's message's fault: whoever mends it finds all of them waiting.
+sub denied {
+    my $s = start('sqlite', JOB_MAX_ATTEMPTS => 1); # a refusal would be the end
+    $s->control(ai => {status => 401});
+    my $seen = until_reason($s, 'k', 'ai_circuit_open', 2);
+    is(join(' ', sort keys %$seen), 'ai_circuit_open ai_denied', 'an AI that lets nobody in is asked now and then, as one that is away') or diag(explain($seen));
+    my $n = $seen->{ai_circuit_open} + $seen->{ai_denied};
+    ok(wait_for('a probe', 60, sub { logged($s, 'circuit half-open') >= 1 }), 'one call tries from time to time');
+    $s->control(ai => {status => undef});
+    ok(wait_for('all replies', 150, sub { my $got = $s->covered_everywhere; !grep { !$got->{"k$_"}{m1} } 1 .. $n }), 'when the key is good again, all are answered');
+    is_deeply([grep { $_ != 1 } map { $_->{m1} } values %{$s->covered_everywhere}], [], 'once');
+    $s->end_well;
+    return;
+}
+
 plan skip_all => 'no lighttpd' if Stack::missing('lighttpd');
 subtest 'the AI is away, SQLite' => sub { ai_down('sqlite') };
 subtest 'the AI is away, Redis' => sub {
@@ -127,4 +142,5 @@ subtest 'the AI is away, Redis' => sub {
 };
 subtest 'the platform is away' => \&platform_down;
 subtest 'refusals' => \&refusals;
+subtest 'a key that is taken back' => \&denied;
 done_testing;

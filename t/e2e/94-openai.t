@@ -37,7 +37,7 @@ my $mock = Stack::ChatMock->start(
     {match => {userMessage => 'controls'}, response => {content => "A\a bell\r\nand\x{85}more\x1b."}},
     {match => {userMessage => 'a riddle'}, response => {content => "<think>\n$THOUGHTS</think>\n\n$STORY"}, chunkSize => 8, latency => 60},
     {match => {userMessage => 'hard to answer'}, response => {content => "${THOUGHTS}</think>\n\nIt is simple.", reasoning => 'Another thought.'}},
-    {match => {userMessage => 'refused'}, response => {error => {message => 'no such model', type => 'invalid_request_error', code => 'model_not_found'}, status => 404}},
+    {match => {userMessage => 'refused'}, response => {error => {message => 'too long', type => 'invalid_request_error', code => 'context_length_exceeded'}, status => 400}},
 );
 my $s;
 

@@ -6,7 +6,7 @@
 #include "t/tap.h"
 
 const char *const ai_outcomes[] = {
-    [AI_ANSWERED] = "answered", [AI_UNREACHABLE] = "unreachable", [AI_REFUSED] = "refused", [AI_INVALID] = "invalid",
+    [AI_ANSWERED] = "answered", [AI_UNREACHABLE] = "unreachable", [AI_REFUSED] = "refused", [AI_DENIED] = "denied", [AI_INVALID] = "invalid",
 };
 
 void tell(void *arg, const struct ai_answer *a)

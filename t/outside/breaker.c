@@ -225,7 +225,7 @@ static struct told send_to(struct rig *r, struct platform *p)
 static void before_ai(struct rig *r)
 {
     static const struct peer_step steps[] = { { .answer = DOWN }, { .answer = "HTTP/1.1 400 X\r\nContent-Length: 0\r\n\r\n" },
-                                              { .answer = DOWN }, { .answer = DOWN }, { .answer = GOOD } };
+                                              { .answer = DOWN }, { .answer = "HTTP/1.1 401 X\r\nContent-Length: 0\r\n\r\n" }, { .answer = GOOD } };
     struct peer *p = peer_start(steps, ARRAY_LEN(steps));
     struct breaker *b = breaker_new("AI", 2, 60000);
     struct ai_native_options o = { .url = rig_url(peer_port(p), "/"), .path = "/process", .token = "", .model = "m" };
@@ -237,7 +237,8 @@ static void before_ai(struct rig *r)
     ok(t.outcome == AI_REFUSED, "400: refused");
     (void)ask(r, ai);
     is_int(ai_wait_ms(ai), 0, "not two failures in a row yet");
-    (void)ask(r, ai);
+    t = ask(r, ai);
+    ok(t.outcome == AI_DENIED, "401: denied");
     is_str(state(b), "open", "two in a row open it");
     t = ask(r, ai);
     ok(t.outcome == AI_UNREACHABLE && t.circuit_open, "then nobody is asked");

@@ -323,23 +323,23 @@ static void test_denied(void)
     static const struct {
         int status;
         const char *body;
-        bool denied;
+        enum completion_denial denial;
         const char *text;
     } all[] = {
-        { 400, "{\"error\":{\"type\":\"invalid_request_error\",\"code\":\"unsupported_parameter\",\"param\":\"max_tokens\"}}", true,
+        { 400, "{\"error\":{\"type\":\"invalid_request_error\",\"code\":\"unsupported_parameter\",\"param\":\"max_tokens\"}}", DENIAL_QUESTION,
           "status 400: invalid_request_error, unsupported_parameter, max_tokens" },
-        { 401, "{\"error\":{\"message\":\"Incorrect API key provided: sk-1\"}}", true, "status 401" },
-        { 403, "", true, "status 403" }, { 404, "<html>", true, "status 404" }, { 302, "", true, "status 302" }, { 422, "{}", true, "status 422" },
-        { 408, "", false, "status 408" }, { 409, "[]", false, "status 409" }, { 429, "{\"error\":{\"code\":\"rate_limit_exceeded\"}}", false, "rate_limit_exceeded" },
-        { 429, "{\"error\":{\"code\":\"insufficient_quota\"}}", true, "insufficient_quota" }, { 500, "{\"error\":{\"type\":\"insufficient_quota\"}}", true, "insufficient_quota" },
-        { 500, "{\"error\":{\"type\":\"invalid_request_error\"}}", false, "status 500" }, { 503, "", false, "status 503" },
-        { 401, "{\"error\":{\"type\":\"sk-1abc\",\"code\":\"invalid_api_key\",\"param\":\"SK-1\"}}", true, "status 401: [masked], invalid_api_key, [masked]" },
-        { 401, "{\"error\":{\"type\":\"bearer.x\",\"code\":\"" A40 "\",\"param\":\"" A40 "b\"}}", true, "status 401: [masked], " A40 ", [masked]" },
-        { 500, "{\"error\":{\"type\":\"<script>\",\"code\":\"two words\"}}", false, "status 500" },
+        { 401, "{\"error\":{\"message\":\"Incorrect API key provided: sk-1\"}}", DENIAL_ALL, "status 401" },
+        { 403, "", DENIAL_QUESTION, "status 403" }, { 404, "<html>", DENIAL_ALL, "status 404" }, { 302, "", DENIAL_ALL, "status 302" }, { 422, "{}", DENIAL_QUESTION, "status 422" },
+        { 408, "", DENIAL_NONE, "status 408" }, { 409, "[]", DENIAL_NONE, "status 409" }, { 429, "{\"error\":{\"code\":\"rate_limit_exceeded\"}}", DENIAL_NONE, "rate_limit_exceeded" },
+        { 429, "{\"error\":{\"code\":\"insufficient_quota\"}}", DENIAL_ALL, "insufficient_quota" }, { 500, "{\"error\":{\"type\":\"insufficient_quota\"}}", DENIAL_ALL, "insufficient_quota" },
+        { 500, "{\"error\":{\"type\":\"invalid_request_error\"}}", DENIAL_NONE, "status 500" }, { 503, "", DENIAL_NONE, "status 503" },
+        { 401, "{\"error\":{\"type\":\"sk-1abc\",\"code\":\"invalid_api_key\",\"param\":\"SK-1\"}}", DENIAL_ALL, "status 401: [masked], invalid_api_key, [masked]" },
+        { 401, "{\"error\":{\"type\":\"bearer.x\",\"code\":\"" A40 "\",\"param\":\"" A40 "b\"}}", DENIAL_ALL, "status 401: [masked], " A40 ", [masked]" },
+        { 500, "{\"error\":{\"type\":\"<script>\",\"code\":\"two words\"}}", DENIAL_NONE, "status 500" },
     };
     for (size_t i = 0; i < ARRAY_LEN(all); i++) {
         struct err e = { 0 };
-        is_int(completion_is_denied(all[i].status, sv_from(all[i].body), &e), all[i].denied, "%d %s", all[i].status, all[i].body);
+        is_int(completion_denial(all[i].status, sv_from(all[i].body), &e), all[i].denial, "%d %s", all[i].status, all[i].body);
         has_str(e.text, all[i].text, "%d: its error", all[i].status);
         ok(strstr(e.text, "sk-1") == NULL && strstr(e.text, "<") == NULL && strstr(e.text, "two words") == NULL, "%d: it quotes nothing", all[i].status);
     }
