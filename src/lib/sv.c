@@ -24,15 +24,30 @@ bool sv_starts(struct sv s, struct sv prefix)
     return s.n >= prefix.n && (prefix.n == 0 || memcmp(s.p, prefix.p, prefix.n) == 0);
 }
 
-struct sv sv_trim(struct sv s)
+static bool is_in(char c, struct sv set)
 {
-    while (s.n > 0 && (s.p[0] == ' ' || s.p[0] == '\t')) {
+    return memchr(set.p, c, set.n) != NULL;
+}
+
+static struct sv trim(struct sv s, struct sv set)
+{
+    while (s.n > 0 && is_in(s.p[0], set)) {
         s.p++;
         s.n--;
     }
-    while (s.n > 0 && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t'))
+    while (s.n > 0 && is_in(s.p[s.n - 1], set))
         s.n--;
     return s;
+}
+
+struct sv sv_trim(struct sv s)
+{
+    return trim(s, SV(" \t"));
+}
+
+struct sv sv_trim_space(struct sv s)
+{
+    return trim(s, SV(" \t\r\n"));
 }
 
 struct sv sv_split(struct sv *s, char sep)

@@ -34,6 +34,8 @@ bool sv_eq_nocase(struct sv a, struct sv b);
 bool sv_starts(struct sv s, struct sv prefix);
 /* Leading and trailing spaces and tabs removed. */
 struct sv sv_trim(struct sv s);
+/* Line ends, CR and LF, too. */
+struct sv sv_trim_space(struct sv s);
 /* Splits at the first `sep`: returns what is before it, leaves the rest in *s (SV_NONE when there was no `sep`). */
 struct sv sv_split(struct sv *s, char sep);
 /* Decimal, whole string, no sign for the unsigned one. False: not a number or out of range; *out is untouched. */

@@ -14,6 +14,7 @@
 #include "lib/loop.h"
 #include "outside/calls.h"
 #include "outside/chat_prompt.h"
+#include "outside/completion_calls.h"
 #include "outside/completion_read.h"
 #include "outside/endpoint.h"
 #include "outside/http.h"
@@ -139,7 +140,8 @@ static bool retry(struct ai_call *c, int64_t retry_after_ms)
 static bool round_is_over(struct ai_call *c)
 {
     struct ai_answer a = { .outcome = AI_INVALID, .retry_after_ms = -1 };
-    if (openai_reply_add(&c->reply, &c->read.completion, c->fault) != 0) {
+    int failed = c->fault != NULL ? completion_calls_written(&c->read.completion) : 0;
+    if (failed != 0 || openai_reply_add(&c->reply, &c->read.completion, c->fault) != 0) {
         (void)err_set(&a.err, ERR_MEMORY, "no memory for the answer");
         end(c, &a);
     } else if (openai_reply_is_empty(&c->reply)) {
@@ -201,7 +203,7 @@ static struct failure failure_of_http(const struct http_answer *h)
     switch (h->outcome) {
     case HTTP_ANSWERED:
         f.answer.http_status = h->status;
-        denial = completion_denial(h->status, h->body, &f.answer.err);
+        denial = completion_denial_of(h->status, h->body, &f.answer.err);
         f.passes = denial == DENIAL_NONE;
         break;
     case HTTP_NOT_SENT:

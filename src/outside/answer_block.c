@@ -4,6 +4,7 @@
 
 #include "outside/answer_block.h"
 #include "outside/completion.h"
+#include "outside/thoughts.h"
 
 enum {
     CLOSINGS_MAX = 8, /* a string in the block may hold backticks */
@@ -17,15 +18,6 @@ static const char *const members[] = { "actions", "response_text", "intent", "co
 static bool is_blank(char c)
 {
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
-static struct sv trimmed(struct sv s)
-{
-    while (s.n > 0 && is_blank(s.p[0]))
-        s.p++, s.n--;
-    while (s.n > 0 && is_blank(s.p[s.n - 1]))
-        s.n--;
-    return s;
 }
 
 /* ---- is it ours? ---- */
@@ -175,7 +167,7 @@ static struct sv without_comments(struct sv s)
 {
     while (sv_starts(s, SV("//"))) {
         const char *line = memchr(s.p, '\n', s.n);
-        s = line != NULL ? trimmed((struct sv){ line, s.n - (size_t)(line - s.p) }) : SV("");
+        s = line != NULL ? sv_trim_space((struct sv){ line, s.n - (size_t)(line - s.p) }) : SV("");
     }
     return s;
 }
@@ -184,9 +176,9 @@ static void place(struct found *f, struct sv text, const char *at, const char *f
 {
     const char *end = text.p + text.n;
     size_t left = (size_t)(end - to), of_fence = left < fence_n ? left : fence_n;
-    f->before = trimmed((struct sv){ text.p, (size_t)(at - text.p) });
-    f->content = trimmed((struct sv){ from, (size_t)(to - from) });
-    f->after = trimmed((struct sv){ to + of_fence, left - of_fence });
+    f->before = sv_trim_space((struct sv){ text.p, (size_t)(at - text.p) });
+    f->content = sv_trim_space((struct sv){ from, (size_t)(to - from) });
+    f->after = sv_trim_space((struct sv){ to + of_fence, left - of_fence });
 }
 
 /* The fence at `at`. */
@@ -300,7 +292,7 @@ static bool bare(struct sv text, struct found *f)
         at = to != NULL ? to : at + 1;
         if (!ends)
             continue;
-        f->before = trimmed((struct sv){ text.p, (size_t)(object.p - text.p) });
+        f->before = sv_trim_space((struct sv){ text.p, (size_t)(object.p - text.p) });
         f->content = object;
         f->kind = kind_of(object, false, &f->known);
         if (f->kind != THEIRS)
@@ -350,7 +342,7 @@ static int take(struct answer_block *b, enum kind kind, struct sv content, json_
 
 static int read_all(struct sv text, struct answer_block *b)
 {
-    struct sv left = trimmed(text);
+    struct sv left = sv_trim_space(thoughts_behind_blanks(text)); /* a mark of the byte order, too */
     struct found f = { 0 };
     bool whole = true;
     f.kind = begins_as_object(left) ? kind_of(left, false, &f.known) : THEIRS;

@@ -117,7 +117,7 @@ static const json_t *error_of(const json_t *root)
     return sv_eq(json_sv(root, "object"), SV("error")) ? root : NULL;
 }
 
-enum completion_denial completion_denial(int status, struct sv body, struct err *e)
+enum completion_denial completion_denial_of(int status, struct sv body, struct err *e)
 {
     json_t *root = json_read(body, false, NULL);
     const json_t *error = error_of(root);
@@ -363,6 +363,7 @@ struct sv completion_shown(const struct completion *c)
     if (block != NULL)
         text.n = (size_t)(block - text.p);
     text.n = before_object(text);
+    text.n = completion_calls_before(text);
     while (text.n > 0 && strchr("` \t\r\n", text.p[text.n - 1]) != NULL)
         text.n--;
     return text;

@@ -65,7 +65,7 @@ struct sv completion_said(const struct completion *c, enum thoughts *how);
  * shows too late, since a tag ends what had no beginning, it begins anew behind the tag: the first byte is another one then. */
 struct sv completion_shown(const struct completion *c);
 /* What an answer with `status`, of which `body` is an error, is; *e says it. */
-enum completion_denial completion_denial(int status, struct sv body, struct err *e);
+enum completion_denial completion_denial_of(int status, struct sv body, struct err *e);
 
 /* The two names of an answer's bound in a request. Services know one of them, or both. */
 enum completion_bound { COMPLETION_OLDER_BOUND, COMPLETION_NEWER_BOUND };

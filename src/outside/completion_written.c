@@ -15,11 +15,13 @@ static struct sv behind(struct sv s, size_t n)
 /* Who writes about the tag does not begin a line with it and go on with an object. */
 static bool is_call(struct sv text, const char *at)
 {
-    const char *line = at;
+    const char *line = at, *to = text.p + text.n;
     while (line > text.p && (line[-1] == ' ' || line[-1] == '\t'))
         line--;
-    struct sv rest = sv_trim_space(behind(text, (size_t)(at - text.p) + begin.n));
-    return (line == text.p || line[-1] == '\n') && sv_starts(rest, SV("{"));
+    at += begin.n;
+    while (at < to && strchr(" \t\r\n", *at) != NULL)
+        at++;
+    return (line == text.p || line[-1] == '\n') && at < to && *at == '{';
 }
 
 /* The first tag that begins a call; NULL: there is none. */

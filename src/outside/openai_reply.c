@@ -7,15 +7,6 @@
 
 enum { BROKEN_MAX = 1024 }; /* bytes that are kept of what cannot be read, for who looks why */
 
-static struct sv trimmed(struct sv s)
-{
-    while (s.n > 0 && strchr(" \t\r\n", s.p[0]) != NULL)
-        s.p++, s.n--;
-    while (s.n > 0 && strchr(" \t\r\n", s.p[s.n - 1]) != NULL)
-        s.n--;
-    return s;
-}
-
 /* ---- rounds ---- */
 
 static void keep(struct buf *to, const struct buf *from)
@@ -105,7 +96,7 @@ static int add_text(struct openai_reply *r, struct sv said)
     int failed = answer_block_read(said, &b);
     buf_clear(&r->broken);
     buf_add(&r->broken, buf_sv(&b.broken));
-    if (failed == 0 && (trimmed(buf_sv(&b.rest)).n > 0 || has_something(b.known))) {
+    if (failed == 0 && (sv_trim_space(buf_sv(&b.rest)).n > 0 || has_something(b.known))) {
         buf_clear(&r->text);
         buf_add(&r->text, buf_sv(&b.rest));
         if (r->earlier == NULL)
@@ -155,7 +146,7 @@ const char *openai_reply_verdict(void *arg, size_t call)
 
 bool openai_reply_is_some(const struct openai_reply *r)
 {
-    return trimmed(buf_sv(&r->text)).n > 0 || r->block != NULL || json_array_size(r->right) > 0;
+    return sv_trim_space(buf_sv(&r->text)).n > 0 || r->block != NULL || json_array_size(r->right) > 0;
 }
 
 bool openai_reply_is_empty(const struct openai_reply *r)
@@ -186,7 +177,7 @@ static bool is_said(const json_t *actions, struct sv text)
     json_t *one;
     json_array_foreach(actions, i, one)
     {
-        struct sv said = trimmed(json_sv(json_object_get(one, "data"), "message"));
+        struct sv said = sv_trim_space(json_sv(json_object_get(one, "data"), "message"));
         if (sv_eq(said, text))
             return true;
     }
@@ -206,7 +197,7 @@ static bool has_message(const json_t *actions)
     json_t *one;
     json_array_foreach(actions, i, one)
     {
-        if (sv_eq(json_sv(one, "type"), SV("send_message")) && trimmed(json_sv(json_object_get(one, "data"), "message")).n > 0)
+        if (sv_eq(json_sv(one, "type"), SV("send_message")) && sv_trim_space(json_sv(json_object_get(one, "data"), "message")).n > 0)
             return true;
     }
     return false;
@@ -275,7 +266,7 @@ int openai_reply_make(const struct openai_reply *r, int64_t took_ms, const char 
 {
     struct buf text = { 0 };
     bool calls = json_array_size(r->right) > 0 || json_array_size(r->wrong) > 0;
-    json_t *list = all_actions(r, trimmed(buf_sv(&r->text)), calls);
+    json_t *list = all_actions(r, sv_trim_space(buf_sv(&r->text)), calls);
     *response = *actions = NULL;
     buf_add(&text, buf_sv(&r->text));
     if (!calls && json_array_size(list) > 0)

@@ -112,6 +112,9 @@ int main(void)
     test_split();
     is_sv(sv_trim(SV(" \t a b\t ")), SV("a b"), "trim");
     is_int(sv_trim(SV(" \t ")).n, 0, "trim to nothing");
+    is_sv(sv_trim(SV("\na \r\n")), SV("\na \r\n"), "but no line ends");
+    is_sv(sv_trim_space(SV("\r\n\t a\nb \n\n")), SV("a\nb"), "white space, of line ends too");
+    is_int(sv_trim_space(SV(" \n\t\r")).n + sv_trim_space(SV("")).n + sv_trim_space(SV_NONE).n, 0, "to nothing");
     ok(sv_eq_nocase(SV("Content-TYPE[]"), SV("content-type[]")), "case of letters is ignored");
     ok(!sv_eq_nocase(SV("["), SV("{")) && !sv_eq_nocase(SV("@"), SV("`")), "of letters only");
     ok(sv_starts(SV("abc"), SV("ab")) && sv_starts(SV("abc"), SV("")) && !sv_starts(SV("a"), SV("ab")), "prefix");

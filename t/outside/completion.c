@@ -303,6 +303,7 @@ static void test_shown(void)
         { "<think>a</think> <thi", "", NULL }, { "<thin air", "<thin air", "" }, { "hm</thin", "hm</thin", "" }, { "hm</think>", "", NULL }, { "hm</think> Hi", "Hi", NULL },
         { "Hi\n{", "Hi", "" }, { "Hi\n\n  {\"intent\":\"x\"}\nBye", "Hi", "" }, { "Hi {x}\nBye", "Hi {x}\nBye", "" }, { "Hi\n`{`", "Hi\n`{", "" },
         { "hm</think>{", "", NULL }, { "hm</think>a\n{", "a", NULL }, { "a <think>b", "a <think>b", "" },
+        { "Hi <", "Hi", "" }, { "Hi\n<tool_c", "Hi", "" }, { "Hi <tools", "Hi <tools", "" }, { "Hi\n<tool_call>\n{\"name", "Hi", "" }, { "<tool_call>{", "", NULL },
     };
     for (size_t i = 0; i < 2 * ARRAY_LEN(all); i++) {
         struct completion c;
@@ -339,7 +340,7 @@ static void test_denied(void)
     };
     for (size_t i = 0; i < ARRAY_LEN(all); i++) {
         struct err e = { 0 };
-        is_int(completion_denial(all[i].status, sv_from(all[i].body), &e), all[i].denial, "%d %s", all[i].status, all[i].body);
+        is_int(completion_denial_of(all[i].status, sv_from(all[i].body), &e), all[i].denial, "%d %s", all[i].status, all[i].body);
         has_str(e.text, all[i].text, "%d: its error", all[i].status);
         ok(strstr(e.text, "sk-1") == NULL && strstr(e.text, "<") == NULL && strstr(e.text, "two words") == NULL, "%d: it quotes nothing", all[i].status);
     }

@@ -22,6 +22,7 @@
 /* A text, and calls beside it. */
 #define BESIDE(text, calls) WHOLE(ONE("{\"content\":\"" text "\",\"tool_calls\":[" calls "]}", "\"tool_calls\""))
 #define TO_AGENT CALL("a", "transfer_to_agent", "{}")
+#define WRITTEN(name, arguments) "<tool_call>\\n{\\\"name\\\": \\\"" name "\\\", \\\"arguments\\\": " arguments "}\\n</tool_call>"
 #define WRONG CALL("a", "format_disk", "{}")
 #define RIGHT "{\\\"actions\\\":[{\\\"type\\\":\\\"transfer_to_agent\\\"}]}"
 
@@ -111,6 +112,20 @@ static const struct openai_row rows[] = {
     ROW("a block behind them that cannot be read", SAYS("<think>Hm</think>" FENCE(COMMA)), (SAYS("<think>Hm</think>Sure.")), AI_ANSWERED, 2, SAID("Sure.")),
     ROW("a call behind them", WHOLE(ONE("{\"content\":\"<think>Hm.\",\"tool_calls\":[" CALL("a", "end_conversation", "{}") "]}", "\"tool_calls\"")), (), AI_ANSWERED, 1,
         "[{\"type\":\"end_conversation\",\"data\":{}}]", .response = "{\"response_text\":\"\"", .whole = true),
+
+    /* calls that the server has left in the text */
+    ROW("a call in the text", SAYS("Sure.\\n" WRITTEN("send_message", "{\\\"message\\\":\\\"Pick\\\"}") "\\n" WRITTEN("transfer_to_agent", "{}")), (), AI_ANSWERED, 1,
+        "[" MESSAGE("Sure.") "," MESSAGE("Pick") "," TRANSFERRED "]", .response = "{\"response_text\":\"Sure.\",\"processing"),
+    ROW("alone, and not closed", SAYS("<tool_call>{\\\"name\\\":\\\"transfer_to_agent\\\",\\\"parameters\\\":{}}"), (), AI_ANSWERED, 1, "[" TRANSFERRED "]", .response = "{\"response_text\":\"\""),
+    ROW("arguments in a string, or none", SAYS(WRITTEN("send_message", "\\\"{\\\\\\\"message\\\\\\\":\\\\\\\"Pick\\\\\\\"}\\\"") "<tool_call>{\\\"name\\\":\\\"end_conversation\\\"}</tool_call>"), (), AI_ANSWERED, 1,
+        "[" MESSAGE("Pick") ",{\"type\":\"end_conversation\",\"data\":{}}]"),
+    ROW("behind thoughts", SAYS("<think>A <tool_call>\\n{?</think>\\n\\n" WRITTEN("transfer_to_agent", "{}")), (), AI_ANSWERED, 1, "[" TRANSFERRED "]"),
+    ROW("beside one that is none of the text", BESIDE("Hi\\n" WRITTEN("end_conversation", "{}"), TO_AGENT), (), AI_ANSWERED, 1, "[" MESSAGE("Hi") "," TRANSFERRED ",{\"type\":\"end_conversation\",\"data\":{}}]", .whole = true),
+    ROW("one that is wrong is put right", SAYS(WRITTEN("format_disk", "{}")), (SAYS("Sure.")), AI_ANSWERED, 2, SAID("Sure.")),
+    ROW("so is one that cannot be read", SAYS("Sure.\\n<tool_call>\\n{\\\"name\\\":\\n</tool_call>"), (SAYS(WRITTEN("transfer_to_agent", "{}"))), AI_ANSWERED, 2, "[" MESSAGE("Sure.") "," TRANSFERRED "]"),
+    ROW("and one with a list", SAYS(WRITTEN("send_message", "[1]")), (SAYS("Sure.")), AI_ANSWERED, 2, SAID("Sure.")),
+    ROW("a text about it is text", SAYS("Write <tool_call> and\\n<tool_call> please"), (), AI_ANSWERED, 1, SAID("Write <tool_call> and\\n<tool_call> please")),
+    ROW("an object behind a mark of the byte order", SAYS("\xef\xbb\xbf{\\\"response_text\\\":\\\"Hi\\\"}"), (), AI_ANSWERED, 1, SAID("Hi")),
 
     /* controls */
     ROW("control characters", SAYS("H\\u0008i\\u001b[1m\\u0085you\\u007f\\r\\n\\u2028"), (), AI_ANSWERED, 1, SAID("Hi[1m\\nyou\\n\\n"), .response = "{\"response_text\":\"Hi[1m\\nyou\\n\\n\""),
