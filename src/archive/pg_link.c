@@ -52,6 +52,7 @@ struct pg_link {
     bool by_text;      /* prepared statements do not survive here */
     bool read_only;    /* the server refused to write: another one of the list may not */
     bool broken;       /* the timer is set to lose it */
+    bool late;         /* the deadline has passed: what has come by now still counts */
 
     enum phase phase;
     struct pg_request request;
@@ -188,7 +189,7 @@ static void hang_up(struct pg_link *k)
         PQfinish(k->conn);
     k->conn = NULL;
     k->prepared = 0;
-    k->read_only = k->broken = false;
+    k->read_only = k->broken = k->late = false;
 }
 
 static void wait_and_dial(struct pg_link *k, const char *why)
@@ -315,7 +316,7 @@ void pg_link_run(struct pg_link *k, const struct pg_request *r)
 {
     k->state = PG_LINK_BUSY;
     k->request = *r;
-    k->tried_again = false;
+    k->tried_again = k->late = false;
     loop_timer_set(k->timer, k->o.timeout_ms);
     send_request(k);
 }
@@ -502,6 +503,9 @@ static void on_timer(void *arg)
     if (k->state == PG_LINK_WAITING) {
         dial(k);
         k->o.changed(k->o.arg);
+    } else if (!k->broken && !k->late) { /* it may have been this process that stood still: its timers come first, then what the server said */
+        k->late = true;
+        loop_timer_set(k->timer, 0);
     } else {
         lose(k, k->broken ? PQerrorMessage(k->conn) : "no answer in time");
     }

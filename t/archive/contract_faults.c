@@ -365,6 +365,27 @@ static void stands_still(struct rig *r)
     ok(is_kept_at_last(r, r->a, &item, 1), "and writes");
 }
 
+/* This process stands still, the server does not: its answer is there when the deadline is noticed. */
+static void stands_still_here(struct rig *r)
+{
+    struct archive *a = rig_archive(r, 3000, 1);
+    struct answer w;
+    struct sv item = turn_of(r, "held up", 1);
+
+    ok(rig_kept(r, &item, 1) && rig_until(r, is_up, a), "a conversation");
+    item = turn_of(r, "held up", 2);
+    void *held = pgserver_hold(r->place, "UPDATE conversations SET metadata = NULL WHERE conversation_id = 'held up'");
+    rig_start_write(r, a, &w, &item, 1);
+    for (int i = 0; i < 5; i++)
+        rig_turn(r);
+    is_int(w.count, 0, "an item is sent, and waits");
+    pgserver_let_go(held);
+    (void)nanosleep(&(struct timespec){ .tv_sec = 4 }, NULL);
+    rig_wait(r, &w);
+    is_int(w.status, ARCHIVE_DONE, "an answer that came while this process stood still counts");
+    archive_close(a);
+}
+
 /* A peer that takes the connection and says nothing. */
 static void says_nothing(struct rig *r)
 {
@@ -483,6 +504,7 @@ void postgres_faults(struct rig *r)
     loses_statements(r);
     waits_for_a_lock(r);
     stands_still(r);
+    stands_still_here(r);
     says_nothing(r);
     dies(r);
 }
