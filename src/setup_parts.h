@@ -24,6 +24,8 @@ struct platform *setup_open_page_platform(struct setup *u, struct err *e) MUST_C
 struct platform *setup_open_page_row(struct setup *u, const struct bot_platform *p, struct err *e) MUST_CHECK;
 /* Tries the AI service and the chat platform, as setup_connect says, with a loop of its own. Nothing that costs money, no message. */
 void setup_probe(const struct settings *s, settings_finding_fn *fn, void *arg);
+/* A part of it: each page that the settings have a token for. */
+void setup_probe_pages(const struct settings *s, struct loop *loop, struct http *http, settings_finding_fn *fn, void *arg);
 /* Whether the files and directories of the settings can be had by who asks, as setup_connect says: nothing is opened or made. What the programs make themselves
  * may be missing. */
 void setup_look(const struct settings *s, settings_finding_fn *fn, void *arg);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * -tt's look at the AI service and the chat platform: a connection (TLS included) on which nothing is sent; of an OpenAI-compatible service the list of its models
- * instead, which shows whether it takes the token. Knows nothing of the adapters that really ask them. */
+ * instead, which shows whether it takes the token, and what setup_probe_pages.c asks the page API. Knows nothing of the adapters that really ask them. */
 #include "config.h"
 
 #include <stdio.h>
@@ -127,6 +127,7 @@ void setup_probe(const struct settings *s, settings_finding_fn *fn, void *arg)
         run(probes, n, loop, http);
         for (size_t i = 0; i < n; i++)
             judge(&probes[i], fn, arg);
+        setup_probe_pages(s, loop, http, fn, arg);
     } else {
         fn(arg, true, "no memory");
     }

@@ -166,8 +166,10 @@ if (!$server) {
         print $out $head eq '' ? "nothing\n" : $head;
         close $out;
         if ($head =~ m{^GET /hang}) { push @hanging, $client; next }
-        my ($status) = $head =~ m{^GET /(\d+)/};
-        syswrite $client, "HTTP/1.1 $status X\r\nLocation: http://127.0.0.1:$dead/\r\nContent-Length: 2\r\n\r\n{}" if $status;
+        my ($status) = $head =~ m{^GET /(?:\S+/pages/)?(\d+)[^/]*/};
+        my $body = $head =~ m{/pages/200no/} ? '{"success":false}' : $head =~ m{/pages/200/} ? '{"success":true,"conversations":[]}' : '{}';
+        my $length = length $body;
+        syswrite $client, "HTTP/1.1 $status X\r\nLocation: http://127.0.0.1:$dead/\r\nContent-Length: $length\r\n\r\n$body" if $status;
         close $client;
     }
     exit 0;
@@ -216,8 +218,29 @@ is($code, 69, 'one that never answers: 69');
 like($said, qr{the AI service \(AI_SERVICE_URL\) does not answer GET http://\S+/hang/models: }, 'which is said');
 cmp_ok(time - $begun, '<', 30, 'before long');
 
+# The page API is asked for the newest of each page.
+sub pages { my $ids = shift; return (PANCAKE_PROVIDER => 'pages_fm', PANCAKE_PAGE_TOKENS => join(',', map { "$_=hush-$_" } split ' ', $ids), PANCAKE_WEBHOOK_SECRET => 'hush-b', PANCAKE_BASE_URL => "http://127.0.0.1:$port/api") }
+($code, $said, $asked) = connects('turnkeeperd', pages('200 429'));
+is("$code $said", "0 turnkeeperd: the configuration is fine\n", 'two pages that are there');
+like($asked, qr{^GET /api/public_api/v2/pages/$_/conversations\?since=\d+&until=\d+&page_access_token=hush-$_ HTTP}m, "$_ is asked with its token") for 200, 429;
+is(scalar(() = $asked =~ / HTTP\/1\.1\r\n/g), 2, 'once');
+for my $case ([401, qr/its token is refused: .*status 401/], [403, qr/the page cannot be used: .*status 403/], ['200no', qr/the page cannot be used: /], [302, qr/redirects are not followed: .*status 302/]) {
+    ($code, $said) = connects('turnkeeper.fcgi', pages("200 $case->[0]"));
+    is($code, 69, "page $case->[0]: 69");
+    like($said, qr{\Aturnkeeper\.fcgi: page $case->[0] \(PANCAKE_PAGE_TOKENS\) at http://127\.0\.0\.1:$port/api: (?:$case->[1])[^\n]*\n\z}, 'only that one, and why');
+    unlike($said, qr/hush/, 'without the token');
+}
+for my $case ([503, qr/the page API is in trouble: .*status 503/], [500, qr/the page cannot be read now: .*status 500/], ['200x', qr/the page cannot be read now: /]) {
+    ($code, $said) = connects('turnkeeperd', pages($case->[0]));
+    is($code, 0, "page $case->[0]: may be another time");
+    like($said, qr/\Aturnkeeperd: warning: page $case->[0] .*$case->[1]/, 'with a warning');
+}
+($code, $said, $asked) = connects('turnkeeperd', pages(join ' ', map { "200x$_" } 1 .. 53));
+like($said, qr/warning: PANCAKE_PAGE_TOKENS: 3 pages behind the first 50 were not tried/, 'many pages');
+is(scalar(() = $asked =~ / HTTP\/1\.1\r\n/g), 50, 'of which some are asked');
+
 # Others are connected to, and asked nothing.
-($code, $said, $asked) = connects('turnkeeperd', AI_PROVIDER => 'native', AI_SERVICE_URL => "http://127.0.0.1:$port", PANCAKE_PROVIDER => 'pages_fm', PANCAKE_PAGE_TOKENS => '1=hush-a',
+($code, $said, $asked) = connects('turnkeeperd', AI_PROVIDER => 'native', AI_SERVICE_URL => "http://127.0.0.1:$port", PANCAKE_PROVIDER => 'pages_fm', PANCAKE_OUTBOUND_TOKEN => 'hush-a',
     PANCAKE_WEBHOOK_SECRET => 'hush-b', PANCAKE_BASE_URL => "http://127.0.0.1:$port/api");
 is("$code $said", "0 turnkeeperd: the configuration is fine\n", 'an AI service and a platform that are there');
 unlike($asked, qr/HTTP|hush/, 'nothing was sent');
