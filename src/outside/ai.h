@@ -106,6 +106,7 @@ struct ai_openai_options {
     int64_t context_tokens;    /* AI_CONTEXT_TOKENS */
     int64_t answer_tokens;     /* AI_ANSWER_TOKENS; 0: not said. max_tokens, or max_completion_tokens once the service has wanted that */
     int64_t first_byte_ms, silence_ms; /* AI_FIRST_BYTE_MS, AI_SILENCE_MS: of answers that are streamed; 0: no limit but the deadline */
+    int64_t growth_ms;         /* between two partial texts, more where they are long; 0: 200; < 0: as often as something comes */
     bool tools;                /* AI_TOOLS */
     bool stream_usage;         /* AI_STREAM_USAGE: some services refuse stream_options */
 };

@@ -27,6 +27,8 @@ enum {
     TOKEN_MIN = 6,
     AFTER_DONE_MS = 200,    /* how long the end of an answer is waited for once nothing can follow */
     AFTER_FINISH_MS = 2000, /* or only what a service says of its costs */
+    GROWTH_MS = 200,        /* between two looks at a text that grows, and a ms more for so many bytes of it: each looks through all of it */
+    GROWTH_BYTES = 8192,
 };
 
 #define PATH "/chat/completions"
@@ -57,9 +59,11 @@ struct ai_call {
     struct loop_timer *again;    /* between two tries the next one; during one, that its answer is whole although it goes on */
     struct loop_timer *grown;    /* the text has grown; NULL: nobody wants to know */
     size_t shown_at, shown;      /* where what is told of it begins; bytes that were told */
+    int64_t next_told_ms;        /* mono; not before */
     int64_t begun_ms, deadline_ms;
     int failures, answers; /* tries that failed; answers that came whole, each of which makes the next try another question */
     unsigned changes;      /* of the endpoint, when it was asked */
+    bool tools;            /* they are offered */
     bool renamed;          /* the bound of the answer goes by its other name already */
 };
 
@@ -140,8 +144,7 @@ static bool retry(struct ai_call *c, int64_t retry_after_ms)
 static bool round_is_over(struct ai_call *c)
 {
     struct ai_answer a = { .outcome = AI_INVALID, .retry_after_ms = -1 };
-    int failed = c->fault != NULL ? completion_calls_written(&c->read.completion) : 0;
-    if (failed != 0 || openai_reply_add(&c->reply, &c->read.completion, c->fault) != 0) {
+    if (completion_calls_written(&c->read.completion) != 0 || openai_reply_add(&c->reply, &c->read.completion, c->fault) != 0) {
         (void)err_set(&a.err, ERR_MEMORY, "no memory for the answer");
         end(c, &a);
     } else if (openai_reply_is_empty(&c->reply)) {
@@ -332,11 +335,14 @@ static bool take_piece(void *arg, struct sv content_type, struct sv piece)
 {
     struct ai_call *c = arg;
     const struct completion *now = &c->read.completion;
+    bool was_done = now->done, had_finished = now->finish.n > 0;
     bool more = completion_read_add(&c->read, content_type, piece);
     if (!loop_timer_is_set(c->grown))
-        loop_timer_set(c->grown, 0);
-    if (now->done || now->finish.n > 0)
-        loop_timer_set(c->again, now->done ? AFTER_DONE_MS : AFTER_FINISH_MS);
+        loop_timer_set(c->grown, c->next_told_ms - clock_mono_ms());
+    if (now->done && !was_done)
+        loop_timer_set(c->again, AFTER_DONE_MS);
+    else if (!now->done && now->finish.n > 0 && !had_finished)
+        loop_timer_set(c->again, AFTER_FINISH_MS);
     return more;
 }
 
@@ -345,6 +351,8 @@ static void tell_growth(void *arg)
 {
     struct ai_call *c = arg;
     struct sv text = growth(c);
+    if (c->ai->o.growth_ms >= 0)
+        c->next_told_ms = clock_mono_ms() + (c->ai->o.growth_ms > 0 ? c->ai->o.growth_ms : GROWTH_MS) + (int64_t)(c->read.completion.text.n / GROWTH_BYTES);
     if (text.n == 0)
         return;
     c->shown = text.n;
@@ -372,6 +380,7 @@ static int post(struct ai_call *c)
     completion_read_fini(&c->read);
     completion_read_init(&c->read);
     c->read.completion.hides = ai->hides;
+    c->read.completion.tools = c->tools;
     c->shown_at = c->shown = 0;
     if (render_question(c) != 0)
         return -1;
@@ -412,6 +421,7 @@ static int prepare(struct ai_call *c, const struct ai_request *r)
         .stream_usage = ai->o.stream_usage,
     };
     c->changes = ai->at.changes;
+    c->tools = o.tools && r->tools.n > 0;
     c->prompt.bound = ai->bound;
     chat_prompt_init(&c->prompt, &o, r);
     buf_add(&c->turn_id, r->turn_id);

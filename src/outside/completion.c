@@ -24,6 +24,7 @@ void completion_fini(struct completion *c)
     buf_fini(&c->model);
     buf_fini(&c->finish);
     json_decref(c->extras);
+    json_decref(c->pieces);
     completion_calls_fini(c);
     *c = (struct completion){ 0 };
 }
@@ -179,20 +180,33 @@ static void add_content(struct completion *c, const json_t *content)
     }
 }
 
-/* Strings of a stream are parts of one. */
+/* Strings of a stream are parts of one, which is put together when it is wanted. */
+static void keep_piece(struct completion *c, const char *key, json_t *value)
+{
+    json_t *before = json_object_get(c->pieces, key);
+    c->pieces_bytes += json_string_length(value);
+    if (c->pieces == NULL)
+        c->pieces = json_object();
+    if (c->pieces_bytes > COMPLETION_MAX)
+        (void)json_object_set_new(c->pieces, key, json_null());
+    else if (before == NULL)
+        (void)json_object_set_new(c->pieces, key, json_pack("[O]", value));
+    else if (json_is_array(before))
+        (void)json_array_append(before, value);
+}
+
 static void keep_extra(struct completion *c, const char *key, json_t *value)
 {
     json_t *before = json_object_get(c->extras, key);
     if (c->extras == NULL)
         c->extras = json_object();
-    if (json_is_string(before) && json_is_string(value) && json_string_length(before) + json_string_length(value) <= COMPLETION_MAX) {
-        struct buf both = { 0 };
-        buf_add(&both, (struct sv){ json_string_value(before), json_string_length(before) });
-        buf_add(&both, (struct sv){ json_string_value(value), json_string_length(value) });
-        if (buf_ok(&both) && both.n > 0)
-            (void)json_object_set_new(c->extras, key, json_stringn(both.p, both.n));
-        buf_fini(&both);
-    } else if (json_is_array(before) && json_is_array(value)) {
+    if (json_is_string(value)) {
+        (void)json_object_del(c->extras, key);
+        keep_piece(c, key, value);
+        return;
+    }
+    (void)json_object_del(c->pieces, key);
+    if (json_is_array(before) && json_is_array(value)) {
         (void)json_array_extend(before, value);
     } else {
         (void)json_object_set_new(c->extras, key, json_deep_copy(value));
@@ -272,7 +286,7 @@ void completion_add(struct completion *c, struct sv data)
         root = json_read_mended(data);
     if (json_is_object(root))
         add_root(c, root);
-    else
+    else if (c->finish.n == 0) /* else the answer is there, whatever a service says behind it, or was cut off saying */
         c->broken = true;
     json_decref(root);
 }
@@ -363,7 +377,7 @@ struct sv completion_shown(const struct completion *c)
     if (block != NULL)
         text.n = (size_t)(block - text.p);
     text.n = before_object(text);
-    text.n = completion_calls_before(text);
+    text.n = c->tools ? completion_calls_before(text) : text.n;
     while (text.n > 0 && strchr("` \t\r\n", text.p[text.n - 1]) != NULL)
         text.n--;
     return text;

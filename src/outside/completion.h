@@ -15,6 +15,11 @@
 
 struct completion_call {
     struct buf id, name, arguments;
+    struct {
+        size_t at; /* up to here */
+        unsigned depth, read; /* read: how often it was tried */
+        bool in_string, escaped;
+    } seen;        /* of the arguments, by who asks whether they are whole */
     json_t *raw;   /* the call as it came, with members that are not known here */
     int64_t index; /* -1: it came without */
 };
@@ -28,12 +33,15 @@ enum completion_denial {
 
 struct completion {
     struct buf text, refusal, model, finish; /* text: with its thoughts; finish: finish_reason, "" as long as there is none */
-    json_t *extras;                          /* members of the message that are not known here; NULL: none */
+    json_t *extras;                          /* members of the message that are not known here, ... */
+    json_t *pieces;                          /* ... and those of them that are strings: lists of their pieces, null: it is too long. NULL: none */
     struct completion_call *calls;
     size_t calls_n, calls_size;
     int64_t prompt_tokens, completion_tokens, total_tokens; /* -1: not said */
     struct err error;                                       /* what the service said instead of an answer */
     enum completion_denial denial;                          /* which that is */
+    size_t pieces_bytes;                                    /* of all of them */
+    bool tools;                                             /* the caller's: the service was offered tools, so calls may stand in the text */
     bool hides;                                             /* the caller's: its thoughts are taken to have begun before its first byte (completion_shown) */
     bool done;                                              /* [DONE], or one object */
     bool broken;                                            /* something was no JSON, or had another shape */

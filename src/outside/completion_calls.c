@@ -7,6 +7,8 @@
 
 #include "outside/completion_calls.h"
 
+enum { READ_MAX = 16 }; /* braces that match and yet are no JSON */
+
 static struct completion_call *by_index(struct completion *c, int64_t index)
 {
     for (size_t i = c->calls_n; i > 0; i--)
@@ -23,18 +25,41 @@ static struct completion_call *by_id(struct completion *c, struct sv id)
     return NULL;
 }
 
+/* Each byte once, however often a fragment comes. */
+static void see(struct completion_call *call)
+{
+    for (; call->seen.at < call->arguments.n; call->seen.at++) {
+        char c = call->arguments.p[call->seen.at];
+        bool in_string = call->seen.in_string;
+        if (in_string && call->seen.escaped)
+            call->seen.escaped = false;
+        else if (in_string && c == '\\')
+            call->seen.escaped = true;
+        else if (c == '"')
+            call->seen.in_string = !in_string;
+        else if (!in_string && c == '{')
+            call->seen.depth++;
+        else if (!in_string && c == '}' && call->seen.depth > 0)
+            call->seen.depth--;
+    }
+}
+
 /* Nothing can follow: a fragment with a name is another call. */
-static bool is_whole(const struct completion_call *call)
+static bool is_whole(struct completion_call *call)
 {
     struct sv text = sv_trim(buf_sv(&call->arguments));
-    json_t *arguments = text.n == 0 || text.p[text.n - 1] != '}' ? NULL : json_read(text, false, NULL);
+    see(call);
+    if (text.n == 0 || text.p[text.n - 1] != '}' || call->seen.depth > 0 || call->seen.read == READ_MAX)
+        return false;
+    json_t *arguments = json_read(text, false, NULL);
     bool whole = arguments != NULL;
+    call->seen.read++;
     json_decref(arguments);
     return whole;
 }
 
 /* A name comes once, in each fragment, or in pieces before the arguments begin. */
-static bool begins_another(const struct completion_call *call, struct sv name)
+static bool begins_another(struct completion_call *call, struct sv name)
 {
     if (name.n == 0 || call->name.n == 0 || call->arguments.n == 0)
         return false;
@@ -216,6 +241,24 @@ static void render_call(struct json_out *o, const struct completion *c, size_t n
     json_obj_end(o);
 }
 
+static void render_pieces(struct json_out *o, json_t *pieces)
+{
+    struct buf text = { 0 };
+    size_t i;
+    json_t *piece;
+    for (void *at = json_object_iter(pieces); at != NULL; at = json_object_iter_next(pieces, at)) {
+        if (!json_is_array(json_object_iter_value(at)))
+            continue;
+        buf_clear(&text);
+        json_array_foreach(json_object_iter_value(at), i, piece) buf_add(&text, (struct sv){ json_string_value(piece), json_string_length(piece) });
+        json_name(o, sv_from(json_object_iter_key(at)));
+        json_str(o, text.n > 0 ? buf_sv(&text) : SV(""));
+    }
+    if (!buf_ok(&text))
+        o->b->failed = true;
+    buf_fini(&text);
+}
+
 void completion_render(struct json_out *o, const struct completion *c)
 {
     static const char *const own[] = { NULL };
@@ -233,6 +276,7 @@ void completion_render(struct json_out *o, const struct completion *c)
     }
     if (c->extras != NULL)
         render_members(o, c->extras, own);
+    render_pieces(o, c->pieces);
     json_obj_end(o);
     if (!buf_ok(&id))
         o->b->failed = true;

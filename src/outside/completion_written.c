@@ -63,7 +63,7 @@ int completion_calls_written(struct completion *c)
     struct sv left = completion_said(c, NULL);
     struct buf said = { .max = COMPLETION_MAX };
     bool added = true;
-    const char *at = left.n > 0 ? find(left) : NULL;
+    const char *at = c->tools && left.n > 0 ? find(left) : NULL;
     if (at == NULL)
         return 0;
     for (; added && at != NULL; at = find(left)) {

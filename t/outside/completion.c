@@ -218,7 +218,7 @@ static void test_render(void)
     completion_render(&o, &r.completion);
     is_str(out.p,
            "{\"role\":\"assistant\",\"content\":\"a\",\"tool_calls\":[{\"id\":\"call_1\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{\\\"\",\"strict\":true},"
-           "\"extra_content\":{\"google\":{\"thought_signature\":\"s\"}}}],\"reasoning_content\":\"xy\",\"details\":[1,2]}",
+           "\"extra_content\":{\"google\":{\"thought_signature\":\"s\"}}}],\"details\":[1,2],\"reasoning_content\":\"xy\"}",
            "the message as it came, without what was thought");
     buf_fini(&out);
     completion_read_fini(&r);
@@ -311,6 +311,7 @@ static void test_shown(void)
         const char *want = hides && all[i / 2].hidden != NULL ? all[i / 2].hidden : all[i / 2].shown;
         completion_init(&c);
         c.hides = hides;
+        c.tools = true;
         buf_add(&c.text, sv_from(all[i / 2].text));
         is_sv(completion_shown(&c), sv_from(want), "shown of \"%s\"%s", all[i / 2].text, hides ? ", hidden" : "");
         completion_fini(&c);

@@ -27,7 +27,7 @@ struct ai_request openai_question(bool stream)
 struct ai_openai_options openai_options(int port)
 {
     return (struct ai_openai_options){ .url = rig_url(port, "/v1/"), .token = "sk-secret", .model = "m", .system_prompt = "Be kind.", .retries = 2, .rounds = 3,
-                                       .context_tokens = 8000, .tools = true, .stream_usage = true };
+                                       .context_tokens = 8000, .growth_ms = -1, .tools = true, .stream_usage = true };
 }
 
 struct ai *openai_opened(struct rig *r, const struct ai_openai_options *o)

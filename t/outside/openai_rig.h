@@ -24,7 +24,7 @@
 
 /* One with actions as tools. stream: somebody listens (tell_partial). */
 struct ai_request openai_question(bool stream);
-/* Of a service behind a struct peer: the token is sk-secret, the model m; two retries, three rounds. */
+/* Of a service behind a struct peer: the token is sk-secret, the model m; two retries, three rounds; partial texts as often as something comes. */
 struct ai_openai_options openai_options(int port);
 struct ai *openai_opened(struct rig *r, const struct ai_openai_options *o);
 /* At the end of the test: what questions hold. */

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT
+ * An answer of eight times as many pieces takes about eight times as long, not sixty-four: all of it is read in the one loop of its process. */
+#include "config.h"
+
+#include <stdio.h>
+
+#include "lib/clock.h"
+#include "outside/completion.h"
+#include "t/tap.h"
+
+enum { FEW = 1500, TIMES = 8, TRIES = 5, RATIO = 3 * TIMES };
+
+static const struct {
+    const char *name, *piece;
+} all[] = {
+    { "text", "{\"choices\":[{\"delta\":{\"content\":\"0123456789\"}}]}" },
+    { "thoughts in a member of their own", "{\"choices\":[{\"delta\":{\"reasoning_content\":\"0123456789\"}}]}" },
+    { "thoughts in a list", "{\"choices\":[{\"delta\":{\"reasoning_details\":[{\"text\":\"0123456789\"}]}}]}" },
+    { "arguments, each with the name", "{\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0,\"function\":{\"name\":\"f\",\"arguments\":\"{\\\"a\\\":{}\"}}]}}]}" },
+    { "arguments that are none", "{\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0,\"function\":{\"name\":\"f\",\"arguments\":\"{a}0123456789}\"}}]}}]}" },
+};
+
+/* Microseconds. */
+static int64_t once(const char *piece, int n)
+{
+    struct completion c;
+    struct buf out = { 0 };
+    struct json_out o = { .b = &out };
+    struct err e;
+    int64_t begun_us = clock_mono_us();
+    completion_init(&c);
+    for (int i = 0; i < n; i++)
+        completion_add(&c, sv_from(piece));
+    if (completion_judge(&c, &e) == COMPLETION_LARGE)
+        bail_out("%s", e.text);
+    completion_render(&o, &c);
+    int64_t took_us = clock_mono_us() - begun_us;
+    completion_fini(&c);
+    buf_fini(&out);
+    return took_us;
+}
+
+static int64_t least(const char *piece, int n)
+{
+    int64_t least_us = INT64_MAX;
+    for (int i = 0; i < TRIES; i++) {
+        int64_t us = once(piece, n);
+        least_us = us < least_us ? us : least_us;
+    }
+    return least_us;
+}
+
+int main(void)
+{
+    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+        int64_t few_us = least(all[i].piece, FEW), many_us = least(all[i].piece, FEW * TIMES);
+        ok(many_us < RATIO * few_us, "%s: %d pieces in %lld us, %d in %lld us", all[i].name, FEW, (long long)few_us, FEW * TIMES, (long long)many_us);
+    }
+    return done_testing();
+}
