@@ -51,8 +51,8 @@ static void answered(void *arg, const struct ai_answer *a)
 {
     struct ai_call *c = arg;
     c->inner = NULL;
-    if (a->outcome == AI_UNREACHABLE || a->outcome == AI_DENIED)
-        breaker_bad(c->ai->breaker, &c->pass, a->retry_after_ms, a->http_status == 429);
+    if (a->outcome == AI_UNREACHABLE || a->outcome == AI_DENIED) /* no quota is said with 429, too, and is no matter of less */
+        breaker_bad(c->ai->breaker, &c->pass, a->retry_after_ms, a->outcome == AI_UNREACHABLE && a->http_status == 429);
     else
         breaker_good(c->ai->breaker, &c->pass);
     calls_leave(&c->link);

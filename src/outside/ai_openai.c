@@ -144,7 +144,10 @@ static bool retry(struct ai_call *c, int64_t retry_after_ms)
 static bool round_is_over(struct ai_call *c)
 {
     struct ai_answer a = { .outcome = AI_INVALID, .retry_after_ms = -1 };
-    if (completion_calls_written(&c->read.completion) != 0 || openai_reply_add(&c->reply, &c->read.completion, c->fault) != 0) {
+    int failed = completion_calls_written(&c->read.completion);
+    if (c->read.completion.left_out > 0)
+        log_warning("the AI called more tools at once than are done, the others are left out", "request_id", c->request_id.p, "turn_id", c->turn_id.p, NULL);
+    if (failed != 0 || openai_reply_add(&c->reply, &c->read.completion, c->fault) != 0) {
         (void)err_set(&a.err, ERR_MEMORY, "no memory for the answer");
         end(c, &a);
     } else if (openai_reply_is_empty(&c->reply)) {

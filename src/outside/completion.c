@@ -23,6 +23,7 @@ void completion_fini(struct completion *c)
     buf_fini(&c->refusal);
     buf_fini(&c->model);
     buf_fini(&c->finish);
+    buf_fini(&c->unreadable);
     json_decref(c->extras);
     json_decref(c->pieces);
     completion_calls_fini(c);
@@ -74,14 +75,25 @@ static enum completion_denial denial_of_status(int64_t status)
     return status >= 400 && status < 500 && status != 408 && status != 409 && status != 429 ? DENIAL_QUESTION : DENIAL_NONE;
 }
 
+/* What xAI, Gemini and Anthropic say with 400 of a key that is wrong, or of an account without money, and some gateways within a 200: no code tells it. */
+static bool says_one_of(const json_t *error, const char *const *phrases)
+{
+    const char *message = json_is_string(error) ? json_string_value(error) : json_string_value(json_object_get(error, "message"));
+    bool says = false;
+    for (; message != NULL && !says && *phrases != NULL; phrases++)
+        says = strcasestr(message, *phrases) != NULL;
+    return says;
+}
+
 /* status 200: an error inside an answer. */
 static enum completion_denial denial_of(int status, const json_t *error)
 {
     static const char *const quota[] = { "insufficient_quota", "billing_hard_limit_reached", "billing_not_active", NULL };
     static const char *const all[] = { "authentication_error", "invalid_api_key", "not_found_error", "model_not_found", NULL };
+    static const char *const phrases[] = { "incorrect api key", "invalid api key", "api key not valid", "credit balance is too low", NULL };
     static const char *const question[] = { "invalid_request_error", "permission_error", "permission_denied_error", "context_length_exceeded", NULL };
     struct sv code = json_sv(error, "code"), type = json_sv(error, "type");
-    if (is_among(code, quota) || is_among(type, quota))
+    if (is_among(code, quota) || is_among(type, quota) || ((status == 200 || status == 400) && says_one_of(error, phrases)))
         return DENIAL_ALL;
     enum completion_denial denial = denial_of_status(status != 200 ? status : number_of(error, "code"));
     if (status == 200 && denial == DENIAL_NONE)

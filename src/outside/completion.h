@@ -36,7 +36,8 @@ struct completion {
     json_t *extras;                          /* members of the message that are not known here, ... */
     json_t *pieces;                          /* ... and those of them that are strings: lists of their pieces, null: it is too long. NULL: none */
     struct completion_call *calls;
-    size_t calls_n, calls_size;
+    size_t calls_n, calls_size, left_out;    /* left_out: calls behind the last that there is place for */
+    struct buf unreadable;                   /* calls that stood in the text and cannot be read (completion_calls.h), as they stood there; "" none */
     int64_t prompt_tokens, completion_tokens, total_tokens; /* -1: not said */
     struct err error;                                       /* what the service said instead of an answer */
     enum completion_denial denial;                          /* which that is */

@@ -133,8 +133,10 @@ bool completion_calls_add(struct completion *c, const json_t *call, bool whole)
     if (!json_is_object(call))
         return false;
     struct completion_call *to = whole ? NULL : find(c, index, id, name);
-    if (to == NULL && c->calls_n >= COMPLETION_CALLS_MAX)
+    if (to == NULL && c->calls_n >= COMPLETION_CALLS_MAX) {
+        c->left_out++;
         return true;
+    }
     if (to == NULL && (to = begin(c, index)) == NULL)
         return false;
     if (to->id.n == 0)
@@ -262,11 +264,14 @@ static void render_pieces(struct json_out *o, json_t *pieces)
 void completion_render(struct json_out *o, const struct completion *c)
 {
     static const char *const own[] = { NULL };
-    struct buf id = { 0 };
-    struct sv said = completion_said(c, NULL);
+    struct buf id = { 0 }, content = { 0 };
+    buf_add(&content, completion_said(c, NULL));
+    if (content.n > 0 && c->unreadable.n > 0)
+        buf_addc(&content, '\n');
+    buf_add(&content, buf_sv(&c->unreadable));
     json_obj(o);
     json_kstr(o, "role", SV("assistant"));
-    json_kstr(o, "content", said.n > 0 ? said : SV_NONE);
+    json_kstr(o, "content", content.n > 0 ? buf_sv(&content) : SV_NONE);
     if (c->calls_n > 0) {
         json_key(o, "tool_calls");
         json_arr(o);
@@ -278,7 +283,8 @@ void completion_render(struct json_out *o, const struct completion *c)
         render_members(o, c->extras, own);
     render_pieces(o, c->pieces);
     json_obj_end(o);
-    if (!buf_ok(&id))
+    if (!buf_ok(&id) || !buf_ok(&content))
         o->b->failed = true;
     buf_fini(&id);
+    buf_fini(&content);
 }

@@ -9,9 +9,9 @@
 bool completion_calls_add(struct completion *c, const json_t *call, bool whole) MUST_CHECK;
 void completion_calls_fini(struct completion *c);
 
-/* Calls that stand in the text of an answer that is there as a whole, where tools were offered, <tool_call>{"name":…,"arguments":{…}}</tool_call>, each at the beginning of a line: they
- * become calls like any other, behind those that there are, and are no part of the text any more (nor are its thoughts, then). Without one nothing changes.
- * -1: memory. */
+/* Calls that stand in the text of an answer that is there as a whole, where tools were offered, <tool_call>{"name":…,"arguments":{…}}</tool_call>, in no code and no
+ * quotation marks: they become calls like any other, behind those that there are, or `unreadable`, and are no part of the text any more (nor are its thoughts,
+ * then). Without one nothing changes. -1: memory. */
 int completion_calls_written(struct completion *c) MUST_CHECK;
 /* How much of a text that may still grow stands in front of what is such a call, or may become one. */
 size_t completion_calls_before(struct sv text);

@@ -5,84 +5,146 @@
 
 #include "outside/completion_calls.h"
 
-static const struct sv begin = { "<tool_call>", 11 }, end = { "</tool_call>", 12 };
+static const struct sv begin = { "<tool_call>", 11 }, end = { "</tool_call>", 12 }, fence = { "```", 3 }, other = { "<function=", 10 };
 
-static struct sv behind(struct sv s, size_t n)
+struct scan {
+    struct completion *c;
+    struct sv left;                /* of the text */
+    const char *tag, *mark, *close; /* the next of each in it; NULL: none */
+    const char *from;              /* of the text that is not said yet */
+    struct buf said;
+    unsigned objects;              /* that were looked at closely */
+    bool in_fence, some, failed;
+};
+
+static const char *find(struct sv s, struct sv what)
 {
-    return (struct sv){ s.p + n, s.n - n };
+    return s.n > 0 ? memmem(s.p, s.n, what.p, what.n) : NULL;
 }
 
-/* Who writes about the tag does not begin a line with it and go on with an object. */
-static bool is_call(struct sv text, const char *at)
+/* On to `at`. Each of the three is looked for again only once it is passed: all of it takes time in proportion to the text. */
+static void go_to(struct scan *s, const char *at)
 {
-    const char *line = at, *to = text.p + text.n;
-    while (line > text.p && (line[-1] == ' ' || line[-1] == '\t'))
-        line--;
-    at += begin.n;
-    while (at < to && strchr(" \t\r\n", *at) != NULL)
-        at++;
-    return (line == text.p || line[-1] == '\n') && at < to && *at == '{';
+    s->left = (struct sv){ at, s->left.n - (size_t)(at - s->left.p) };
+    if (s->tag != NULL && s->tag < at)
+        s->tag = find(s->left, begin);
+    if (s->mark != NULL && s->mark < at)
+        s->mark = find(s->left, fence);
+    if (s->close != NULL && s->close < at)
+        s->close = find(s->left, end);
 }
 
-/* The first tag that begins a call; NULL: there is none. */
-static const char *find(struct sv text)
+/* Lines around what is taken out stay lines. */
+static void say(struct scan *s, const char *to)
 {
-    const char *at = memmem(text.p, text.n, begin.p, begin.n);
-    while (at != NULL && !is_call(text, at))
-        at = memmem(at + 1, text.n - (size_t)(at + 1 - text.p), begin.p, begin.n);
-    return at;
+    struct sv line = sv_trim_space((struct sv){ s->from, (size_t)(to - s->from) });
+    if (s->said.n > 0 && line.n > 0)
+        buf_addc(&s->said, '\n');
+    buf_add(&s->said, line);
 }
 
-/* {"name":…, "arguments":{…}}; what is something else is a call that nobody knows, so that the model is told. */
+/* Behind the brace that closes what begins with one; NULL: it is not closed, or too long for a call. */
+static const char *object_end(struct sv s)
+{
+    const char *to = s.p + (s.n < COMPLETION_CALL_MAX ? s.n : COMPLETION_CALL_MAX);
+    bool in_string = false;
+    int depth = 0;
+    for (const char *at = s.p; at < to; at++) {
+        if (in_string && *at == '\\')
+            at++;
+        else if (*at == '"')
+            in_string = !in_string;
+        else if (!in_string && *at == '{')
+            depth++;
+        else if (!in_string && *at == '}' && --depth == 0)
+            return at + 1;
+    }
+    return NULL;
+}
+
+/* {"name":…, "arguments":{…}}; what is something else cannot be read. */
 static bool add(struct completion *c, struct sv text)
 {
-    json_t *written = json_read(text, false, NULL), *arguments = json_object_get(written, "arguments"), *call = NULL;
+    json_t *written = json_read(text, false, NULL), *arguments = json_object_get(written, "arguments");
     const char *name = json_string_value(json_object_get(written, "name"));
+    bool added = true;
     if (arguments == NULL)
         arguments = json_object_get(written, "parameters");
-    if (name != NULL && (arguments == NULL || json_is_object(arguments) || json_is_string(arguments)))
-        call = json_pack("{s:{s:s,s:O*}}", "function", "name", name, "arguments", arguments);
-    else
-        call = json_pack("{s:{s:s,s:s%}}", "function", "name", "tool_call", "arguments", text.p, text.n);
-    bool added = call != NULL && completion_calls_add(c, call, true);
-    json_decref(call);
+    if (name != NULL && (arguments == NULL || json_is_object(arguments) || json_is_string(arguments))) {
+        json_t *call = json_pack("{s:{s:s,s:O*}}", "function", "name", name, "arguments", arguments);
+        added = call != NULL && completion_calls_add(c, call, true);
+        json_decref(call);
+    } else {
+        if (c->unreadable.n > 0)
+            buf_addc(&c->unreadable, '\n');
+        buf_add(&c->unreadable, text);
+    }
     json_decref(written);
     return added;
 }
 
-static void add_line(struct buf *to, struct sv line)
+/* Whether the next tag begins a call. *rest: behind it, blanks, and tags that are repeated. */
+static bool is_call(const struct scan *s, struct sv *rest)
 {
-    line = sv_trim_space(line);
-    if (to->n > 0 && line.n > 0)
-        buf_addc(to, '\n');
-    buf_add(to, line);
+    const char *at = s->tag;
+    bool quoted = at > s->left.p && strchr("`\"'", at[-1]) != NULL; /* who writes about the tag */
+    *rest = (struct sv){ at, s->left.n - (size_t)(at - s->left.p) };
+    while (sv_starts(*rest, begin))
+        *rest = thoughts_behind_blanks((struct sv){ rest->p + begin.n, rest->n - begin.n });
+    return !s->in_fence && !quoted && (sv_starts(*rest, SV("{")) || sv_starts(*rest, other));
+}
+
+/* The calls of one tag, and the tag that ends them, which may be forgotten, or repeated. */
+static void take(struct scan *s, struct sv content)
+{
+    say(s, s->tag);
+    s->some = true;
+    for (go_to(s, content.p); s->left.n > 0 && !s->failed;) {
+        const char *to = s->left.p[0] == '{' && s->objects++ < COMPLETION_CALLS_MAX ? object_end(s->left) : NULL;
+        if (to == NULL)
+            to = s->close != NULL ? s->close : s->left.p + s->left.n;
+        s->failed = !add(s->c, sv_trim_space((struct sv){ s->left.p, (size_t)(to - s->left.p) }));
+        go_to(s, to);
+        struct sv rest = thoughts_behind_blanks(s->left);
+        bool closed = sv_starts(rest, end);
+        while (sv_starts(rest, end))
+            rest = thoughts_behind_blanks((struct sv){ rest.p + end.n, rest.n - end.n });
+        if (closed || sv_starts(rest, SV("{")))
+            go_to(s, rest.p);
+        if (closed || !sv_starts(rest, SV("{")))
+            break;
+    }
+    s->from = s->left.p;
 }
 
 int completion_calls_written(struct completion *c)
 {
-    struct sv left = completion_said(c, NULL);
-    struct buf said = { .max = COMPLETION_MAX };
-    bool added = true;
-    const char *at = c->tools && left.n > 0 ? find(left) : NULL;
-    if (at == NULL)
-        return 0;
-    for (; added && at != NULL; at = find(left)) {
-        add_line(&said, (struct sv){ left.p, (size_t)(at - left.p) });
-        left = behind(left, (size_t)(at - left.p) + begin.n);
-        const char *to = memmem(left.p, left.n, end.p, end.n); /* the last one may be forgotten */
-        added = add(c, sv_trim_space((struct sv){ left.p, to != NULL ? (size_t)(to - left.p) : left.n }));
-        left = to != NULL ? behind(left, (size_t)(to - left.p) + end.n) : SV("");
+    struct sv text = completion_said(c, NULL);
+    struct scan s = { .c = c, .left = text, .tag = c->tools ? find(text, begin) : NULL, .mark = find(text, fence), .close = find(text, end), .from = text.p, .said.max = COMPLETION_MAX };
+    while (s.tag != NULL && !s.failed) {
+        if (s.mark != NULL && s.mark < s.tag) {
+            s.in_fence = !s.in_fence;
+            go_to(&s, s.mark + fence.n);
+            continue;
+        }
+        struct sv rest;
+        if (is_call(&s, &rest))
+            take(&s, rest);
+        else
+            go_to(&s, rest.p);
     }
-    add_line(&said, left);
-    bool well = added && buf_ok(&said);
+    if (!s.some)
+        return s.failed ? -1 : 0;
+    say(&s, text.p + text.n);
+    bool well = !s.failed && buf_ok(&s.said) && buf_ok(&c->unreadable);
     buf_fini(&c->text);
-    c->text = said;
+    c->text = s.said;
     return well ? 0 : -1;
 }
 
 size_t completion_calls_before(struct sv text)
 {
-    const char *at = memmem(text.p, text.n, begin.p, begin.n);
+    const char *at = find(text, begin);
     if (at != NULL)
         return (size_t)(at - text.p);
     for (size_t n = begin.n - 1; n > 0; n--)

@@ -90,12 +90,15 @@ static bool has_something(json_t *block)
 }
 
 /* A text that was nothing but blocks that cannot be read, or have nothing in them, leaves what was said before. */
-static int add_text(struct openai_reply *r, struct sv said)
+static int add_text(struct openai_reply *r, const struct completion *c)
 {
     struct answer_block b = { 0 };
-    int failed = answer_block_read(said, &b);
+    int failed = answer_block_read(completion_said(c, NULL), &b);
     buf_clear(&r->broken);
     buf_add(&r->broken, buf_sv(&b.broken));
+    if (r->broken.n > 0 && c->unreadable.n > 0)
+        buf_addc(&r->broken, '\n');
+    buf_add(&r->broken, buf_sv(&c->unreadable));
     if (failed == 0 && (sv_trim_space(buf_sv(&b.rest)).n > 0 || has_something(b.known))) {
         buf_clear(&r->text);
         buf_add(&r->text, buf_sv(&b.rest));
@@ -111,7 +114,7 @@ static int add_text(struct openai_reply *r, struct sv said)
 
 int openai_reply_add(struct openai_reply *r, const struct completion *c, ai_fault_fn *fault)
 {
-    int failed = add_text(r, completion_said(c, NULL));
+    int failed = add_text(r, c);
     r->rounds++;
     keep(&r->finish, &c->finish);
     keep(&r->model, &c->model);

@@ -12,7 +12,7 @@ struct openai_reply {
     struct buf text;    /* the newest that is not empty, without thoughts and blocks */
     json_t *block;      /* what was known of the blocks that stood in it; NULL: none */
     json_t *earlier;    /* actions of blocks that stood in texts before it; NULL: none */
-    struct buf broken;  /* blocks of the last round that cannot be read */
+    struct buf broken;  /* blocks and written calls of the last round that cannot be read */
     struct buf finish, model;
     json_t *right;      /* actions, in the order in which they were called, each once */
     json_t *wrong;      /* actions of the last round that may not be executed */

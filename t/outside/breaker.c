@@ -321,6 +321,28 @@ static void before_ai_that_streams(struct rig *r)
     breaker_free(b);
 }
 
+/* 429 is a wish for less, but where it says that there is no quota. */
+static void before_ai_without_quota(struct rig *r)
+{
+    static const struct ai_ops ops = { .name = "growing", .ask = growing_ask, .abort = growing_abort, .close = growing_close };
+    static const enum ai_outcome outcomes[] = { AI_UNREACHABLE, AI_UNREACHABLE, AI_DENIED, AI_DENIED };
+    static const char *const states[] = { "closed", "closed", "closed", "open" };
+    struct breaker *b = breaker_new("AI", 2, 60000);
+    struct err e;
+    struct told t = { 0 };
+    struct ai_request q = { 0 };
+    growing.ai.ops = &ops;
+    struct ai *ai = ai_guarded_open(r->loop, &growing.ai, b, &e);
+    for (size_t i = 0; i < ARRAY_LEN(outcomes); i++) {
+        if (ai_ask(ai, &q, tell, &t) == NULL)
+            bail_out("memory");
+        growing.fn(growing.arg, &(struct ai_answer){ .outcome = outcomes[i], .http_status = 429, .retry_after_ms = -1 });
+        is_str(state(b), states[i], "429, %s: %zu", outcomes[i] == AI_DENIED ? "no quota" : "too many", i);
+    }
+    ai_close(ai);
+    breaker_free(b);
+}
+
 static void before_platform(struct rig *r)
 {
     static const struct peer_step steps[] = { { .answer = DOWN }, { .answer = "HTTP/1.1 503 X\r\nRetry-After: 90\r\nContent-Length: 0\r\n\r\n" },
@@ -493,6 +515,7 @@ int main(void)
     rig_open(&r, NULL);
     before_ai(&r);
     before_ai_that_streams(&r);
+    before_ai_without_quota(&r);
     before_platform(&r);
     before_places(&r);
     rig_close(&r);

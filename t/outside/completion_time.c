@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #include "lib/clock.h"
-#include "outside/completion.h"
+#include "outside/completion_calls.h"
 #include "t/tap.h"
 
 enum { FEW = 1500, TIMES = 8, TRIES = 5, RATIO = 3 * TIMES };
@@ -20,7 +20,25 @@ static const struct {
     { "arguments that are none", "{\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0,\"function\":{\"name\":\"f\",\"arguments\":\"{a}0123456789}\"}}]}}]}" },
 };
 
+/* Texts in which calls are looked for. */
+static const char *const texts[] = { "<tool_call>{ \"a\" ", "<tool_call>{</tool_call>", "```<tool_call>{ } ", "`<tool_call>   {}", "<tool_call>{}{}</tool_call>", "<tool_call>      " };
+
 /* Microseconds. */
+static int64_t look(const char *piece, int n)
+{
+    struct completion c;
+    completion_init(&c);
+    c.tools = true;
+    for (int i = 0; i < 8 * n; i++)
+        buf_add(&c.text, sv_from(piece));
+    int64_t begun_us = clock_mono_us();
+    if (completion_calls_written(&c) != 0)
+        bail_out("memory");
+    int64_t took_us = clock_mono_us() - begun_us;
+    completion_fini(&c);
+    return took_us;
+}
+
 static int64_t once(const char *piece, int n)
 {
     struct completion c;
@@ -40,11 +58,11 @@ static int64_t once(const char *piece, int n)
     return took_us;
 }
 
-static int64_t least(const char *piece, int n)
+static int64_t least(int64_t (*measure)(const char *piece, int n), const char *piece, int n)
 {
     int64_t least_us = INT64_MAX;
     for (int i = 0; i < TRIES; i++) {
-        int64_t us = once(piece, n);
+        int64_t us = measure(piece, n);
         least_us = us < least_us ? us : least_us;
     }
     return least_us;
@@ -53,8 +71,12 @@ static int64_t least(const char *piece, int n)
 int main(void)
 {
     for (size_t i = 0; i < ARRAY_LEN(all); i++) {
-        int64_t few_us = least(all[i].piece, FEW), many_us = least(all[i].piece, FEW * TIMES);
+        int64_t few_us = least(once, all[i].piece, FEW), many_us = least(once, all[i].piece, FEW * TIMES);
         ok(many_us < RATIO * few_us, "%s: %d pieces in %lld us, %d in %lld us", all[i].name, FEW, (long long)few_us, FEW * TIMES, (long long)many_us);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        int64_t few_us = least(look, texts[i], FEW), many_us = least(look, texts[i], FEW * TIMES);
+        ok(many_us < RATIO * few_us + 100000, "\"%s\": %d times in %lld us, %d in %lld us", texts[i], 8 * FEW, (long long)few_us, 8 * FEW * TIMES, (long long)many_us);
     }
     return done_testing();
 }

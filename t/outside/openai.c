@@ -79,6 +79,7 @@ static const struct openai_row rows[] = {
     ROW("a line behind its end that was cut", RAW(.answer = HEAD("200 OK", "text/event-stream") TEXT("ok") FINISH("stop") "data: {\"choices\":[],\"usage\":{\"prompt_tok", .then = PEER_CLOSE), (), AI_ANSWERED, 1, SAID("ok")),
     ROW("a line behind its end that is none", STREAM(TEXT("ok") FINISH("stop") "data: bye\n\n"), (), AI_ANSWERED, 1, SAID("ok")),
     ROW("one before its end that is none", STREAM(TEXT("no") "data: bye\n\n" FINISH("stop")), (GOOD), AI_ANSWERED, 2, SAID("ok")),
+    ROW("an invalid key within a 200, in words", WHOLE("{\"error\":\"Invalid API key\"}"), (GOOD), AI_DENIED, 1, NULL, .error = "an error"),
     ROW("402", ERROR("402 X", ""), (GOOD), AI_DENIED, 1, NULL, .error = "status 402"),
     ROW("400, no such model", ERROR("400 X", "{\"error\":{\"type\":\"invalid_request_error\",\"code\":\"model_not_found\"}}"), (GOOD), AI_DENIED, 1, NULL, .error = "model_not_found"),
     ROW("404 within a 200", WHOLE("{\"error\":{\"message\":\"x\",\"code\":404}}"), (GOOD), AI_DENIED, 1, NULL, .error = "404"),

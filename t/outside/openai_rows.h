@@ -5,7 +5,7 @@
 
 #include "t/outside/openai_rig.h"
 
-enum { OPENAI_STEPS_MAX = 4, OPENAI_ROWS_MAX = 128 };
+enum { OPENAI_STEPS_MAX = 4, OPENAI_ROWS_MAX = 160 };
 
 struct openai_row {
     const char *name;
