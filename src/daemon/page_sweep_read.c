@@ -213,6 +213,18 @@ static struct pages *client(struct swept_page *p)
     return pages;
 }
 
+/* What was asked for is no more. Every other refusal may be one for now. */
+static bool is_gone(const struct pages_answer *a)
+{
+    return a->outcome == PAGES_REFUSED && (a->http_status == 404 || a->http_status == 410);
+}
+
+/* The page's token is refused, or there is none: no matter of one conversation. */
+static bool is_shut(const struct pages_answer *a)
+{
+    return a->http_status == 401 || (a->outcome == PAGES_REFUSED && a->http_status == 0);
+}
+
 /* False: something else has been begun. */
 static bool is_good(struct swept_page *p, const struct pages_answer *a)
 {
@@ -225,13 +237,11 @@ static bool is_good(struct swept_page *p, const struct pages_answer *a)
         leave_alone(p, a->retry_after_ms);
         return false;
     case PAGES_REFUSED:
-        sweep_over(p, a->err.text);
-        return false;
     case PAGES_UNREACHABLE:
     case PAGES_TOO_LATE:
     case PAGES_UNKNOWN:
         r->again++;
-        if (a->http_status == 401) /* the token: no matter of one conversation */
+        if (is_shut(a))
             sweep_over(p, a->err.text);
         else if (r->step == read_call && (r->again >= TRIES_MOST || sweep_was_left(p)))
             sweep_leave(p, a->err.text);
@@ -276,7 +286,7 @@ static void read_answered(void *arg, const struct pages_answer *a)
     if (p == NULL)
         return;
     struct sweep_run *r = &p->run;
-    if (a->outcome == PAGES_REFUSED && a->http_status != 403) { /* this conversation alone */
+    if (is_gone(a)) { /* this conversation alone */
         log_warning("a conversation cannot be read", "page_id", p->id, "conversation_id", r->listed[r->at].id.p, "error", a->err.text, NULL);
         r->found.unread++;
         r->read_more = false;

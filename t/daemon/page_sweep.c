@@ -205,16 +205,22 @@ static void test_failing(void)
     stage_end();
 }
 
-static void test_refused(void)
+static void test_gone(int status)
 {
+    struct page_sweep_stat stat;
+    char rules[128];
     stage_begin();
     stage_say_many(3);
     stage_put("seen", 60000);
-    stage_control("{\"rules\":[{\"call\":\"read\",\"conversation_id\":\"c1\",\"do\":\"status\",\"status\":404}]}");
+    (void)snprintf(rules, sizeof rules, "{\"rules\":[{\"call\":\"read\",\"conversation_id\":\"c1\",\"do\":\"status\",\"status\":%d}]}", status);
+    stage_control(rules);
     stage_daemon_start(0, 0);
-    ok(stage_until(stage_swept), "a conversation that cannot be read holds up none");
+    ok(stage_until(stage_swept), "a conversation that is gone (%d) holds up none", status);
     is_str(stage_waits("c0"), "m0 ", "the next one is there");
     is_str(stage_waits("c1"), "", "it is not");
+    is_int(stage_calls("reads"), 3, "it is asked for once");
+    page_sweep_stat(stage.sweep[0], &stat);
+    ok(stat.found.unread == 1 && stat.cut == 0, "which is to be seen");
     stage_end();
 }
 
@@ -348,7 +354,8 @@ int main(void)
     test_limited();
     test_limited_for_hours();
     test_failing();
-    test_refused();
+    test_gone(404);
+    test_gone(410);
     test_two();
     test_taken();
     test_restart();
