@@ -314,6 +314,38 @@ static void test_periodic(void)
     stage_end();
 }
 
+static bool twice(void)
+{
+    struct page_sweep_stat stat;
+    page_sweep_stat(stage.sweep[0], &stat);
+    return stat.swept >= 2;
+}
+
+/* Something is deferred; of another message, ten minutes old, nobody has told. Without a time of its own a sweep looks at all since the last one, whatever was seen since. */
+static void test_since_the_last(void)
+{
+    char rules[1024];
+    stage_begin();
+    stage_put("seen", 60000);
+    stage_daemon_start(0, 0);
+    ok(stage_until(stage_swept), "a page is swept at the start alone");
+    stage_turn_for(SOON_MS);
+    long long then_ms = (long long)clock_wall_ms() - 600000;
+    char at[25];
+    clock_format(then_ms, at);
+    (void)snprintf(rules, sizeof rules,
+                   "{\"rules\":[{\"call\":\"list\",\"do\":\"body\",\"body\":\"{\\\"conversations\\\":[{\\\"id\\\":\\\"old\\\",\\\"updated_at\\\":%lld}]}\"},"
+                   "{\"call\":\"read\",\"do\":\"body\",\"body\":\"{\\\"messages\\\":[{\\\"id\\\":\\\"o1\\\",\\\"inserted_at\\\":\\\"%s\\\",\\\"original_message\\\":\\\"hello\\\",\\\"from\\\":{\\\"id\\\":\\\"u1\\\"}}]}\"}]}",
+                   then_ms, at);
+    stage_control(rules);
+    stage_put("swept", 1200000);
+    stage_put("seen", 1000);
+    stage_put("deferred", 1000);
+    ok(stage_until(twice), "and once more, for what was deferred");
+    is_str(stage_waits("old"), "o1 ", "all since the last sweep is looked at");
+    stage_end();
+}
+
 static void test_places(void)
 {
     stage_begin();
@@ -361,6 +393,7 @@ int main(void)
     test_restart();
     test_unknown();
     test_periodic();
+    test_since_the_last();
     test_places();
     return done_testing();
 }
