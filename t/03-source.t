@@ -53,11 +53,18 @@ sub check_code {
     return @found;
 }
 
+# Files of ours, by their bare names, that a comment speaks of. With a path they may be another project's.
+sub named_in {
+    my ($text) = @_;
+    return map { /(?<![\w.\/-])(\w+\.c)\b/g } $text =~ m{/\*(.*?)\*/}gs;
+}
+
 sub breaches {
     my ($root) = @_;
     my (@found, @files);
     my $makefile = -e "$root/Makefile.am" ? read_text("$root/Makefile.am") : '';
     find({ no_chdir => 1, wanted => sub { push @files, $_ if /\.[ch]$/ } }, grep { -d } "$root/src", "$root/t");
+    my %there = map { (s{.*/}{}r => 1) } @files;
     for my $path (sort @files) {
         my $file = substr $path, length($root) + 1;
         my $text = read_text($path);
@@ -67,6 +74,7 @@ sub breaches {
         push @found, "$file: does not begin with its licence" if $text !~ m{\A/\* SPDX-License-Identifier: MIT\n};
         push @found, "$file: has a tab or a blank at a line's end" if $text =~ /\t|[ ]$/m;
         push @found, "$file: left to do" if $text =~ /\b(TODO|FIXME|XXX|HACK)\b/;
+        push @found, map { "$file: there is no $_" } grep { !$there{$_} } named_in($text);
         next if $file !~ m{^src/};
         push @found, "$file: config.h is not its first include"
             if $file =~ /\.c$/ && (($text =~ /^#\s*include\s+(\S+)/m)[0] || '') ne '"config.h"';
@@ -106,6 +114,8 @@ if (!@ARGV) {
     is($sample->('x.h', "/* SPDX-License-Identifier: MIT */\n#ifndef LIB_X_H\n#define LIB_X_H\n" . "\n" x 250), 2, 'found: a long header, and its top');
     is($sample->('x.c', "${top}void f(void)\n{\n" . "    x++;\n" x 60 . "}\n"), 1, 'found: a long function');
     is($sample->('x.c', "${top}/* TODO: more */\n"), 1, 'found: something left to do');
+    is($sample->('x.c', "${top}/* See x.c, and lib/y.c of another one. */\n"), 0, 'a comment may name files');
+    is($sample->('x.c', "${top}/* See y.c. */\n"), 1, 'found: one that is not there');
     is($sample->('x.c', "$top\tx\n"), 1, 'found: a tab');
     is($sample->('x.c', "#include \"config.h\"\n"), 1, 'found: no licence');
     is($sample->('x.c', "/* SPDX-License-Identifier: MIT\n */\n#include <stdio.h>\n#include \"config.h\"\n"), 1, 'found: config.h is late');

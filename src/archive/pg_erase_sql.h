@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * The statements about erasure and export; the texts stand in pg_erase_sql.c and pg_export_sql.c. */
+ * The statements about erasure and export; the texts stand in pg_erase_sql.c. */
 #ifndef ARCHIVE_PG_ERASE_SQL_H
 #define ARCHIVE_PG_ERASE_SQL_H
 

@@ -249,7 +249,7 @@ static int64_t base_of(const struct swept_page *p, int64_t now_ms)
     int64_t deferred = earlier(v[SWEEP_DEFERRED], v[SWEEP_BEHIND]), base = earlier(deferred, v[SWEEP_SEEN]), swept = v[SWEEP_SWEPT];
     if (deferred != 0 && v[SWEEP_SEEN] == 0)
         return now_ms - MOST_MS;
-    if (swept != 0 && p->wish_ms == 0 && swept < now_ms - 2 * p->all->o.every_ms)
+    if (swept != 0 && p->wish_ms == 0 && p->all->o.every_ms > 0 && swept < now_ms - 2 * p->all->o.every_ms)
         swept = now_ms - 2 * p->all->o.every_ms; /* a page that takes longer than that does not fall behind further and further */
     return earlier(base, swept);
 }

@@ -46,6 +46,7 @@ struct page_sweep_options {
     int64_t calls_per_second; /* PANCAKE_CALLS_PER_SECOND */
     int64_t look_ms;          /* between two looks for "deferred"; 0: 5,000 */
     int64_t retry_ms;         /* after a failure, at first; 0: 2,000 */
+    int64_t row_ms;           /* so long a place for one call is waited for; 0: 900,000 */
     unsigned read_most;       /* once so many messages of a conversation were read, what is older is left, for good; 0: 20,000 */
 };
 struct page_sweep *page_sweep_new(const struct page_sweep_options *o) MUST_CHECK; /* NULL: memory */

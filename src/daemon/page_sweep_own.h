@@ -49,6 +49,7 @@ struct sweep_run {
     unsigned passes, pages;
     bool more; /* there may be more */
     void (*step)(struct swept_page *p); /* the call that a place is wanted for */
+    int64_t wanted_mono_ms, ahead_max_ms; /* one has been waited for since; 0: none is. So far ahead one is given at most */
     int64_t place_mono_ms;
     int row; /* that is being moved */
     int64_t wait_ms; /* by so much */
@@ -60,7 +61,7 @@ struct sweep_run {
     bool persons_before;  /* a person wrote one of those that were taken before, which are newer than all of these */
     unsigned read_n;
     bool read_more;
-    unsigned again; /* how often the step under way was tried in vain */
+    unsigned again; /* how often the call under way was made in vain */
     unsigned limited;
     struct page_sweep_found found;
 };

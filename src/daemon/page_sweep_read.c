@@ -25,7 +25,8 @@
 #define LOST_MS 5000     /* so long after its time a call is not waited for any more */
 #define LATE_MS 60       /* so late at a place, and another one is taken */
 #define TRIES_MOST 4     /* of one call */
-#define PLACES_MOST 60
+#define ROW_MS 900000    /* so long a place is waited for: three times as long as one "too many" moves the row */
+#define ROW_LOOK_MS 30000
 #define LIMITED_MOST 10  /* times in a row */
 #define LIMITED_FIRST_MS 1000
 #define LIMITED_MAX_MS 60000
@@ -41,12 +42,14 @@ static void limit_known(void *arg, enum store_status status, struct sv value)
     struct swept_page *p = arg;
     if (!sweep_heard(p))
         return;
-    if (status != STORE_DONE)
+    if (status != STORE_DONE) {
         sweep_over(p, "the store cannot be asked");
-    else if (value.p != NULL)
+    } else if (value.p != NULL) {
         place(p);
-    else
+    } else {
+        p->run.wanted_mono_ms = 0;
         p->run.step(p);
+    }
 }
 
 static void moment(struct swept_page *p)
@@ -60,6 +63,14 @@ static void moment(struct swept_page *p)
     store_get(p->all->o.store, sweep_name(name, p, "limited"), limit_known, p);
 }
 
+/* None was given: said_ms is how far the first one is, negative. It is asked for again when that is near enough, or now and then: the row may be emptied meanwhile. */
+static void wait_for_row(struct swept_page *p, int64_t said_ms)
+{
+    int64_t ms = -(said_ms + p->run.ahead_max_ms);
+    ms = ms < ROW_LOOK_MS ? ms : ROW_LOOK_MS;
+    sweep_after(p, (ms > 0 ? ms : 0) + backoff_ms(2, 1000, 10000), place);
+}
+
 static void placed(void *arg, enum store_status status, struct sv value)
 {
     struct swept_page *p = arg;
@@ -71,15 +82,20 @@ static void placed(void *arg, enum store_status status, struct sv value)
     } else if (ms >= 0) {
         p->run.place_mono_ms = clock_mono_ms() + ms;
         sweep_after(p, ms, moment);
-    } else if (++p->run.again > PLACES_MOST) {
-        sweep_over(p, "the page is called too often");
     } else {
-        sweep_after(p, backoff_ms(2, 1000, 10000), place);
+        wait_for_row(p, ms);
     }
 }
 
 static void place(struct swept_page *p)
 {
+    int64_t now_ms = clock_mono_ms(), most_ms = p->all->o.row_ms > 0 ? p->all->o.row_ms : ROW_MS;
+    if (p->run.wanted_mono_ms == 0)
+        p->run.wanted_mono_ms = now_ms;
+    if (now_ms - p->run.wanted_mono_ms > most_ms) {
+        sweep_over(p, "the page is called too often");
+        return;
+    }
     struct arena *a = arena_new(0, 4096);
     struct store_place q = { .name = SV_NONE };
     if (a != NULL)
@@ -89,6 +105,7 @@ static void place(struct swept_page *p)
         sweep_over(p, "memory is short");
         return;
     }
+    p->run.ahead_max_ms = q.ahead_max_ms;
     sweep_ask(p);
     store_place(p->all->o.store, &q, placed, p);
     arena_free(a);
@@ -98,6 +115,7 @@ static void place_for(struct swept_page *p, void (*step)(struct swept_page *p))
 {
     p->run.step = step;
     p->run.again = 0;
+    p->run.wanted_mono_ms = 0;
     place(p);
 }
 
@@ -213,6 +231,18 @@ static struct pages *client(struct swept_page *p)
     return pages;
 }
 
+/* What was asked for is no more. Every other refusal may be one for now. */
+static bool is_gone(const struct pages_answer *a)
+{
+    return a->outcome == PAGES_REFUSED && (a->http_status == 404 || a->http_status == 410);
+}
+
+/* The page's token is refused, or there is none: no matter of one conversation. */
+static bool is_shut(const struct pages_answer *a)
+{
+    return a->http_status == 401 || (a->outcome == PAGES_REFUSED && a->http_status == 0);
+}
+
 /* False: something else has been begun. */
 static bool is_good(struct swept_page *p, const struct pages_answer *a)
 {
@@ -225,13 +255,11 @@ static bool is_good(struct swept_page *p, const struct pages_answer *a)
         leave_alone(p, a->retry_after_ms);
         return false;
     case PAGES_REFUSED:
-        sweep_over(p, a->err.text);
-        return false;
     case PAGES_UNREACHABLE:
     case PAGES_TOO_LATE:
     case PAGES_UNKNOWN:
         r->again++;
-        if (a->http_status == 401) /* the token: no matter of one conversation */
+        if (is_shut(a))
             sweep_over(p, a->err.text);
         else if (r->step == read_call && (r->again >= TRIES_MOST || sweep_was_left(p)))
             sweep_leave(p, a->err.text);
@@ -276,7 +304,7 @@ static void read_answered(void *arg, const struct pages_answer *a)
     if (p == NULL)
         return;
     struct sweep_run *r = &p->run;
-    if (a->outcome == PAGES_REFUSED && a->http_status != 403) { /* this conversation alone */
+    if (is_gone(a)) { /* this conversation alone */
         log_warning("a conversation cannot be read", "page_id", p->id, "conversation_id", r->listed[r->at].id.p, "error", a->err.text, NULL);
         r->found.unread++;
         r->read_more = false;

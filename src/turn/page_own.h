@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * What page_platform.c (the port), page_send.c (a delivery), page_call.c (one call in it) and page_look.c (reading back) share. Nobody else includes this. */
+ * What page_platform.c (the port), page_send.c (a delivery, and each call in it) and page_look.c (reading back) share. Nobody else includes this. */
 #ifndef TURN_PAGE_OWN_H
 #define TURN_PAGE_OWN_H
 

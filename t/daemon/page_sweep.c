@@ -205,16 +205,22 @@ static void test_failing(void)
     stage_end();
 }
 
-static void test_refused(void)
+static void test_gone(int status)
 {
+    struct page_sweep_stat stat;
+    char rules[128];
     stage_begin();
     stage_say_many(3);
     stage_put("seen", 60000);
-    stage_control("{\"rules\":[{\"call\":\"read\",\"conversation_id\":\"c1\",\"do\":\"status\",\"status\":404}]}");
+    (void)snprintf(rules, sizeof rules, "{\"rules\":[{\"call\":\"read\",\"conversation_id\":\"c1\",\"do\":\"status\",\"status\":%d}]}", status);
+    stage_control(rules);
     stage_daemon_start(0, 0);
-    ok(stage_until(stage_swept), "a conversation that cannot be read holds up none");
+    ok(stage_until(stage_swept), "a conversation that is gone (%d) holds up none", status);
     is_str(stage_waits("c0"), "m0 ", "the next one is there");
     is_str(stage_waits("c1"), "", "it is not");
+    is_int(stage_calls("reads"), 3, "it is asked for once");
+    page_sweep_stat(stage.sweep[0], &stat);
+    ok(stat.found.unread == 1 && stat.cut == 0, "which is to be seen");
     stage_end();
 }
 
@@ -308,6 +314,38 @@ static void test_periodic(void)
     stage_end();
 }
 
+static bool twice(void)
+{
+    struct page_sweep_stat stat;
+    page_sweep_stat(stage.sweep[0], &stat);
+    return stat.swept >= 2;
+}
+
+/* Something is deferred; of another message, ten minutes old, nobody has told. Without a time of its own a sweep looks at all since the last one, whatever was seen since. */
+static void test_since_the_last(void)
+{
+    char rules[1024];
+    stage_begin();
+    stage_put("seen", 60000);
+    stage_daemon_start(0, 0);
+    ok(stage_until(stage_swept), "a page is swept at the start alone");
+    stage_turn_for(SOON_MS);
+    long long then_ms = (long long)clock_wall_ms() - 600000;
+    char at[25];
+    clock_format(then_ms, at);
+    (void)snprintf(rules, sizeof rules,
+                   "{\"rules\":[{\"call\":\"list\",\"do\":\"body\",\"body\":\"{\\\"conversations\\\":[{\\\"id\\\":\\\"old\\\",\\\"updated_at\\\":%lld}]}\"},"
+                   "{\"call\":\"read\",\"do\":\"body\",\"body\":\"{\\\"messages\\\":[{\\\"id\\\":\\\"o1\\\",\\\"inserted_at\\\":\\\"%s\\\",\\\"original_message\\\":\\\"hello\\\",\\\"from\\\":{\\\"id\\\":\\\"u1\\\"}}]}\"}]}",
+                   then_ms, at);
+    stage_control(rules);
+    stage_put("swept", 1200000);
+    stage_put("seen", 1000);
+    stage_put("deferred", 1000);
+    ok(stage_until(twice), "and once more, for what was deferred");
+    is_str(stage_waits("old"), "o1 ", "all since the last sweep is looked at");
+    stage_end();
+}
+
 static void test_places(void)
 {
     stage_begin();
@@ -348,12 +386,14 @@ int main(void)
     test_limited();
     test_limited_for_hours();
     test_failing();
-    test_refused();
+    test_gone(404);
+    test_gone(410);
     test_two();
     test_taken();
     test_restart();
     test_unknown();
     test_periodic();
+    test_since_the_last();
     test_places();
     return done_testing();
 }

@@ -65,6 +65,21 @@ static void test_unreadable(const char *rule)
     stage_end();
 }
 
+/* A refusal that is over soon costs nothing but a few tries, of the listing too. */
+static void test_refused_for_now(const char *rule)
+{
+    struct page_sweep_stat stat;
+    begin_with(500, 1);
+    stage_control(rule);
+    stage_daemon_start(0, 0);
+    ok(stage_until(stage_swept), "what is refused for now does not keep a sweep from its end: %s", rule);
+    is_str(stage_waits("x"), "x0 ", "nothing is lost");
+    ok(y_there(), "of any conversation");
+    page_sweep_stat(stage.sweep[0], &stat);
+    ok(stat.cut == 0 && stat.found.unread == 0 && stat.found.put_off == 0, "the first sweep has all of it");
+    stage_end();
+}
+
 static void test_full(void)
 {
     struct page_sweep_stat stat;
@@ -88,13 +103,15 @@ static bool cut_once(void)
 }
 
 /* Three side by side are taken for the API's failure, once. */
-static void test_several(void)
+static void test_several(const char *how)
 {
     struct page_sweep_stat stat;
+    char rules[512];
     begin_with(500, 0);
     stage_say_many(4);
-    stage_control("{\"rules\":[{\"call\":\"read\",\"conversation_id\":\"c3\",\"do\":\"status\",\"status\":500},{\"call\":\"read\",\"conversation_id\":\"c2\",\"do\":\"status\",\"status\":500},"
-                  "{\"call\":\"read\",\"conversation_id\":\"c1\",\"do\":\"status\",\"status\":500}]}");
+    (void)snprintf(rules, sizeof rules,
+                   "{\"rules\":[{\"call\":\"read\",\"conversation_id\":\"c3\",%s},{\"call\":\"read\",\"conversation_id\":\"c2\",%s},{\"call\":\"read\",\"conversation_id\":\"c1\",%s}]}", how, how, how);
+    stage_control(rules);
     stage_daemon_start(0, 0);
     ok(stage_until(cut_once), "several in a row");
     page_sweep_stat(stage.sweep[0], &stat);
@@ -205,8 +222,15 @@ int main(void)
     test_without_end();
     test_unreadable("{\"rules\":[{\"call\":\"read\",\"conversation_id\":\"x\",\"do\":\"status\",\"status\":500}]}");
     test_unreadable("{\"rules\":[{\"call\":\"read\",\"conversation_id\":\"x\",\"do\":\"body\",\"body\":\"{\\\"messages\\\":[{\\\"id\\\":\\\"a\\\\u0000\\\"}]}\"}]}");
+    test_unreadable("{\"rules\":[{\"call\":\"read\",\"conversation_id\":\"x\",\"do\":\"success_false\"}]}");
+    test_unreadable("{\"rules\":[{\"call\":\"read\",\"conversation_id\":\"x\",\"do\":\"status\",\"status\":400}]}");
+    test_unreadable("{\"rules\":[{\"call\":\"read\",\"conversation_id\":\"x\",\"do\":\"status\",\"status\":403}]}");
+    test_refused_for_now("{\"rules\":[{\"call\":\"read\",\"do\":\"success_false\",\"times\":3}]}");
+    test_refused_for_now("{\"rules\":[{\"call\":\"read\",\"do\":\"status\",\"status\":400,\"times\":3}]}");
+    test_refused_for_now("{\"rules\":[{\"call\":\"list\",\"do\":\"success_false\",\"times\":3}]}");
     test_full();
-    test_several();
+    test_several("\"do\":\"status\",\"status\":500");
+    test_several("\"do\":\"success_false\"");
     test_token();
     test_known();
     return done_testing();

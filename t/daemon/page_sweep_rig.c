@@ -216,7 +216,7 @@ static bool bot(void *arg, struct sv page_id, char bot_id[MESSAGE_ID_MAX + 1])
 void stage_daemon_start(int n, int64_t every_ms)
 {
     const struct page_sweep_options o = { .loop = stage.r.loop, .store = stage.r.store, .turns = stage.r.turns, .peers = &stage.peers, .bot = bot, .every_ms = every_ms,
-                                          .calls_per_second = 5, .look_ms = 20, .retry_ms = 40, .read_most = stage.read_most };
+                                          .calls_per_second = 5, .look_ms = 20, .retry_ms = 40, .row_ms = stage.row_ms, .read_most = stage.read_most };
     stage.sweep[n] = page_sweep_new(&o);
     if (stage.sweep[n] == NULL)
         bail_out("memory");

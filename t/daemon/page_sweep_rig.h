@@ -19,7 +19,8 @@ struct stage {
     struct page_peer peer;
     struct page_sweep *sweep[2];
     bool in_rows; /* places are waited for as they are given */
-    unsigned read_most; /* of the daemons that are started from then on */
+    int64_t row_ms;     /* of the daemons that are started from then on ... */
+    unsigned read_most; /* ... as this one */
     char url[64];
 };
 extern struct stage stage;
