@@ -96,6 +96,8 @@ static void end_with_reply(struct ai_call *c)
     json_t *response, *actions;
     if (openai_reply_is_broken(&c->reply))
         log_warning("a JSON block in the AI's answer cannot be read, it is dropped", "request_id", c->request_id.p, "turn_id", c->turn_id.p, NULL);
+    if (c->reply.left_out > 0)
+        log_warning("a JSON block in the AI's answer has more actions than are looked at, the others are dropped", "request_id", c->request_id.p, "turn_id", c->turn_id.p, NULL);
     if (openai_reply_make(&c->reply, clock_mono_ms() - c->begun_ms, c->ai->at.model.p, &response, &actions) != 0) {
         a.outcome = AI_INVALID;
         (void)err_set(&a.err, ERR_MEMORY, "no memory for the answer");

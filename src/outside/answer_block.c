@@ -7,8 +7,7 @@
 #include "outside/thoughts.h"
 
 enum {
-    CLOSINGS_MAX = 8, /* a string in the block may hold backticks */
-    BARE_MAX = 8,     /* lines that begin with { and may be the object that the text ends with */
+    BARE_MAX = 8, /* lines that begin with { and may be the object that the text ends with */
 };
 
 static const char fence[] = "```";
@@ -47,8 +46,8 @@ static bool has_name(struct sv s, const char *name, bool bare)
 
 static bool has_our_names(struct sv s, bool bare)
 {
-    bool has = has_name(s, "type", false) && has_name(s, "data", false);
-    for (size_t i = 0; !has && i < ARRAY_LEN(members); i++)
+    bool colon = memchr(s.p, ':', s.n) != NULL, has = colon && has_name(s, "type", false) && has_name(s, "data", false);
+    for (size_t i = 0; colon && !has && i < ARRAY_LEN(members); i++)
         has = has_name(s, members[i], bare);
     return has;
 }
@@ -95,15 +94,21 @@ static json_t *with_actions(json_t *value)
     return all ? json_pack("{s:o}", "actions", value) : value;
 }
 
+static bool begins(struct sv s)
+{
+    return s.n > 0 && (s.p[0] == '{' || s.p[0] == '[');
+}
+
 /* named: it is said to be JSON. *j: of a KNOWN one. */
 static enum kind kind_of(struct sv text, bool named, json_t **j)
 {
     *j = NULL;
     if (named && (text.n == 0 || sv_eq(text, SV("null"))))
         return NOTHING;
-    if (text.n == 0 || (text.p[0] != '{' && text.p[0] != '['))
+    if (!begins(text))
         return THEIRS;
-    json_t *value = json_read(text, false, NULL);
+    bool ends = text.p[text.n - 1] == (text.p[0] == '{' ? '}' : ']');
+    json_t *value = ends ? json_read(text, false, NULL) : NULL;
     if (named && value != NULL && json_object_size(value) + json_array_size(value) == 0) {
         json_decref(value);
         return NOTHING;
@@ -137,23 +142,67 @@ static const char *content_of(const char *at, const char *end, bool *named)
     return at;
 }
 
-/* Where what does not parse ends: at the first fence that no string holds, as far as can be told; else at one that begins a line. */
-static const char *broken_end(const char *from, const char *end)
+static bool is_fence(const char *at, const char *end)
 {
-    const char *of_line = end;
-    bool in_string = false;
-    for (const char *at = from; at < end; at++) {
-        bool here = (size_t)(end - at) >= fence_n && memcmp(at, fence, fence_n) == 0;
-        if (here && !in_string)
-            return at;
-        if (here && at[-1] == '\n' && of_line == end)
-            of_line = at;
-        if (*at == '\\')
-            at++;
-        else if (*at == '"')
-            in_string = !in_string;
+    return (size_t)(end - at) >= fence_n && memcmp(at, fence, fence_n) == 0;
+}
+
+/* Goes through the text once: what follows a backslash is passed over. odd: behind an odd number of quotation marks. */
+struct cursor {
+    const char *at;
+    bool odd;
+};
+
+/* For fences, which are looked at in their order. A cursor is never set back, so that all of them take time in proportion to the text. */
+struct marks {
+    const char *end;
+    struct cursor here, closing[2]; /* closing[odd]: at a fence that is odd, or not */
+    const char *line;               /* a fence that begins a line */
+};
+
+static struct marks marks_of(struct sv text)
+{
+    struct cursor c = { text.p, false };
+    return (struct marks){ text.p + text.n, c, { c, c }, text.p };
+}
+
+static void step(struct cursor *c, const char *end)
+{
+    if (*c->at == '"')
+        c->odd = !c->odd;
+    c->at += *c->at == '\\' && end - c->at > 1 ? 2 : 1;
+}
+
+static void go(struct cursor *c, const char *to, const char *end)
+{
+    while (c->at < to)
+        step(c, end);
+}
+
+/* The fence at `at` stands where no string is, if none is where what it holds begins, which is at `from`. Else a backslash is before it, or a quotation mark
+ * too many in the comments between. */
+static bool is_plain(struct marks *m, const char *at, const char *from)
+{
+    go(&m->here, at, m->end);
+    struct cursor of_fence = m->here;
+    go(&m->here, from, m->end);
+    return of_fence.at == at && of_fence.odd == m->here.odd;
+}
+
+/* Where what begins at `from`, where m->here is, ends: at the first fence that no string holds; there is none: at the first one that begins a line. */
+static const char *closing_of(struct marks *m, const char *from)
+{
+    bool odd = m->here.odd;
+    struct cursor *c = &m->closing[odd];
+    while (c->at < m->end && (c->at < from || c->odd != odd || !is_fence(c->at, m->end)))
+        step(c, m->end);
+    if (c->at < m->end)
+        return c->at;
+    while (m->line < m->end && (m->line <= from || m->line[-1] != '\n')) {
+        const char *next = find(m->line < from ? from : m->line + 1, m->end);
+        m->line = next != NULL ? next : m->end;
     }
-    return of_line;
+    return m->line;
 }
 
 struct found {
@@ -181,28 +230,32 @@ static void place(struct found *f, struct sv text, const char *at, const char *f
     f->after = sv_trim_space((struct sv){ to + of_fence, left - of_fence });
 }
 
-/* The fence at `at`. */
-static bool look(struct found *f, struct sv text, const char *at)
+static struct sv behind_blanks(const char *from, const char *end)
 {
-    const char *end = text.p + text.n, *to;
+    while (from < end && is_blank(*from))
+        from++;
+    return (struct sv){ from, (size_t)(end - from) };
+}
+
+/* The fence at `at`. What of several of them is looked at does not overlap, but in two ways: where one is in a string of the other. So a fence that is not
+ * plain, which may be in any number of others, ends at the next one. */
+static bool look(struct found *f, struct sv text, const char *at, struct marks *m)
+{
+    const char *end = text.p + text.n;
     bool named;
     const char *from = content_of(at, end, &named);
-    to = from;
-    for (int i = 0; to != end && i < CLOSINGS_MAX; i++) {
-        const char *closing = find(i == 0 ? to : to + 1, end);
-        to = closing != NULL ? closing : end; /* the last fence may be forgotten */
-        place(f, text, at, from, to);
-        f->content = named ? without_comments(f->content) : f->content;
-        f->kind = kind_of(f->content, named, &f->known);
-        if (f->kind == KNOWN || f->kind == NOTHING)
-            return true;
-    }
-    to = broken_end(from, end);
+    if (!named && !begins(behind_blanks(from, end)))
+        return false;
+    const char *next = find(from, end), *to = next != NULL ? next : end; /* the last fence may be forgotten */
     place(f, text, at, from, to);
     f->content = named ? without_comments(f->content) : f->content;
+    if (begins(f->content)) {
+        from = f->content.p;
+        to = is_plain(m, at, from) ? closing_of(m, from) : to;
+        place(f, text, at, from, to);
+    }
     f->kind = kind_of(f->content, named, &f->known);
-    bool begun = f->content.n > 0 && (f->content.p[0] == '{' || f->content.p[0] == '[') && memchr(f->content.p, ':', f->content.n) == NULL;
-    if (f->kind == THEIRS && named && to == end && begun)
+    if (f->kind == THEIRS && named && to == end && begins(f->content) && memchr(f->content.p, ':', f->content.n) == NULL)
         f->kind = BROKEN;
     return f->kind != THEIRS;
 }
@@ -217,12 +270,12 @@ static bool closes(struct sv text, const char *at, bool open)
 }
 
 /* The first one that is ours. False: there is none. */
-static bool fenced(struct sv text, struct found *f)
+static bool fenced(struct sv text, struct found *f, struct marks *m)
 {
     const char *end = text.p + text.n;
     bool open = false;
     for (const char *at = find(text.p, end); at != NULL; at = find(at + 1, end)) {
-        if (!closes(text, at, open) && look(f, text, at))
+        if (!closes(text, at, open) && look(f, text, at, m))
             return true;
         open = !open && (at == text.p || at[-1] == '\n');
     }
@@ -269,7 +322,7 @@ static const char *next_bare(const char *at, const char *end, const char *begin,
 {
     bool begins = at == begin;
     for (; at < end; at++) {
-        if ((size_t)(end - at) >= fence_n && memcmp(at, fence, fence_n) == 0) {
+        if (is_fence(at, end)) {
             *in_fence = !*in_fence;
             at += fence_n - 1;
         }
@@ -343,12 +396,13 @@ static int take(struct answer_block *b, enum kind kind, struct sv content, json_
 static int read_all(struct sv text, struct answer_block *b)
 {
     struct sv left = sv_trim_space(thoughts_behind_blanks(text)); /* a mark of the byte order, too */
+    struct marks m = marks_of(left);
     struct found f = { 0 };
     bool whole = true;
     f.kind = begins_as_object(left) ? kind_of(left, false, &f.known) : THEIRS;
     if (f.kind != THEIRS)
         return take(b, f.kind, left, f.known);
-    while (left.n > 0 && fenced(left, &f)) {
+    while (left.n > 0 && fenced(left, &f, &m)) {
         add_line(&b->rest, f.before);
         left = f.after;
         whole = false;

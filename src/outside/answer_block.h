@@ -12,7 +12,9 @@
  *   nothing  a fence with one of these words that has nothing in it, or null, {} or []
  *   broken   ours, and not known: no JSON, a key twice, nested too deeply, actions that are no list
  *
- * Everything else is the customer's: code in any language, JSON that he asked for, broken or not. What is broken is not guessed at. */
+ * A fence ends at the first one behind it that stands in no string; one that no string can be told of (a backslash before it, or in its comments a quotation
+ * mark too many) at the very next one. Everything else is the customer's: code in any language, JSON that he asked for, broken or not. What is broken is not
+ * guessed at. Whatever stands there, looking takes time in proportion to the text. */
 #ifndef OUTSIDE_ANSWER_BLOCK_H
 #define OUTSIDE_ANSWER_BLOCK_H
 

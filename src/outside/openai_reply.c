@@ -3,6 +3,8 @@
  * at the end with its reason. */
 #include "config.h"
 
+#include <stdlib.h>
+
 #include "outside/openai_reply.h"
 
 enum { BROKEN_MAX = 1024 }; /* bytes that are kept of what cannot be read, for who looks why */
@@ -17,30 +19,40 @@ static void keep(struct buf *to, const struct buf *from)
     buf_add(to, buf_sv(from));
 }
 
-/* No data is {}, as a call's is. */
-static bool is_same(const json_t *a, const json_t *b)
+/* Two that are the same have the same. No data is {}, as a call's is. The caller's to free; NULL: memory. */
+static char *key_of(json_t *action)
 {
-    const json_t *x = json_object_get(a, "data"), *y = json_object_get(b, "data");
-    bool none = json_object_size(x) + json_object_size(y) == 0 && (x == NULL || json_is_object(x)) && (y == NULL || json_is_object(y));
-    if (!json_is_object(a) || !json_is_object(b))
-        return json_equal(a, b) != 0;
-    return json_equal(json_object_get(a, "type"), json_object_get(b, "type")) && (none || json_equal(x, y));
+    json_t *data = json_object_get(action, "data");
+    bool none = json_is_object(data) && json_object_size(data) == 0;
+    json_t *known = json_is_object(action) ? json_pack("{s:O*,s:O*}", "type", json_object_get(action, "type"), "data", none ? NULL : data) : json_incref(action);
+    char *key = known == NULL ? NULL : json_dumps(known, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
+    json_decref(known);
+    return key;
 }
 
-static bool has(const json_t *list, const json_t *action)
+/* seen: an object of keys. *again: it is among them already. -1: memory. */
+static int see(json_t *seen, json_t *action, bool *again)
 {
-    size_t i;
-    json_t *one;
-    json_array_foreach(list, i, one) if (is_same(one, action)) return true;
-    return false;
+    char *key = key_of(action);
+    *again = key != NULL && json_object_get(seen, key) != NULL;
+    int failed = key == NULL ? -1 : *again ? 0 : json_object_set_new(seen, key, json_true());
+    free(key);
+    return failed;
 }
 
 static int extend_once(json_t *list, const json_t *actions)
 {
     size_t i;
-    json_t *one;
-    int failed = 0;
-    json_array_foreach(actions, i, one) failed |= has(list, one) ? 0 : json_array_append(list, one);
+    json_t *one, *seen = json_object();
+    bool again;
+    int failed = seen == NULL ? -1 : 0;
+    json_array_foreach(list, i, one) failed |= see(seen, one, &again);
+    json_array_foreach(actions, i, one)
+    {
+        failed |= see(seen, one, &again);
+        failed |= again ? 0 : json_array_append(list, one);
+    }
+    json_decref(seen);
     return failed;
 }
 
@@ -57,16 +69,14 @@ static json_t *action_of(const struct completion_call *call, json_t *data)
     return NULL;
 }
 
-static int add_call(struct openai_reply *r, const struct completion_call *call, ai_fault_fn *fault)
+static int add_call(struct openai_reply *r, json_t *right, const struct completion_call *call, ai_fault_fn *fault)
 {
     json_t *data = completion_arguments(call, NULL), *action = action_of(call, data);
     struct sv name = json_sv(action, "type");
     const char *why = data == NULL ? "arguments_are_no_object" : fault != NULL ? fault(name, data) : NULL;
     int failed = action == NULL ? -1 : json_array_append_new(r->verdicts, why != NULL ? json_string(why) : json_null());
-    if (failed == 0 && why != NULL)
-        failed = json_array_append(r->wrong, action);
-    else if (failed == 0 && !has(r->right, action))
-        failed = json_array_append(r->right, action);
+    if (failed == 0)
+        failed = json_array_append(why != NULL ? r->wrong : right, action);
     json_decref(action);
     json_decref(data);
     return failed;
@@ -89,11 +99,21 @@ static bool has_something(json_t *block)
     return false;
 }
 
+/* What stands further behind can neither be executed nor be kept as dropped. Returns how many that are. */
+static size_t cut(json_t *actions)
+{
+    size_t n = json_array_size(actions), left_out = n > OPENAI_REPLY_ACTIONS_MAX ? n - OPENAI_REPLY_ACTIONS_MAX : 0;
+    for (size_t i = 0; i < left_out; i++)
+        (void)json_array_remove(actions, n - 1 - i);
+    return left_out;
+}
+
 /* A text that was nothing but blocks that cannot be read, or have nothing in them, leaves what was said before. */
 static int add_text(struct openai_reply *r, const struct completion *c)
 {
     struct answer_block b = { 0 };
     int failed = answer_block_read(completion_said(c, NULL), &b);
+    r->left_out += cut(json_object_get(b.known, "actions"));
     buf_clear(&r->broken);
     buf_add(&r->broken, buf_sv(&b.broken));
     if (r->broken.n > 0 && c->unreadable.n > 0)
@@ -115,6 +135,7 @@ static int add_text(struct openai_reply *r, const struct completion *c)
 int openai_reply_add(struct openai_reply *r, const struct completion *c, ai_fault_fn *fault)
 {
     int failed = add_text(r, c);
+    json_t *right = json_array();
     r->rounds++;
     keep(&r->finish, &c->finish);
     keep(&r->model, &c->model);
@@ -125,7 +146,9 @@ int openai_reply_add(struct openai_reply *r, const struct completion *c, ai_faul
     if (r->right == NULL)
         r->right = json_array();
     for (size_t i = 0; failed == 0 && i < c->calls_n; i++)
-        failed = add_call(r, &c->calls[i], fault);
+        failed = add_call(r, right, &c->calls[i], fault);
+    failed |= extend_once(r->right, right);
+    json_decref(right);
     failed |= add_usage(r, "prompt_tokens", c->prompt_tokens) | add_usage(r, "completion_tokens", c->completion_tokens) |
               add_usage(r, "total_tokens", c->total_tokens);
     return failed == 0 && buf_ok(&r->finish) && buf_ok(&r->model) ? 0 : -1;

@@ -7,6 +7,9 @@
 #include "outside/answer_block.h"
 #include "outside/completion.h"
 
+/* Actions in the blocks of one text; as many as the turn executes and keeps as dropped (turn/actions.h). */
+#define OPENAI_REPLY_ACTIONS_MAX 100
+
 /* Zeroed is a new one. */
 struct openai_reply {
     struct buf text;    /* the newest that is not empty, without thoughts and blocks */
@@ -19,6 +22,7 @@ struct openai_reply {
     json_t *verdicts;   /* of the last round's calls: null, or why it is wrong */
     json_t *usage;
     size_t rounds;
+    size_t left_out;    /* actions of blocks, behind those that are looked at */
 };
 
 /* The calls that are right are kept, as is what is said or stands in blocks that can be read; the others wait for what comes. -1: memory. */

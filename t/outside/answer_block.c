@@ -7,6 +7,7 @@
 
 #define F(json) "```json\n" json "\n```"
 #define BROKEN "{\"actions\":[{\"type\":\"transfer_to_agent\",}]}"
+#define TEN "``` ``` ``` ``` ``` ``` ``` ``` ``` ``` "
 #define DEEP "[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]"
 
 struct row {
@@ -29,6 +30,9 @@ static const struct row rows[] = {
     { "Hi\n" F("{\"intent\":null,\"confidence\":null}"), "{\"intent\":null,\"confidence\":null}", NULL, "Hi" },
     { "Hi\n" F("{\"intent\":\"x\",\"confidence\":\"high\"}"), "{\"intent\":\"x\",\"confidence\":\"high\"}", NULL, "Hi" },
     { F("{\"a\":1}") " ```json {\"intent\":\"```\"} ```", "{\"intent\":\"```\"}", NULL, F("{\"a\":1}") },
+    { "Hi\n" F("{\"intent\":\"" TEN TEN "\"}") "\nBye", "{\"intent\":\"" TEN TEN "\"}", NULL, "Hi\nBye" },
+    { "5\" and \\n```json\n{\"intent\":\"x\"}```", "{\"intent\":\"x\"}", NULL, "5\" and \\n" },
+    { "\\```json\n{\"intent\":\"x\"}```", "{\"intent\":\"x\"}", NULL, "\\" },
     { "```c\nint i;\n``` and ```json\n{\"intent\":\"x\"}```", "{\"intent\":\"x\"}", NULL, "```c\nint i;\n``` and" },
     { "Hi\n" F("{\"intent\":\"x\"}") "\n" F("{\"actions\":[1],\"intent\":\"y\"}") "\nBye\n" F("{\"actions\":[2]}"), "{\"intent\":\"x\",\"actions\":[1,2]}", NULL, "Hi\nBye" },
 
@@ -37,6 +41,8 @@ static const struct row rows[] = {
     { F("[{\"type\":\"a\",\"data\":{}}]") F("{\"actions\":[1]}"), "{\"actions\":[{\"type\":\"a\",\"data\":{}},1]}", NULL, "" },
     { "Hi\n" F("[{\"type\":\"a\",\"data\":{\"a\":" DEEP "}}]"), NULL, "[{\"type\":\"a\",\"data\":{\"a\":" DEEP "}}]", "Hi" },
     { "Hi\n" F("// what the customer wants\n{\"intent\":\"x\"}"), "{\"intent\":\"x\"}", NULL, "Hi" },
+    { "Hi\n" F("// 5\" wide\n{\"intent\":\"x\"}") "\nBye", "{\"intent\":\"x\"}", NULL, "Hi\nBye" },
+    { "Hi\n" F("// in C:\\\n{\"intent\":\"```\"}"), "{\"intent\":\"```\"}", NULL, "Hi" },
     { "Hi\n" F("// one\n\n  // two\r\n{\"actions\":[],}"), NULL, "{\"actions\":[],}", "Hi" },
     { "Hi\n```json\n// one\n{\"int", NULL, "{\"int", "Hi" },
     { "Hi\n```json\n// one", NULL, NULL, "Hi" },
@@ -102,6 +108,8 @@ static const struct row rows[] = {
     { "{\"response_text\":[\"Hi\"]}", NULL, "{\"response_text\":[\"Hi\"]}", "" },
     { "Hi\n" F("{\"confidence\":\"high\"}"), NULL, "{\"confidence\":\"high\"}", "Hi" },
     { "a " F(BROKEN) " b " F("{\"intent\":\"x\"}") " c " F("{\"entities\":}"), "{\"intent\":\"x\"}", BROKEN "\n{\"entities\":}", "a\nb\nc" },
+
+    { "\\```json\n{\"actions\":\"```\"}", NULL, "{\"actions\":\"", "\\\n\"}" },
 
     /* the customer's */
     { "{\"a\":1}", NULL, NULL, NULL },
