@@ -284,7 +284,8 @@ static void behind_written(void *arg, enum store_status status)
         put(p, names[SWEEP_DEFERRED], 0, VALUE_TTL_MS, deferred_removed, p);
 }
 
-/* Nothing is known of the page: it begins now, as if it had just been seen. "seen" first, "behind" alone would be a day. */
+/* The page was never swept: it begins now, or when a webhook of it was seen first, and that is remembered: "seen" moves on. "seen" first, "behind" alone would
+ * be a day. */
 static void page_begun(void *arg, enum store_status status)
 {
     struct swept_page *p = arg;
@@ -294,8 +295,9 @@ static void page_begun(void *arg, enum store_status status)
 
 static void begin_page(struct swept_page *p, int64_t now_ms)
 {
-    p->value[SWEEP_SEEN] = p->value[SWEEP_BEHIND] = now_ms;
-    put(p, names[SWEEP_SEEN], now_ms, VALUE_TTL_MS, page_begun, p);
+    int64_t begun_ms = p->value[SWEEP_SEEN] != 0 ? p->value[SWEEP_SEEN] : now_ms;
+    p->value[SWEEP_SEEN] = p->value[SWEEP_BEHIND] = begun_ms;
+    put(p, names[SWEEP_SEEN], begun_ms, VALUE_TTL_MS, page_begun, p);
 }
 
 static bool is_time(const struct swept_page *p)
@@ -323,12 +325,12 @@ static bool is_needed(struct swept_page *p)
 /* All four are known, and the lease is ours. */
 static void decide(struct swept_page *p)
 {
-    int64_t deferred = earlier(p->value[SWEEP_DEFERRED], p->value[SWEEP_BEHIND]), now_ms = clock_wall_ms();
+    int64_t deferred = earlier(p->value[SWEEP_DEFERRED], p->value[SWEEP_BEHIND]);
     if (!is_needed(p)) {
         rest(p);
         let_go(p);
-    } else if (base_of(p, now_ms) == 0) {
-        begin_page(p, now_ms);
+    } else if (deferred == 0 && p->value[SWEEP_SWEPT] == 0) {
+        begin_page(p, clock_wall_ms());
     } else if (p->value[SWEEP_DEFERRED] == 0) {
         begin_run(p);
     } else {
