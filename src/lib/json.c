@@ -163,6 +163,23 @@ json_t *json_read_mended(struct sv text)
     return value;
 }
 
+const char *json_past_object(const char *at, const char *end)
+{
+    int depth = 0;
+    bool in_string = false;
+    for (; at < end; at++) {
+        if (in_string && *at == '\\')
+            at++;
+        else if (*at == '"')
+            in_string = !in_string;
+        else if (!in_string && *at == '{')
+            depth++;
+        else if (!in_string && *at == '}' && --depth == 0)
+            return at + 1;
+    }
+    return NULL;
+}
+
 static void release(void *value)
 {
     json_decref(value);

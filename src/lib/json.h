@@ -19,6 +19,8 @@ json_t *json_read(struct sv text, bool any, struct err *e) MUST_CHECK;
 /* As json_read, for what a service writes that cuts its text between 16-bit units, or has NULs in it: instead of half a surrogate pair (\ud83d alone, RFC 8259
  * section 8.2) there is U+FFFD, instead of an escaped NUL nothing. Without an error's text. */
 json_t *json_read_mended(struct sv text) MUST_CHECK;
+/* Behind the brace that closes the one at `at`, as far as braces and quotation marks tell, whatever else stands between; NULL: it is not closed before `end`. */
+const char *json_past_object(const char *at, const char *end);
 /* As json_read; the value lives as long as the arena. */
 json_t *json_read_in(struct arena *a, struct sv text, bool any, struct err *e) MUST_CHECK;
 /* Compact dump, appended. */

@@ -299,24 +299,6 @@ static bool begins_as_object(struct sv s)
     return i < s.n && s.p[i] == ':';
 }
 
-/* Behind the brace that closes what begins at `at`; NULL: it is not closed. */
-static const char *object_end(const char *at, const char *end)
-{
-    int depth = 0;
-    bool in_string = false;
-    for (; at < end; at++) {
-        if (in_string && *at == '\\')
-            at++;
-        else if (*at == '"')
-            in_string = !in_string;
-        else if (!in_string && *at == '{')
-            depth++;
-        else if (!in_string && *at == '}' && --depth == 0)
-            return at + 1;
-    }
-    return NULL;
-}
-
 /* The next { that begins a line outside of fences; NULL: there is none. *in_fence is kept for the next call. */
 static const char *next_bare(const char *at, const char *end, const char *begin, bool *in_fence)
 {
@@ -340,7 +322,7 @@ static bool bare(struct sv text, struct found *f)
     bool in_fence = false;
     for (int i = 0; i < BARE_MAX && (at = next_bare(at, end, text.p, &in_fence)) != NULL;) {
         struct sv object = { at, (size_t)(end - at) };
-        const char *to = begins_as_object(object) ? object_end(at, end) : at + 1;
+        const char *to = begins_as_object(object) ? json_past_object(at, end) : at + 1;
         bool ends = to == end || to == NULL;
         at = to != NULL ? to : at + 1;
         if (!ends)

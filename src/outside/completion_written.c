@@ -43,23 +43,10 @@ static void say(struct scan *s, const char *to)
     buf_add(&s->said, line);
 }
 
-/* Behind the brace that closes what begins with one; NULL: it is not closed, or too long for a call. */
+/* Of an object that s begins with; NULL: it is not closed, or too long for a call. */
 static const char *object_end(struct sv s)
 {
-    const char *to = s.p + (s.n < COMPLETION_CALL_MAX ? s.n : COMPLETION_CALL_MAX);
-    bool in_string = false;
-    int depth = 0;
-    for (const char *at = s.p; at < to; at++) {
-        if (in_string && *at == '\\')
-            at++;
-        else if (*at == '"')
-            in_string = !in_string;
-        else if (!in_string && *at == '{')
-            depth++;
-        else if (!in_string && *at == '}' && --depth == 0)
-            return at + 1;
-    }
-    return NULL;
+    return json_past_object(s.p, s.p + (s.n < COMPLETION_CALL_MAX ? s.n : COMPLETION_CALL_MAX));
 }
 
 /* {"name":…, "arguments":{…}}; what is something else cannot be read. */

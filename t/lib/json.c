@@ -257,6 +257,9 @@ static void mended(void)
         buf_fini(&b);
     }
     ok(json_read_mended(SV_NONE) == NULL, "mended: nothing");
+    static const char object[] = "{\"a\": {\"}\\\"}\": 1}} {\"b\": {}";
+    ok(json_past_object(object, object + sizeof object - 1) == object + 18, "an object ends where its brace is closed");
+    ok(json_past_object(object + 19, object + sizeof object - 1) == NULL, "or not");
 }
 
 int main(void)
