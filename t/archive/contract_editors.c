@@ -107,6 +107,12 @@ static bool crowd_is_done(void *arg)
     return done || (!c->reading && c->wrong > 0);
 }
 
+static bool reader_is_up(void *arg)
+{
+    const struct crowd *c = arg;
+    return archive_is_up(c->reader);
+}
+
 static void two_and_a_reader(struct rig *r)
 {
     struct crowd c = { .r = r, .reader = rig_archive(r, 0, 2) };
@@ -119,6 +125,7 @@ static void two_and_a_reader(struct rig *r)
         (void)snprintf(row, sizeof(row), "{\"bot_id\":\"%s\",\"name\":\"n\"}", e->name);
         is_int(services_insert(r, ARCHIVE_BOTS, row).edited, ARCHIVE_EDIT_DONE, "%s: editor %zu has a bot", NAME, i);
     }
+    ok(rig_until(r, reader_is_up, &c), "%s: a reader is there before they begin", NAME); /* else it may come when they are done */
     for (size_t i = 0; i < EDITORS; i++)
         next_edit(&c.editors[i]);
     ok(rig_until(r, crowd_is_done, &c), "%s: %d editors come to an end", NAME, EDITORS);
